@@ -1,0 +1,38 @@
+#!/bin/bash
+# Prepares a broker before it starts.
+#
+# Only a node without data looks for peers. The first pod, finding none, begins
+# the cluster; the others wait for a broker to join. So no two can begin one
+# each, in whatever order they start, and the API server need not be asked.
+#
+# Reads SET_NAME (pods are SET_NAME-0, SET_NAME-1, ...), REPLICAS and PORT.
+set -eu
+home=/var/lib/rabbitmq
+me=$HOSTNAME
+#
+answers() {
+  timeout 3 bash -c "exec 3<>/dev/tcp/$1/$PORT" 2>/dev/null
+}
+find_peer() {
+  for ((i = 0; i < REPLICAS; i++)); do
+    if [ "$SET_NAME-$i" != "$me" ] && answers "$SET_NAME-$i"; then
+      echo "$SET_NAME-$i"
+      return
+    fi
+  done
+}
+#
+# Erlang wants the cookie readable by its owner alone; a mounted Secret is not.
+rm -f "$home/.erlang.cookie"
+(umask 077 && cat /run/workqueue/erlang-cookie > "$home/.erlang.cookie")
+#
+peer=$me
+if [ ! -e "$home/mnesia/rabbit@$me" ]; then
+  peer=$(find_peer)
+  until [ -n "$peer" ] || [ "$me" = "$SET_NAME-0" ]; do
+    echo "waiting for a broker of $SET_NAME to join"
+    sleep 2
+    peer=$(find_peer)
+  done
+fi
+echo "cluster_formation.classic_config.nodes.1 = rabbit@${peer:-$me}" > "$home/peers.conf"

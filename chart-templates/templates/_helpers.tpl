@@ -1,0 +1,359 @@
+{{/*
+Names.
+*/}}
+
+{{- define "workqueue.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The release's name, with the chart's unless it is in it already. */}}
+{{- define "workqueue.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* At most 52 characters: a StatefulSet's name is part of a label of its pods. */}}
+{{- define "workqueue.brokerName" -}}
+{{- printf "%s-broker" (include "workqueue.fullname" . | trunc 45 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "workqueue.brokerNodesName" -}}
+{{- printf "%s-nodes" (include "workqueue.brokerName" .) }}
+{{- end }}
+
+{{- define "workqueue.workerName" -}}
+{{- default (printf "%s-worker" (include "workqueue.fullname" . | trunc 56 | trimSuffix "-")) .Values.worker.name }}
+{{- end }}
+
+{{- define "workqueue.operatorName" -}}
+{{- printf "%s-operator" (include "workqueue.fullname" .) }}
+{{- end }}
+
+{{/*
+Labels. The argument is a dict: `root` and, where the object has one,
+`component`.
+*/}}
+
+{{- define "workqueue.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "workqueue.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.labels" -}}
+helm.sh/chart: {{ include "workqueue.chart" .root }}
+{{ include "workqueue.selectorLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* A text made fit for a label's value: queues may be named more freely. */}}
+{{- define "workqueue.labelValue" -}}
+{{- regexReplaceAll "[^A-Za-z0-9._-]+" . "-" | trunc 63 | trimAll "-._" }}
+{{- end }}
+
+{{/*
+What is rendered at all.
+*/}}
+
+{{- define "workqueue.hasExternalBroker" -}}
+{{- if or .Values.externalBroker.url .Values.externalBroker.existingSecret -}}
+true
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.hasBroker" -}}
+{{- if not (or .Values.tutorial.enabled (include "workqueue.hasExternalBroker" .)) -}}
+true
+{{- end }}
+{{- end }}
+
+{{/*
+Credentials.
+*/}}
+
+{{- define "workqueue.credentialsName" -}}
+{{- default (printf "%s-credentials" (include "workqueue.fullname" .)) .Values.auth.existingSecret }}
+{{- end }}
+
+{{/* The Secret, and the key in it, with the URL that workers connect to. */}}
+{{- define "workqueue.urlSecretName" -}}
+{{- if .Values.externalBroker.existingSecret }}
+{{- .Values.externalBroker.existingSecret }}
+{{- else if .Values.externalBroker.url }}
+{{- printf "%s-external-broker" (include "workqueue.fullname" .) }}
+{{- else }}
+{{- include "workqueue.credentialsName" . }}
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.urlSecretKey" -}}
+{{- if .Values.externalBroker.existingSecret }}
+{{- .Values.externalBroker.secretKey }}
+{{- else -}}
+url
+{{- end }}
+{{- end }}
+
+{{/* URL of the broker's client Service. Argument: dict `root`, `username`, `password`. */}}
+{{- define "workqueue.brokerURL" -}}
+{{- $scheme := "amqp" }}
+{{- $port := 5672 }}
+{{- if and .root.Values.broker.tls.enabled .root.Values.broker.tls.only }}
+{{- $scheme = "amqps" }}
+{{- $port = 5671 }}
+{{- end }}
+{{- $user := .username | urlquery | replace "+" "%20" }}
+{{- $password := .password | urlquery | replace "+" "%20" }}
+{{- printf "%s://%s:%s@%s:%d" $scheme $user $password (include "workqueue.brokerName" .root) $port }}
+{{- end }}
+
+{{/*
+Whether there is a cluster to look things up in: not under `helm template`.
+Asked first is what the installer of this chart may read anyway; the Service
+`kubernetes` answers where the namespace is yet to be made.
+*/}}
+{{- define "workqueue.seesCluster" -}}
+{{- if lookup "v1" "ConfigMap" .Release.Namespace "kube-root-ca.crt" -}}
+true
+{{- else if lookup "v1" "ServiceAccount" .Release.Namespace "default" -}}
+true
+{{- else if lookup "v1" "Service" "default" "kubernetes" -}}
+true
+{{- end }}
+{{- end }}
+
+{{/*
+The broker.
+*/}}
+
+{{- define "workqueue.brokerImage" -}}
+{{- with .Values.broker.image }}
+{{- .repository }}
+{{- with .tag }}:{{ . }}{{ end }}
+{{- with .digest }}@{{ . }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* The port that answers when the broker takes clients. */}}
+{{- define "workqueue.clientPortName" -}}
+{{- if and .Values.broker.tls.enabled .Values.broker.tls.only -}}
+amqps
+{{- else -}}
+amqp
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.clientPort" -}}
+{{- if eq (include "workqueue.clientPortName" .) "amqps" -}}
+5671
+{{- else -}}
+5672
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.isCluster" -}}
+{{- if gt (int .Values.broker.replicas) 1 -}}
+true
+{{- end }}
+{{- end }}
+
+{{/* Bytes of a Kubernetes quantity: 1Gi, 1.5G, 500M, 1073741824. */}}
+{{- define "workqueue.bytes" -}}
+{{- $quantity := . }}
+{{- if not (kindIs "string" .) }}
+{{- $quantity = . | int64 | toString }}
+{{- end }}
+{{- $number := regexFind "^[0-9]+([.][0-9]+)?" $quantity }}
+{{- $unit := trimPrefix $number $quantity }}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
+{{- if or (not $number) (not (hasKey $units $unit)) }}
+{{- fail (printf "%q is no quantity of bytes: write it as 512Mi, 1Gi or 1.5G" $quantity) }}
+{{- end }}
+{{- mulf $number (get $units $unit) | int64 }}
+{{- end }}
+
+{{/* rabbitmq.conf. Every key here is known to RabbitMQ 3.10 and to 4.3: a broker does not start with one that it does not know. */}}
+{{- define "workqueue.rabbitmqConf" -}}
+{{- $broker := .Values.broker -}}
+log.console = true
+log.file = false
+{{- if $broker.tls.enabled }}
+{{- if $broker.tls.only }}
+listeners.tcp = none
+{{- end }}
+listeners.ssl.default = 5671
+ssl_options.certfile = /etc/rabbitmq/tls/tls.crt
+ssl_options.keyfile = /etc/rabbitmq/tls/tls.key
+{{- if $broker.tls.hasCA }}
+ssl_options.cacertfile = /etc/rabbitmq/tls/ca.crt
+{{- end }}
+ssl_options.verify = {{ ternary "verify_peer" "verify_none" $broker.tls.verifyClients }}
+ssl_options.fail_if_no_peer_cert = {{ $broker.tls.verifyClients }}
+{{- end }}
+{{- with dig "limits" "memory" "" (default dict $broker.resources) }}
+{{- $limit := include "workqueue.bytes" . | int64 }}
+{{- if lt $limit 134217728 }}
+{{- fail (printf "broker.resources.limits.memory: a broker cannot do with %s: give it 128Mi or more" (toString .)) }}
+{{- end }}
+vm_memory_high_watermark.absolute = {{ div (mul $limit (int64 $broker.memoryWatermarkPercent)) 100 }}
+raft.wal_max_size_bytes = {{ max 33554432 (min 536870912 (div $limit 16)) }}
+{{- end }}
+disk_free_limit.absolute = {{ include "workqueue.bytes" $broker.diskFreeLimit }}
+consumer_timeout = {{ mul (int64 $broker.consumerTimeoutSeconds) 1000 }}
+{{- if $broker.management.enabled }}
+management_agent.disable_metrics_collector = false
+{{- end }}
+cluster_formation.peer_discovery_backend = classic_config
+{{- if include "workqueue.isCluster" . }}
+cluster_partition_handling = pause_minority
+# A node that is let in by no peer must never begin a cluster of its own.
+cluster_formation.discovery_retry_limit = 1000000
+cluster_formation.discovery_retry_interval = 1000
+{{- end }}
+{{- with $broker.extraConfig }}
+{{ . | trim }}
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.enabledPlugins" -}}
+{{- $plugins := list }}
+{{- if .Values.broker.management.enabled }}
+{{- $plugins = append $plugins "rabbitmq_management" }}
+{{- end }}
+{{- if .Values.broker.prometheus.enabled }}
+{{- $plugins = append $plugins "rabbitmq_prometheus" }}
+{{- end }}
+{{- $plugins = concat $plugins (default list .Values.broker.extraPlugins) | uniq -}}
+[{{ join "," $plugins }}].
+{{- end }}
+
+{{/* A pod's imagePullSecrets from a list of names, or of maps with a name. */}}
+{{- define "workqueue.pullSecrets" -}}
+{{- $secrets := list }}
+{{- range . }}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- with $secrets -}}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* An object's annotations: the common ones and its own. Argument: dict `root`, `own`. */}}
+{{- define "workqueue.annotations" -}}
+{{- with mergeOverwrite (deepCopy (default dict .root.Values.commonAnnotations)) (default dict .own) -}}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The domain in which the brokers of a cluster find each other by their short names. */}}
+{{- define "workqueue.peerDomain" -}}
+{{- printf "%s.%s.svc.%s" (include "workqueue.brokerNodesName" .) .Release.Namespace .Values.clusterDomain }}
+{{- end }}
+
+{{- define "workqueue.brokerAffinity" -}}
+{{- $broker := .Values.broker }}
+{{- if $broker.affinity }}
+{{- toYaml $broker.affinity }}
+{{- else if and (include "workqueue.isCluster" .) (ne $broker.antiAffinity "none") }}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (include "workqueue.selectorLabels" (dict "root" . "component" "broker") | fromYaml)) -}}
+podAntiAffinity:
+  {{- if eq $broker.antiAffinity "hard" }}
+  requiredDuringSchedulingIgnoredDuringExecution:
+    {{- list $term | toYaml | nindent 4 }}
+  {{- else }}
+  preferredDuringSchedulingIgnoredDuringExecution:
+    {{- list (dict "weight" 100 "podAffinityTerm" $term) | toYaml | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.brokerSpread" -}}
+{{- $selector := dict "labelSelector" (dict "matchLabels" (include "workqueue.selectorLabels" (dict "root" . "component" "broker") | fromYaml)) }}
+{{- $constraints := list }}
+{{- range .Values.broker.topologySpreadConstraints }}
+{{- $constraints = append $constraints (hasKey . "labelSelector" | ternary . (merge (deepCopy .) $selector)) }}
+{{- end }}
+{{- with $constraints }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/*
+The worker.
+*/}}
+
+{{- define "workqueue.runLabels" -}}
+kubectl-workqueue/queue: {{ include "workqueue.labelValue" .Values.worker.queue | quote }}
+{{- with .Values.worker.run }}
+kubectl-workqueue/run: {{ . | quote }}
+{{- end }}
+{{- with .Values.worker.mode }}
+kubectl-workqueue/mode: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The chart's variables, but for those that worker.env sets, then worker.env. */}}
+{{- define "workqueue.workerEnv" -}}
+{{- $taken := dict }}
+{{- range .Values.worker.env }}
+{{- $_ := set $taken .name true }}
+{{- end }}
+{{- $env := list }}
+{{- $url := dict "secretKeyRef" (dict "name" (include "workqueue.urlSecretName" .) "key" (include "workqueue.urlSecretKey" .)) }}
+{{- $env = append $env (dict "name" "BROKER_URL" "valueFrom" $url) }}
+{{- $env = append $env (dict "name" "QUEUE" "value" .Values.worker.queue) }}
+{{- with .Values.worker.run }}
+{{- $env = append $env (dict "name" "WORKQUEUE_RUN" "value" .) }}
+{{- end }}
+{{- if and (include "workqueue.hasBroker" .) .Values.broker.tls.enabled .Values.broker.tls.only .Values.broker.tls.hasCA }}
+{{- $env = append $env (dict "name" "BROKER_CA_FILE" "value" "/run/workqueue/broker-ca/ca.crt") }}
+{{- end }}
+{{- $env = append $env (dict "name" "HOME" "value" "/tmp") }}
+{{- $all := list }}
+{{- range $env }}
+{{- if not (hasKey $taken .name) }}
+{{- $all = append $all . }}
+{{- end }}
+{{- end }}
+{{- concat $all (default list .Values.worker.env) | toYaml }}
+{{- end }}
+
+{{/* What a schema cannot say. */}}
+{{- define "workqueue.validateBroker" -}}
+{{- $tls := .Values.broker.tls }}
+{{- if and $tls.enabled (not $tls.existingSecret) }}
+{{- fail "broker.tls.existingSecret: name the Secret with tls.crt and tls.key" }}
+{{- end }}
+{{- if and $tls.only (not $tls.enabled) }}
+{{- fail "broker.tls.only: closes the plain port, so broker.tls.enabled has to be true" }}
+{{- end }}
+{{- if and $tls.verifyClients (not $tls.hasCA) }}
+{{- fail "broker.tls.verifyClients: needs the CA that signed the clients' certificates, so broker.tls.hasCA has to be true" }}
+{{- end }}
+{{- end }}
+
+{{- define "workqueue.validateWorker" -}}
+{{- if and .Values.worker.podFailurePolicy (ne .Values.worker.restartPolicy "Never") }}
+{{- fail "worker.podFailurePolicy: Kubernetes takes one only where worker.restartPolicy is Never" }}
+{{- end }}
+{{- end }}
