@@ -1,0 +1,75 @@
+//! What stops an operation.
+
+use crate::names::QueueName;
+use crate::{broker, chart, cluster, item};
+
+/// Any error of an operation. Each variant leads to one hint and one exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster said no, or nothing.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// The broker said no, or nothing.
+    #[error(transparent)]
+    Broker(#[from] broker::Error),
+    /// The chart or its values are wrong.
+    #[error(transparent)]
+    Chart(#[from] chart::Error),
+    /// The input is no item.
+    #[error(transparent)]
+    Item(#[from] item::Error),
+    /// A file of the user's cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The rendered chart lacks an object that the operation is about.
+    #[error("the chart renders no {0}")]
+    Incomplete(&'static str),
+    /// A run already takes items from the queue.
+    #[error("run {run:?} is still working on queue {queue}")]
+    QueueBusy {
+        /// The run.
+        run: String,
+        /// The queue.
+        queue: QueueName,
+    },
+    /// More pods than the user allowed would be needed.
+    #[error("queue {queue} holds {items} items; at one pod an item that is more than {limit} pods")]
+    TooManyPods {
+        /// The queue.
+        queue: QueueName,
+        /// Items in it.
+        items: u32,
+        /// The limit.
+        limit: u32,
+    },
+    /// Pods of the run cannot start.
+    #[error("the workers cannot start: {reason}")]
+    WorkersStuck {
+        /// The pod and its state.
+        reason: String,
+    },
+    /// There is no such run.
+    #[error("{}", no_run(.0.as_deref()))]
+    NoRun(Option<String>),
+    /// The deadline passed.
+    #[error("{what} within {seconds} s")]
+    Deadline {
+        /// What had not happened.
+        what: String,
+        /// The time it was given.
+        seconds: u64,
+    },
+}
+
+fn no_run(run: Option<&str>) -> String {
+    match run {
+        Some(run) => format!("there is no run {run:?}"),
+        None => "there is no run".to_owned(),
+    }
+}

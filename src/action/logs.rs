@@ -1,0 +1,50 @@
+//! The logs of a run's pods, as far as they are there, or on and on.
+
+use std::future::Future;
+
+use super::{Error, Event, Observer};
+use crate::cluster::Cluster;
+use crate::cluster::job::{JobState, pods_of_job};
+use crate::cluster::logs::PodEvent;
+use crate::names::ReleaseName;
+
+/// Finds a run by its name, or the last one that was started.
+///
+/// # Errors
+/// [`Error::NoRun`]; and as for every request.
+pub async fn find_run(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    run: Option<&str>,
+) -> Result<JobState, Error> {
+    let mut jobs = cluster.jobs(release).await?;
+    let found = match run {
+        Some(run) => jobs.into_iter().find(|job| job.run == run || job.name == run),
+        None => jobs.pop(),
+    };
+    found.ok_or_else(|| Error::NoRun(run.map(str::to_owned)))
+}
+
+/// Hands the logs of a run's pods to the observer; those that there are, in the order of their pods.
+///
+/// # Errors
+/// As for every request.
+pub async fn logs(
+    cluster: &Cluster,
+    job: &JobState,
+    observer: &dyn Observer,
+    interrupt: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let selector = pods_of_job(&job.name);
+    let printing = cluster.print_logs(&selector, |event| match event {
+        PodEvent::Line { pod, line } => observer.on(Event::Line { pod: &pod, line: &line }),
+        PodEvent::Incomplete { pod, reason } => {
+            observer.on(Event::Note(&format!("the log of pod {pod} cannot be read: {reason}")));
+        }
+        PodEvent::Pod(_) => {}
+    });
+    tokio::select! {
+        result = printing => Ok(result?),
+        () = interrupt => Ok(()),
+    }
+}

@@ -1,0 +1,79 @@
+//! The operations: a typed plan in, a report out. No command line, no terminal.
+//!
+//! One file an operation. What an operation has to say meanwhile goes to an [`Observer`].
+
+pub mod down;
+pub mod enqueue;
+mod error;
+pub mod follow;
+pub mod logs;
+pub mod manifests;
+mod record;
+pub mod run;
+pub mod session;
+pub mod status;
+pub mod up;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cluster::apply::{Change, ObjectRef};
+use crate::cluster::job::JobState;
+
+pub use error::Error;
+
+/// What an operation says while it goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// An object was applied, created or deleted; the word says which.
+    Object {
+        /// The object.
+        object: &'a ObjectRef,
+        /// What was done to it.
+        change: ObjectChange,
+    },
+    /// What is being waited for now; each takes the place of the one before.
+    Waiting(&'a str),
+    /// Something that the user should know.
+    Note(&'a str),
+    /// Items so far.
+    Enqueued {
+        /// Handed to the broker.
+        published: u64,
+        /// Taken charge of by it.
+        confirmed: u64,
+    },
+    /// A Job's state changed.
+    Job(&'a JobState),
+    /// A line of a worker's log.
+    Line {
+        /// The pod.
+        pod: &'a str,
+        /// The line, without its newline.
+        line: &'a [u8],
+    },
+}
+
+/// What was done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectChange {
+    /// It was applied.
+    Applied(Change),
+    /// It was deleted.
+    Deleted,
+}
+
+/// Hears what an operation says.
+pub trait Observer: Sync {
+    /// Takes one event.
+    fn on(&self, event: Event<'_>);
+}
+
+/// The point in time at which an operation gives up; `None` for never.
+pub type Deadline = Option<Instant>;
+
+/// The deadline that lies `timeout` ahead; a timeout of 0 means none, as for kubectl.
+pub fn deadline_after(timeout: Duration) -> Deadline {
+    (!timeout.is_zero()).then(|| Instant::now() + timeout)
+}

@@ -1,0 +1,116 @@
+//! A login at a release's broker through a tunnel: what all operations on queues start with.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Deadline, Error};
+use crate::broker::{Broker, Endpoint};
+use crate::cluster::Cluster;
+use crate::cluster::tunnel::Tunnel;
+use crate::names::ReleaseName;
+use crate::{broker, cluster};
+
+/// Pause between two attempts to log in.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A connection to the broker, and the tunnel that it goes through.
+pub struct Session {
+    /// The connection.
+    pub broker: Broker,
+    tunnel: Tunnel,
+}
+
+impl Session {
+    /// The broker's pod.
+    pub fn pod(&self) -> &str {
+        self.tunnel.pod()
+    }
+
+    /// Finds the ready broker pod, opens a tunnel to it and logs in.
+    ///
+    /// # Errors
+    /// No broker, none ready, no right to forward ports, a refused login.
+    pub async fn open(cluster: &Cluster, release: &ReleaseName, purpose: &str) -> Result<Self, Error> {
+        let target = cluster.broker_pod(release).await?;
+        let tunnel = cluster.tunnel(&target.pod, target.port).await?;
+        let endpoint = Endpoint {
+            host: tunnel.address().ip().to_string(),
+            port: tunnel.address().port(),
+            vhost: "/".to_owned(),
+            credentials: target.credentials,
+        };
+        match Broker::connect(&endpoint, purpose).await {
+            Ok(broker) => Ok(Self { broker, tunnel }),
+            Err(error) => Err(explain(&tunnel, error)),
+        }
+    }
+
+    /// Opens a session as soon as the broker lets us in; what does not heal by waiting ends it.
+    ///
+    /// # Errors
+    /// The last error at the deadline, or the first that waiting cannot mend.
+    pub async fn open_when_ready(
+        cluster: &Cluster,
+        release: &ReleaseName,
+        purpose: &str,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let started = Instant::now();
+        loop {
+            let error = match Self::open(cluster, release, purpose).await {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            if !is_transient(&error) {
+                return Err(error);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(after_waiting(error, started));
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// The tunnel's own reason for a failure, where it has one; it says more than the client's
+    /// "connection reset".
+    pub fn explain(&self, error: broker::Error) -> Error {
+        explain(&self.tunnel, error)
+    }
+
+    /// Logs out and closes the tunnel.
+    pub async fn close(self) {
+        self.broker.close().await;
+    }
+}
+
+fn explain(tunnel: &Tunnel, error: broker::Error) -> Error {
+    match tunnel.failure() {
+        Some(failure) if error.is_transient() => Error::Cluster(failure),
+        _ => Error::Broker(error),
+    }
+}
+
+/// An error at the deadline says how long it was waited for.
+fn after_waiting(error: Error, started: Instant) -> Error {
+    match error {
+        Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) => {
+            let seconds = started.elapsed().as_secs().max(1);
+            Error::Cluster(cluster::Error::BrokerNotReady { seconds, diagnosis })
+        }
+        other => other,
+    }
+}
+
+fn is_transient(error: &Error) -> bool {
+    match error {
+        Error::Broker(error) => error.is_transient(),
+        Error::Cluster(error) => matches!(
+            error,
+            cluster::Error::BrokerNotReady { .. }
+                | cluster::Error::Tunnel { .. }
+                | cluster::Error::Unreachable { .. }
+        ),
+        _ => false,
+    }
+}

@@ -1,0 +1,132 @@
+//! Brings the broker up: render, credentials, apply, wait until it lets us log in.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::manifests::{self, Broker, ChartPlan, DEFAULT_KUBE_VERSION};
+use super::session::Session;
+use super::{Deadline, Error, Event, ObjectChange, Observer, deadline_after, record};
+use crate::cluster::Cluster;
+use crate::cluster::apply::{ApplyOptions, Change, ObjectRef};
+use crate::names::ReleaseName;
+
+/// How far a dry run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DryRun {
+    /// It is none.
+    #[default]
+    None,
+    /// Render, and ask no server.
+    Client,
+    /// Let the server validate, and change nothing.
+    Server,
+}
+
+/// What to bring up.
+pub struct UpPlan {
+    /// The release.
+    pub release: ReleaseName,
+    /// Chart and values.
+    pub chart: ChartPlan,
+    /// Stop before something is changed.
+    pub dry_run: DryRun,
+    /// Make the namespace if it is missing.
+    pub create_namespace: bool,
+    /// Take over fields that others manage.
+    pub force_conflicts: bool,
+    /// Wait until the broker lets us log in.
+    pub wait: bool,
+    /// The time for all of it.
+    pub timeout: Duration,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct UpReport {
+    /// Every object and what became of it, in the order of the apply.
+    pub objects: Vec<(ObjectRef, Change)>,
+    /// How long it took until the broker let us log in, if that was waited for.
+    pub ready_after: Option<Duration>,
+}
+
+impl UpReport {
+    /// Whether something is different now.
+    pub fn changed(&self) -> bool {
+        self.objects.iter().any(|(_, change)| *change != Change::Unchanged)
+    }
+}
+
+/// Shows what `up` would apply without asking a cluster.
+///
+/// # Errors
+/// What the chart and its values get wrong.
+pub fn preview(plan: &UpPlan, namespace: &str) -> Result<UpReport, Error> {
+    let chart = plan.chart.load_chart()?;
+    let values = plan.chart.load_values(&chart)?;
+    let rendered = manifests::render(&chart, &values, &plan.release, namespace, DEFAULT_KUBE_VERSION)?;
+    let objects = rendered.manifests.iter().filter_map(|manifest| ObjectRef::of(&manifest.object));
+    Ok(UpReport { objects: objects.map(|object| (object, Change::Created)).collect(), ready_after: None })
+}
+
+/// Brings the broker of a release up. Whatever stops it, running it again goes on from there.
+///
+/// # Errors
+/// What the chart, the cluster or the broker refuse, and the deadline.
+pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Result<UpReport, Error> {
+    let started = Instant::now();
+    let deadline = deadline_after(plan.timeout);
+    let chart = plan.chart.load_chart()?;
+    let values = plan.chart.load_values(&chart)?;
+    let version = cluster.server_version().await?;
+    let rendered = manifests::render(&chart, &values, &plan.release, cluster.namespace(), &version)?;
+    let broker = Broker::of(&rendered);
+
+    let dry_run = plan.dry_run != DryRun::None;
+    if plan.create_namespace {
+        cluster.ensure_namespace(dry_run).await?;
+    }
+    let mut report = UpReport { objects: Vec::new(), ready_after: None };
+    let options = ApplyOptions { dry_run, force: plan.force_conflicts };
+    if let Some(credentials) = &broker.credentials {
+        let change = cluster.ensure_credentials(credentials, dry_run).await?;
+        let object = ObjectRef::new("v1", "Secret", &credentials.name);
+        note(&mut report, observer, object, change);
+    }
+    for manifest in &rendered.manifests {
+        let (object, change) = cluster.apply(&manifest.object, options).await?;
+        note(&mut report, observer, object, change);
+    }
+    if dry_run {
+        return Ok(report);
+    }
+    record::save(cluster, &plan.release, &values).await?;
+    if plan.wait && !broker.workloads.is_empty() {
+        wait(cluster, &plan.release, &broker, deadline, observer).await?;
+        report.ready_after = Some(started.elapsed());
+    }
+    Ok(report)
+}
+
+fn note(report: &mut UpReport, observer: &dyn Observer, object: ObjectRef, change: Change) {
+    observer.on(Event::Object { object: &object, change: ObjectChange::Applied(change) });
+    report.objects.push((object, change));
+}
+
+/// Waits for the pods, then for the broker behind them: a pod is ready as soon as its port is
+/// open, which is moments before the default user exists.
+async fn wait(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    broker: &Broker,
+    deadline: Deadline,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    for workload in &broker.workloads {
+        cluster.wait_ready(workload, deadline, |line| observer.on(Event::Waiting(line))).await?;
+    }
+    observer.on(Event::Waiting("the broker's login"));
+    let session = Session::open_when_ready(cluster, release, "kubectl-workqueue up", deadline).await?;
+    session.close().await;
+    Ok(())
+}

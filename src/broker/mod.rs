@@ -1,0 +1,131 @@
+//! AMQP only: connections to a broker, its queues, and the publisher.
+//!
+//! Knows nothing of Kubernetes: an [`Endpoint`] may be a tunnel's loopback end or any address.
+
+pub mod publisher;
+pub mod topology;
+
+use std::time::Duration;
+
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::{Channel, ConnectionProperties, ErrorKind};
+
+use crate::credentials::Credentials;
+use crate::item::Position;
+
+/// Seconds between heartbeats; two missed ones end the connection.
+const HEARTBEAT_SECONDS: u16 = 30;
+
+/// How long a broker may take from the TCP connection to the AMQP login.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Where a broker listens, and who logs in.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Virtual host, `/` by default.
+    pub vhost: String,
+    /// The login.
+    pub credentials: Credentials,
+}
+
+/// What can go wrong between us and a broker.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The broker refused user and password.
+    #[error("the broker refused the login")]
+    LoginRefused,
+    /// No AMQP connection came about in time.
+    #[error("the broker did not answer the login within {} s", LOGIN_TIMEOUT.as_secs())]
+    LoginTimeout,
+    /// The connection could not be made, or broke.
+    #[error("the connection to the broker failed: {0}")]
+    Connection(String),
+    /// The broker refused an item, and closed the channel over it.
+    #[error("{position}: the broker refuses the item: {reason}")]
+    ItemRefused {
+        /// Where the item was read.
+        position: Position,
+        /// The broker's words.
+        reason: String,
+    },
+    /// The broker refused an operation and said why.
+    #[error("{operation} was refused by the broker: {reason}")]
+    Refused {
+        /// What was asked for.
+        operation: String,
+        /// The broker's words.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Turns lapin's error into ours, knowing what was asked for.
+    fn from_lapin(operation: impl Into<String>, error: &lapin::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ProtocolError(refusal) => {
+                Self::Refused { operation: operation.into(), reason: refusal.get_message().to_string() }
+            }
+            ErrorKind::IOError(source) => Self::Connection(source.to_string()),
+            _ => Self::Connection(error.to_string()),
+        }
+    }
+
+    /// Whether another attempt on a new connection may succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Connection(_) | Self::LoginTimeout)
+    }
+}
+
+/// A connection to a broker.
+pub struct Broker {
+    connection: lapin::Connection,
+}
+
+impl Broker {
+    /// Connects and logs in; `purpose` is the connection's name in the broker's own tools.
+    ///
+    /// # Errors
+    /// [`Error::LoginRefused`], [`Error::LoginTimeout`] or [`Error::Connection`].
+    pub async fn connect(endpoint: &Endpoint, purpose: &str) -> Result<Self, Error> {
+        let uri = AMQPUri {
+            scheme: AMQPScheme::AMQP,
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo {
+                    username: endpoint.credentials.username.clone(),
+                    password: endpoint.credentials.password.clone(),
+                },
+                host: endpoint.host.clone(),
+                port: endpoint.port,
+            },
+            vhost: endpoint.vhost.clone(),
+            query: AMQPQueryString { heartbeat: Some(HEARTBEAT_SECONDS), ..AMQPQueryString::default() },
+        };
+        let properties = ConnectionProperties::default().with_connection_name(purpose.into());
+        let connecting = lapin::Connection::connect_uri(uri, properties);
+        match tokio::time::timeout(LOGIN_TIMEOUT, connecting).await {
+            Err(_) => Err(Error::LoginTimeout),
+            Ok(Ok(connection)) => Ok(Self { connection }),
+            Ok(Err(error)) => match Error::from_lapin("the login", &error) {
+                Error::Refused { reason, .. } if reason.contains("ACCESS_REFUSED") => {
+                    Err(Error::LoginRefused)
+                }
+                other => Err(other),
+            },
+        }
+    }
+
+    /// Opens a channel.
+    pub(crate) async fn channel(&self) -> Result<Channel, Error> {
+        self.connection.create_channel().await.map_err(|error| Error::from_lapin("opening a channel", &error))
+    }
+
+    /// Takes leave of the broker, which would log a warning otherwise.
+    pub async fn close(self) {
+        // Nothing is left to be lost here: a broker that has gone already needs no farewell.
+        self.connection.close(200, "done".into()).await.ok();
+    }
+}

@@ -1,0 +1,153 @@
+//! The queues of a work queue: declared once with everything that keeps items safe, then measured.
+
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ErrorKind};
+
+use super::{Broker, Error};
+use crate::names::QueueName;
+
+/// How a work queue is made, if it has to be made.
+#[derive(Debug, Clone)]
+pub struct QueueSpec {
+    /// The queue of the items; `NAME.failed` stands beside it.
+    pub name: QueueName,
+    /// How often an item may be given to a worker that dies, before it goes to `NAME.failed`.
+    pub delivery_limit: u32,
+}
+
+/// What [`ensure`] found or did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ensured {
+    /// The queue was missing and has been made.
+    Created,
+    /// The queue was there, made as we would have made it.
+    Present,
+    /// The queue was there, made differently; it is used as it is. Holds the broker's words on
+    /// the first difference.
+    Different(String),
+    /// The broker knows no quorum queues: a durable classic queue was made. Holds its words.
+    CreatedClassic(String),
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Messages that wait for a consumer; those held by workers are not among them.
+    pub ready: u32,
+    /// Consumers at this moment.
+    pub consumers: u32,
+}
+
+/// Makes sure that the queue and its `.failed` queue exist.
+///
+/// Asks passively first: declaring an existing queue with other arguments closes the channel
+/// (406), and a queue that somebody else made is theirs to define.
+///
+/// # Errors
+/// What the broker refuses for other reasons than an existing queue, and lost connections.
+pub async fn ensure(broker: &Broker, spec: &QueueSpec) -> Result<Ensured, Error> {
+    if depth(broker, &spec.name).await?.is_some() {
+        return match declare(broker, &spec.name, quorum_arguments(spec)).await {
+            Ok(()) => Ok(Ensured::Present),
+            Err(Error::Refused { reason, .. }) => Ok(Ensured::Different(reason)),
+            Err(other) => Err(other),
+        };
+    }
+    // The queue for failed items comes first: at-least-once dead-lettering needs its target.
+    let failed = spec.name.failed();
+    if depth(broker, &failed).await?.is_none() {
+        match declare(broker, &failed, queue_type("quorum")).await {
+            Err(Error::Refused { reason, .. }) => {
+                declare(broker, &failed, FieldTable::default()).await?;
+                declare(broker, &spec.name, dead_letters(spec)).await?;
+                return Ok(Ensured::CreatedClassic(reason));
+            }
+            other => other?,
+        }
+    }
+    declare(broker, &spec.name, quorum_arguments(spec)).await?;
+    Ok(Ensured::Created)
+}
+
+/// The depth of a queue, or `None` if there is no such queue.
+///
+/// # Errors
+/// Lost connections, and refusals other than `NOT_FOUND`.
+pub async fn depth(broker: &Broker, name: &QueueName) -> Result<Option<Depth>, Error> {
+    let channel = broker.channel().await?;
+    let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+    match channel.queue_declare(short(name), passive, FieldTable::default()).await {
+        Ok(queue) => {
+            close(&channel).await;
+            Ok(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() }))
+        }
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(Error::from_lapin(format!("looking at queue {name}"), &error)),
+    }
+}
+
+/// Deletes a queue with all that is in it; a queue that does not exist is no error.
+///
+/// # Errors
+/// Lost connections and refusals.
+pub async fn delete(broker: &Broker, name: &QueueName) -> Result<(), Error> {
+    let channel = broker.channel().await?;
+    channel
+        .queue_delete(short(name), QueueDeleteOptions::default())
+        .await
+        .map_err(|error| Error::from_lapin(format!("deleting queue {name}"), &error))?;
+    close(&channel).await;
+    Ok(())
+}
+
+async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {
+    // A channel of its own, since a refusal closes it.
+    let channel = broker.channel().await?;
+    channel
+        .queue_declare(short(name), QueueDeclareOptions::durable(), arguments)
+        .await
+        .map_err(|error| Error::from_lapin(format!("declaring queue {name}"), &error))?;
+    close(&channel).await;
+    Ok(())
+}
+
+async fn close(channel: &Channel) {
+    // What was asked for has been answered; a channel that is gone already needs no closing.
+    channel.close(200, "done".into()).await.ok();
+}
+
+fn queue_type(name: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString(name.into()));
+    arguments
+}
+
+fn dead_letters(spec: &QueueSpec) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    // The default exchange routes by the queue's name.
+    arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
+    let target = AMQPValue::LongString(spec.name.failed().as_str().into());
+    arguments.insert("x-dead-letter-routing-key".into(), target);
+    arguments
+}
+
+/// At-least-once dead-lettering works with `reject-publish` alone, and both from RabbitMQ 3.10 on:
+/// <https://www.rabbitmq.com/docs/quorum-queues#dead-lettering>.
+fn quorum_arguments(spec: &QueueSpec) -> FieldTable {
+    let mut arguments = dead_letters(spec);
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(spec.delivery_limit.into()));
+    arguments.insert("x-dead-letter-strategy".into(), AMQPValue::LongString("at-least-once".into()));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    arguments
+}
+
+pub(super) fn short(name: &QueueName) -> ShortString {
+    name.as_str().into()
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    const NOT_FOUND: u16 = 404;
+    matches!(error.kind(), ErrorKind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND)
+}

@@ -1,0 +1,113 @@
+//! Executes templates.
+
+mod block;
+mod field;
+mod methods;
+mod operand;
+mod pipeline;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::error::{Error, ErrorKind};
+use super::limits::{Budget, MAX_CALL_DEPTH};
+use super::lookup::Lookup;
+use super::template::ast::Span;
+use super::template::{Scope, Template};
+use super::value::Value;
+
+/// What all templates of one render share.
+pub(crate) struct Engine<'a> {
+    pub(crate) budget: Budget,
+    pub(crate) lookup: &'a dyn Lookup,
+    /// How often each name is on the chain of includes.
+    pub(crate) includes: RefCell<HashMap<String, usize>>,
+    depth: Cell<usize>,
+}
+
+impl<'a> Engine<'a> {
+    pub(crate) fn new(lookup: &'a dyn Lookup) -> Self {
+        Self { budget: Budget::default(), lookup, includes: RefCell::default(), depth: Cell::new(0) }
+    }
+
+    /// Executes a template on a value and returns what it prints.
+    pub(crate) fn execute(
+        &self,
+        scope: &Rc<Scope>,
+        template: &Rc<Template>,
+        data: Value,
+    ) -> Result<String, Error> {
+        let depth = self.depth.get();
+        if depth >= MAX_CALL_DEPTH {
+            let message = format!("templates call each other more than {MAX_CALL_DEPTH} levels deep");
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        self.depth.set(depth + 1);
+        let mut state = State {
+            engine: self,
+            scope: Rc::clone(scope),
+            template: Rc::clone(template),
+            variables: vec![("$".into(), data.clone())],
+            out: String::new(),
+        };
+        let result = state.nodes(&template.root, &Datum::bare(data));
+        self.depth.set(depth);
+        result.map(|_| state.out)
+    }
+}
+
+/// A value, and whether a nil is one that an interface holds: Go finds no field in such a nil,
+/// but quietly finds nothing in the absence of any value.
+#[derive(Debug, Clone)]
+struct Datum {
+    value: Value,
+    boxed: bool,
+}
+
+impl Datum {
+    fn bare(value: Value) -> Self {
+        Self { value, boxed: false }
+    }
+
+    /// The value of a map's entry or of a list's item.
+    fn boxed(value: Value) -> Self {
+        Self { value, boxed: true }
+    }
+}
+
+/// One execution of one template.
+pub(crate) struct State<'e> {
+    pub(crate) engine: &'e Engine<'e>,
+    pub(crate) scope: Rc<Scope>,
+    template: Rc<Template>,
+    variables: Vec<(Rc<str>, Value)>,
+    out: String,
+}
+
+impl State<'_> {
+    /// An error at a part of this template.
+    fn fail(&self, span: Span, message: impl Into<String>) -> Error {
+        self.place(span, Error::new(ErrorKind::Execute, message))
+    }
+
+    /// Adds the place of a part of this template to an error.
+    fn place(&self, span: Span, error: Error) -> Error {
+        let source = &self.template.source;
+        error.at(source.locate(span.start, Some(span.text(&source.text))))
+    }
+
+    fn variable(&self, name: &str) -> Option<&Value> {
+        let mut variables = self.variables.iter().rev();
+        variables.find(|(own, _)| **own == *name).map(|(_, value)| value)
+    }
+
+    fn assign(&mut self, name: &str, value: Value) -> bool {
+        let mut variables = self.variables.iter_mut().rev();
+        let Some((_, slot)) = variables.find(|(own, _)| **own == *name) else {
+            return false;
+        };
+        *slot = value;
+        true
+    }
+}

@@ -1,0 +1,153 @@
+//! The functions that templates can call, grouped by theme.
+
+mod builtin;
+mod call;
+mod case;
+mod compare;
+mod convert;
+mod crypto;
+mod data;
+mod dates;
+mod dicts;
+mod durations;
+mod encoding;
+mod lists;
+mod logic;
+mod math;
+mod merge;
+mod paths;
+mod random;
+mod reflection;
+mod regexes;
+mod render;
+mod semvers;
+mod strings;
+mod toml;
+mod unsupported;
+mod urls;
+mod words;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+pub(crate) use call::Call;
+pub(crate) use convert::to_text;
+
+use super::error::Error;
+use super::eval::State;
+use super::value::Value;
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Any,
+    String,
+    Int,
+    Float,
+    Bool,
+    Map,
+    Time,
+    Duration,
+    Version,
+}
+
+impl Type {
+    /// The type's name in Go, for messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Any => "interface {}",
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Float => "float64",
+            Self::Bool => "bool",
+            Self::Map => "map[string]interface {}",
+            Self::Time => "time.Time",
+            Self::Duration => "time.Duration",
+            Self::Version => "*semver.Version",
+        }
+    }
+}
+
+/// What a function without access to the templates does.
+pub(crate) type Plain = fn(&Call<'_>) -> Result<Value, String>;
+/// What a function that executes templates does.
+pub(crate) type Late = fn(&mut State<'_>, &[Value]) -> Result<Value, Error>;
+
+/// What a function does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Body {
+    Plain(Plain),
+    Late(Late),
+    /// `and`, which evaluates its arguments itself.
+    And,
+    /// `or`, likewise.
+    Or,
+    /// Known to helm, so a template that names it parses, but not to this engine.
+    Unsupported,
+}
+
+/// A function of the template language.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) name: &'static str,
+    pub(crate) params: &'static [Type],
+    /// The type of further arguments, if it takes any.
+    pub(crate) rest: Option<Type>,
+    pub(crate) body: Body,
+}
+
+impl Function {
+    /// The type of an argument.
+    pub(crate) fn param(&self, index: usize) -> Type {
+        let fixed = self.params.get(index).copied();
+        fixed.or(self.rest).unwrap_or(Type::Any)
+    }
+}
+
+/// A function with a fixed number of arguments.
+const fn plain(name: &'static str, params: &'static [Type], body: Plain) -> Function {
+    Function { name, params, rest: None, body: Body::Plain(body) }
+}
+
+/// A function that takes further arguments of one type.
+const fn variadic(name: &'static str, params: &'static [Type], rest: Type, body: Plain) -> Function {
+    Function { name, params, rest: Some(rest), body: Body::Plain(body) }
+}
+
+/// All functions by theme.
+const THEMES: &[&[Function]] = &[
+    builtin::FUNCTIONS,
+    case::FUNCTIONS,
+    compare::FUNCTIONS,
+    convert::FUNCTIONS,
+    crypto::FUNCTIONS,
+    data::FUNCTIONS,
+    dates::FUNCTIONS,
+    dicts::FUNCTIONS,
+    durations::FUNCTIONS,
+    encoding::FUNCTIONS,
+    lists::FUNCTIONS,
+    logic::FUNCTIONS,
+    math::FUNCTIONS,
+    merge::FUNCTIONS,
+    paths::FUNCTIONS,
+    random::FUNCTIONS,
+    reflection::FUNCTIONS,
+    regexes::FUNCTIONS,
+    render::FUNCTIONS,
+    semvers::FUNCTIONS,
+    strings::FUNCTIONS,
+    unsupported::FUNCTIONS,
+    urls::FUNCTIONS,
+    words::FUNCTIONS,
+];
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
+    let all = THEMES.iter().flat_map(|theme| theme.iter());
+    all.map(|function| (function.name, function)).collect()
+});
+
+/// The function of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Function> {
+    BY_NAME.get(name).copied()
+}

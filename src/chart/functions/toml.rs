@@ -1,0 +1,133 @@
+//! Writes TOML as the library behind `toToml` does.
+
+use super::super::golang::float;
+use super::super::limits::MAX_DATA_DEPTH;
+use super::super::value::{Map, Value};
+
+/// A map as a TOML document.
+pub(super) fn to_toml(value: &Value) -> Result<String, String> {
+    let Value::Map(map) = value else {
+        return Err("toml: top-level values must be Go maps or structs".into());
+    };
+    let mut out = String::new();
+    table(&mut out, map, &[])?;
+    Ok(out)
+}
+
+fn is_table(value: &Value) -> bool {
+    matches!(value, Value::Map(_))
+}
+
+/// Whether every item is a table, so that the list becomes an array of tables.
+fn is_table_array(value: &Value) -> bool {
+    match value {
+        Value::List(list) => !list.items().is_empty() && list.items().iter().all(is_table),
+        _ => false,
+    }
+}
+
+/// Plain values come first, then tables.
+fn table(out: &mut String, map: &Map, path: &[String]) -> Result<(), String> {
+    if path.len() > MAX_DATA_DEPTH {
+        return Err("toml: value is nested too deeply".into());
+    }
+    let indent = "  ".repeat(path.len().saturating_sub(1));
+    let entries = map.entries();
+    let (tables, plain): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|(_, value)| is_table(value) || is_table_array(value));
+    for (name, value) in plain {
+        if value.is_nil() {
+            continue;
+        }
+        let text = inline(&value, 0)?;
+        out.push_str(&format!("{indent}{} = {text}\n", key(&name)));
+    }
+    for (name, value) in tables {
+        let mut inner = path.to_vec();
+        inner.push(key(&name));
+        let indent = "  ".repeat(path.len());
+        match value {
+            Value::Map(map) => {
+                separate(out, path);
+                out.push_str(&format!("{indent}[{}]\n", inner.join(".")));
+                table(out, &map, &inner)?;
+            }
+            Value::List(list) => {
+                for item in list.items() {
+                    if let Value::Map(map) = item {
+                        separate(out, path);
+                        out.push_str(&format!("{indent}[[{}]]\n", inner.join(".")));
+                        table(out, map, &inner)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// An empty line stands before a table of the first level.
+fn separate(out: &mut String, path: &[String]) {
+    if path.is_empty() && !out.is_empty() {
+        out.push('\n');
+    }
+}
+
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c < ' ' || c == '\u{7f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn inline(value: &Value, depth: usize) -> Result<String, String> {
+    if depth > MAX_DATA_DEPTH {
+        return Err("toml: value is nested too deeply".into());
+    }
+    Ok(match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) | Value::Int64(value) => value.to_string(),
+        Value::Uint64(value) => value.to_string(),
+        Value::Float(value) => decimal(*value),
+        Value::String(text) => quoted(text),
+        Value::List(list) => {
+            let items = list.items().iter().map(|item| inline(item, depth + 1));
+            format!("[{}]", items.collect::<Result<Vec<_>, _>>()?.join(", "))
+        }
+        Value::Map(map) => {
+            let mut parts = Vec::new();
+            for (name, item) in map.entries() {
+                parts.push(format!("{} = {}", key(&name), inline(&item, depth + 1)?));
+            }
+            format!("{{{}}}", parts.join(", "))
+        }
+        Value::Nil => return Err("toml: cannot encode array with nil element".into()),
+        other => return Err(format!("toml: unsupported type: {}", other.type_name())),
+    })
+}
+
+/// A float keeps a point, so that it is not read back as an integer.
+fn decimal(value: f64) -> String {
+    let text = float::general(value, None, 'g').to_lowercase();
+    if text.contains(['.', 'e', 'n', 'i']) { text } else { text + ".0" }
+}

@@ -1,0 +1,185 @@
+//! The manifests that templates print: split into documents, parsed, sorted.
+
+use super::error::{Error, ErrorKind, Result};
+use super::json;
+use super::order::compare_kinds;
+use super::value::{Map, Value};
+use super::yaml::{self, Numbers};
+
+/// The annotation that makes an object a hook.
+const HOOK: &str = "helm.sh/hook";
+const HOOK_EVENTS: &[&str] = &[
+    "pre-install",
+    "post-install",
+    "pre-delete",
+    "post-delete",
+    "pre-upgrade",
+    "post-upgrade",
+    "pre-rollback",
+    "post-rollback",
+    "test",
+    "test-success",
+];
+
+/// One object that a template prints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// The path of the template, with the chart's name in front.
+    pub source: String,
+    /// The YAML text, without a separator.
+    pub text: String,
+    /// The object that the text means; null for a document of comments.
+    pub object: serde_json::Value,
+}
+
+impl Manifest {
+    fn field(&self, pointer: &str) -> &str {
+        self.object.pointer(pointer).and_then(|value| value.as_str()).unwrap_or("")
+    }
+
+    /// The object's API version; empty if it has none.
+    #[must_use]
+    pub fn api_version(&self) -> &str {
+        self.field("/apiVersion")
+    }
+
+    /// The object's kind; empty if it has none.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.field("/kind")
+    }
+
+    /// The object's name; empty if it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.field("/metadata/name")
+    }
+
+    /// The object's own namespace; empty if it names none.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.field("/metadata/namespace")
+    }
+
+    /// When helm runs the object, if it is a hook: `pre-install`, `test` and so on.
+    #[must_use]
+    pub fn hook_events(&self) -> Vec<&str> {
+        let annotation = self.object["metadata"]["annotations"][HOOK].as_str().unwrap_or("");
+        annotation.split(',').map(str::trim).filter(|event| !event.is_empty()).collect()
+    }
+
+    /// The document with its header, as `helm template` prints it.
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str("---\n# Source: ");
+        out.push_str(&self.source);
+        out.push('\n');
+        out.push_str(&self.text);
+        out.push('\n');
+    }
+}
+
+/// Manifests in the order of installation, and hooks apart from them.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    pub(crate) manifests: Vec<Manifest>,
+    pub(crate) hooks: Vec<Manifest>,
+}
+
+/// Splits and sorts what templates printed: pairs of path and text.
+pub(crate) fn sort(mut printed: Vec<(String, String)>) -> Result<Sorted> {
+    printed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut sorted = Sorted::default();
+    for (source, text) in &printed {
+        for document in split(text) {
+            sorted.add(source, document)?;
+        }
+    }
+    sorted.manifests.sort_by(|a, b| compare_kinds(a.kind(), b.kind()));
+    sorted.hooks.sort_by(|a, b| compare_kinds(a.kind(), b.kind()));
+    Ok(sorted)
+}
+
+impl Sorted {
+    fn add(&mut self, source: &str, text: &str) -> Result<()> {
+        let invalid = |message: String| {
+            let message = format!("YAML parse error: {message}");
+            Error::new(ErrorKind::Manifest, message).on(source)
+        };
+        let value = yaml::parse(text, Numbers::Exact).map_err(invalid)?;
+        let annotations = check_head(&value).map_err(invalid)?;
+        let manifest =
+            Manifest { source: source.to_owned(), text: text.to_owned(), object: json::to_serde(&value) };
+        let Some(hook) = annotations.and_then(|annotations| annotations.get(HOOK)) else {
+            self.manifests.push(manifest);
+            return Ok(());
+        };
+        let events = super::functions::to_text(&hook).map(|text| match text {
+            Value::String(text) => text.to_lowercase(),
+            _ => String::new(),
+        });
+        // Helm drops hooks of events that it does not know.
+        let known = |event: &str| HOOK_EVENTS.contains(&event.trim());
+        if events.unwrap_or_default().split(',').all(known) {
+            self.hooks.push(manifest);
+        }
+        Ok(())
+    }
+}
+
+/// Splits a stream at its separators, just as helm does: a separator takes the white space around
+/// it along, so one that follows directly is not seen.
+pub(crate) fn split(stream: &str) -> Vec<&str> {
+    let is_space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{c}');
+    let mut rest = stream.trim();
+    let mut documents = Vec::new();
+    if let Some(behind) = rest.strip_prefix("---") {
+        rest = behind.trim_start_matches(is_space);
+    }
+    loop {
+        let Some(at) = rest.find("\n---") else {
+            documents.push(rest);
+            break;
+        };
+        documents.push(rest[..at].trim_end_matches(is_space));
+        rest = rest[at + 4..].trim_start_matches(is_space);
+    }
+    documents.retain(|document| !document.is_empty());
+    documents.into_iter().map(str::trim).collect()
+}
+
+/// Refuses what cannot be a manifest, and returns its annotations.
+fn check_head(value: &Value) -> Result<Option<Map>, String> {
+    let head = match value {
+        Value::Nil => return Ok(None),
+        Value::Map(map) => map,
+        other => return Err(format!("a manifest must be a map, not a {}", other.kind_name())),
+    };
+    check_scalar(head, "apiVersion")?;
+    check_scalar(head, "kind")?;
+    let metadata = match head.get("metadata") {
+        None | Some(Value::Nil) => return Ok(None),
+        Some(Value::Map(map)) => map,
+        Some(other) => return Err(format!("metadata must be a map, not a {}", other.kind_name())),
+    };
+    check_scalar(&metadata, "name")?;
+    let annotations = match metadata.get("annotations") {
+        None | Some(Value::Nil) => return Ok(None),
+        Some(Value::Map(map)) => map,
+        Some(other) => {
+            return Err(format!("metadata.annotations must be a map, not a {}", other.kind_name()));
+        }
+    };
+    for (key, _) in annotations.entries() {
+        check_scalar(&annotations, &key)?;
+    }
+    Ok(Some(annotations))
+}
+
+fn check_scalar(map: &Map, key: &str) -> Result<(), String> {
+    match map.get(key) {
+        Some(value @ (Value::Map(_) | Value::List(_))) => {
+            Err(format!("{key} must be a string, not a {}", value.kind_name()))
+        }
+        _ => Ok(()),
+    }
+}

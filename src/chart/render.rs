@@ -1,0 +1,303 @@
+//! Renders a chart: values in, manifests out.
+
+use std::rc::Rc;
+
+use super::capabilities::{Capabilities, KubeVersion};
+use super::error::{Error, ErrorKind, Result};
+use super::eval::Engine;
+use super::limits::STACK_SIZE;
+use super::load::Chart;
+use super::lookup::Lookup;
+use super::manifest::{self, Manifest};
+use super::schema;
+use super::semver::{Constraints, Version};
+use super::template::Scope;
+use super::value::{Entries, Map, MapKind, Value};
+use super::values::{Node, ValueSources, coalesce_values, resolve};
+
+/// What is being installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The release's name.
+    pub name: String,
+    /// The namespace that it goes to.
+    pub namespace: String,
+    /// Whether it replaces an earlier revision.
+    pub is_upgrade: bool,
+    /// The number of the revision, from 1.
+    pub revision: u32,
+}
+
+impl Release {
+    /// A first revision.
+    #[must_use]
+    pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> Self {
+        Self { name: name.into(), namespace: namespace.into(), is_upgrade: false, revision: 1 }
+    }
+}
+
+/// A custom resource definition that a chart brings along outside its templates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrdFile {
+    /// The path of the file, with the chart's name in front.
+    pub source: String,
+    /// The text of the file, which may hold several documents.
+    pub text: String,
+}
+
+/// A rendered chart.
+#[derive(Debug, Clone, Default)]
+pub struct Rendered {
+    /// The manifests in the order of installation.
+    pub manifests: Vec<Manifest>,
+    /// The hooks, which helm runs at certain points and does not install.
+    pub hooks: Vec<Manifest>,
+    /// The definitions in `crds/`, which `helm template` prints only on request.
+    pub crds: Vec<CrdFile>,
+    /// What `NOTES.txt` says to the user.
+    pub notes: Option<String>,
+    /// The values that the templates saw.
+    pub values: serde_json::Value,
+}
+
+impl Rendered {
+    /// The text that `helm template` prints.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let mut manifests = String::new();
+        for manifest in &self.manifests {
+            manifest.write(&mut manifests);
+        }
+        let mut out = manifests.trim().to_owned();
+        out.push('\n');
+        for hook in &self.hooks {
+            hook.write(&mut out);
+        }
+        out
+    }
+
+    /// The manifests and hooks of one template, named by its path inside the chart.
+    pub fn show_only(&self, template: &str) -> impl Iterator<Item = &Manifest> {
+        let all = self.manifests.iter().chain(&self.hooks);
+        all.filter(move |manifest| {
+            let inside = manifest.source.split_once('/').map(|(_, path)| path);
+            inside == Some(template) || manifest.source == template
+        })
+    }
+}
+
+/// Renders a chart.
+///
+/// The work is done on a thread of its own, whose stack fits the deepest templates that are
+/// accepted.
+///
+/// # Errors
+/// What helm refuses: values that cannot be read or do not meet the schema, a Kubernetes version
+/// that the chart does not support, a template that does not parse or fails, and output that is
+/// not a manifest. Also a chart that takes more memory or time than the engine grants.
+pub fn render(
+    chart: &Chart,
+    values: &ValueSources,
+    release: &Release,
+    kube: &KubeVersion,
+    lookup: &dyn Lookup,
+) -> Result<Rendered> {
+    let failed = |message: String| Error::new(ErrorKind::Limit, message);
+    std::thread::scope(|scope| {
+        let renderer = std::thread::Builder::new()
+            .name("chart-render".into())
+            .stack_size(STACK_SIZE)
+            .spawn_scoped(scope, || render_here(chart, values, release, kube, lookup))
+            .map_err(|error| failed(format!("cannot start the renderer: {error}")))?;
+        let result = renderer.join();
+        result.unwrap_or_else(|_| Err(failed("the renderer failed".into())))
+    })
+}
+
+fn render_here(
+    chart: &Chart,
+    values: &ValueSources,
+    release: &Release,
+    kube: &KubeVersion,
+    lookup: &dyn Lookup,
+) -> Result<Rendered> {
+    if chart.metadata.is_library() {
+        let message = "library charts are not installable";
+        return Err(Error::new(ErrorKind::Chart, message).on("Chart.yaml"));
+    }
+    check_name(&release.name)?;
+    let user = values.merge()?;
+    let root = resolve(chart, &user)?;
+    let values = coalesce_values(&root, &user)?;
+    schema::validate(&root, &values)?;
+    check_kube_version(chart, kube)?;
+    let computed = super::json::to_serde(&Value::Map(values.clone()));
+    let printed = print_templates(&root, values, release, kube, lookup)?;
+    let (notes, files): (Vec<_>, Vec<_>) =
+        printed.into_iter().partition(|(path, _)| path.ends_with("NOTES.txt"));
+    let own_notes = format!("{}/templates/NOTES.txt", root.name);
+    let sorted = manifest::sort(files)?;
+    let mut crds = Vec::new();
+    collect_crds(&root, &root.name, &mut crds);
+    Ok(Rendered {
+        manifests: sorted.manifests,
+        hooks: sorted.hooks,
+        crds,
+        notes: notes.into_iter().find(|(path, _)| *path == own_notes).map(|(_, text)| text),
+        values: computed,
+    })
+}
+
+/// A release's name becomes part of names in the cluster.
+fn check_name(name: &str) -> Result<()> {
+    let is_label = |label: &str| {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if name.len() <= 53 && name.split('.').all(is_label) {
+        return Ok(());
+    }
+    let message = "invalid release name: it must consist of lower case letters, digits, '-' and \
+                   '.', and have at most 53 characters";
+    Err(Error::new(ErrorKind::Values, message).on(name))
+}
+
+fn check_kube_version(chart: &Chart, kube: &KubeVersion) -> Result<()> {
+    let wanted = &chart.metadata.kube_version;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let version = Version::parse(kube.normalized());
+    let constraints = Constraints::parse(wanted);
+    if constraints.is_ok_and(|wanted| version.is_ok_and(|version| wanted.check(&version))) {
+        return Ok(());
+    }
+    let message = format!("chart requires kubeVersion {wanted}, but Kubernetes is {kube}");
+    Err(Error::new(ErrorKind::KubeVersion, message).on("Chart.yaml"))
+}
+
+/// A template and what it is executed on.
+struct Job {
+    path: String,
+    text: String,
+    data: Map,
+    base_path: String,
+}
+
+/// Executes all templates; returns pairs of path and text.
+fn print_templates(
+    root: &Node<'_>,
+    values: Map,
+    release: &Release,
+    kube: &KubeVersion,
+    lookup: &dyn Lookup,
+) -> Result<Vec<(String, String)>> {
+    let shared = Shared {
+        release: Value::object([
+            ("Name", release.name.as_str().into()),
+            ("Namespace", release.namespace.as_str().into()),
+            ("IsUpgrade", release.is_upgrade.into()),
+            ("IsInstall", (!release.is_upgrade).into()),
+            ("Revision", Value::Int(release.revision.into())),
+            ("Service", "Helm".into()),
+        ]),
+        capabilities: Value::Capabilities(Rc::new(Capabilities::new(kube))),
+    };
+    let mut jobs = Vec::new();
+    shared.collect(root, &root.name, values, true, &mut jobs);
+    // Helm parses and executes the deepest paths first, and of those the last by name.
+    let depth = |job: &Job| job.path.matches('/').count();
+    jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
+    let scope = Rc::new(Scope::default());
+    for job in &jobs {
+        scope.parse(&job.path, &job.text)?;
+    }
+    let engine = Engine::new(lookup);
+    let mut printed = Vec::new();
+    for job in jobs {
+        let name = job.path.rsplit('/').next().unwrap_or("");
+        if name.starts_with('_') {
+            continue;
+        }
+        let Some(template) = scope.get(&job.path) else {
+            continue;
+        };
+        let own =
+            Value::object([("Name", job.path.as_str().into()), ("BasePath", job.base_path.as_str().into())]);
+        job.data.insert("Template", own);
+        let text = engine.execute(&scope, &template, Value::Map(job.data))?;
+        printed.push((job.path, text.replace("<no value>", "")));
+    }
+    Ok(printed)
+}
+
+/// What every template sees.
+struct Shared {
+    release: Value,
+    capabilities: Value,
+}
+
+impl Shared {
+    /// Collects the templates of a chart and of its dependencies; returns what they are
+    /// executed on.
+    fn collect(&self, node: &Node<'_>, path: &str, values: Map, is_root: bool, jobs: &mut Vec<Job>) -> Map {
+        let metadata = &node.chart.metadata;
+        let mut subcharts = Entries::new();
+        for dependency in &node.dependencies {
+            let inner = match values.get(&dependency.name) {
+                Some(Value::Map(map)) => map,
+                _ => Map::default(),
+            };
+            let path = format!("{path}/charts/{}", dependency.name);
+            let data = self.collect(dependency, &path, inner, false, jobs);
+            let name = dependency.name.as_str().into();
+            subcharts.insert(name, Value::Map(data.with_kind(MapKind::Any)));
+        }
+        let entries = [
+            ("Chart", metadata.to_value(&node.name, is_root)),
+            ("Files", files(node.chart)),
+            ("Release", self.release.clone()),
+            ("Capabilities", self.capabilities.clone()),
+            ("Values", Value::Map(values.with_kind(MapKind::Values))),
+            ("Subcharts", Value::map(subcharts)),
+        ];
+        let entries: Entries = entries.map(|(key, value)| (key.into(), value)).into();
+        let data = Map::new(MapKind::Values, entries);
+        for (template, text) in &node.chart.templates {
+            let name = template.rsplit('/').next().unwrap_or("");
+            // A library has only definitions to offer.
+            if metadata.is_library() && !name.starts_with('_') {
+                continue;
+            }
+            jobs.push(Job {
+                path: format!("{path}/{template}"),
+                text: text.clone(),
+                data: data.clone(),
+                base_path: format!("{path}/templates"),
+            });
+        }
+        data
+    }
+}
+
+fn files(chart: &Chart) -> Value {
+    let files = chart.files.iter();
+    let entries = files.map(|(path, bytes)| (path.as_str().into(), Value::Bytes(bytes.as_slice().into())));
+    Value::Map(Map::new(MapKind::Files, entries.collect()))
+}
+
+fn collect_crds(node: &Node<'_>, path: &str, crds: &mut Vec<CrdFile>) {
+    for (file, bytes) in &node.chart.files {
+        let is_manifest = [".yaml", ".yml", ".json"].iter().any(|ext| file.ends_with(ext));
+        if file.starts_with("crds/") && is_manifest {
+            crds.push(CrdFile {
+                source: format!("{path}/{file}"),
+                text: String::from_utf8_lossy(bytes).into_owned(),
+            });
+        }
+    }
+    for dependency in &node.dependencies {
+        let path = format!("{path}/charts/{}", dependency.name);
+        collect_crds(dependency, &path, crds);
+    }
+}

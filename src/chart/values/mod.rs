@@ -1,0 +1,10 @@
+//! The values of a render: a chart's defaults, and what the user says instead.
+
+mod coalesce;
+mod dependencies;
+mod sources;
+mod strvals;
+
+pub(crate) use coalesce::coalesce_values;
+pub(crate) use dependencies::{Node, resolve};
+pub use sources::{ValueSources, ValuesFile};

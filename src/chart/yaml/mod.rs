@@ -1,0 +1,21 @@
+//! YAML 1.1 as helm reads and writes it.
+
+mod emitter;
+mod pretty;
+mod reader;
+mod scalar;
+mod sort;
+mod style;
+
+pub(crate) use emitter::to_yaml;
+pub(crate) use pretty::to_yaml_pretty;
+pub(crate) use reader::{Numbers, documents, parse};
+
+/// An integer in Go's syntax with any prefix: `10`, `0x10`, `0o17`, `1_000`.
+pub(crate) fn integer_of(text: &str) -> Option<i64> {
+    let plain = text.replace('_', "");
+    match scalar::integer(&plain) {
+        Some(scalar::Scalar::Int(value)) => Some(value),
+        _ => None,
+    }
+}

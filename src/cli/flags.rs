@@ -1,0 +1,190 @@
+//! Flags that several commands share, with kubectl's and Helm's names.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::action;
+use crate::action::manifests::ChartPlan;
+use crate::broker::topology::QueueSpec;
+use crate::cluster::{Cluster, Target};
+use crate::error::Failure;
+use crate::item::{DEFAULT_MAX_SIZE, Framing, Source};
+use crate::names::{QueueName, ReleaseName};
+
+/// Which cluster, and where in it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterFlags {
+    /// The namespace to work in (default: the context's)
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// The kubeconfig's context to use
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// The kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The release: what one `up` installs
+    #[arg(long, value_name = "NAME", default_value = "workqueue")]
+    pub release: ReleaseName,
+}
+
+impl ClusterFlags {
+    /// Connects to the cluster.
+    pub async fn connect(&self) -> Result<Cluster, Failure> {
+        Cluster::connect(&self.target()).await.map_err(|error| action::Error::from(error).into())
+    }
+
+    /// The namespace that a cluster would be asked in, without asking one.
+    pub async fn offline_namespace(&self) -> String {
+        match Cluster::connect(&self.target()).await {
+            Ok(cluster) => cluster.namespace().to_owned(),
+            Err(_) => self.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        }
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+}
+
+/// Which queue.
+#[derive(Debug, Args)]
+pub struct QueueFlags {
+    /// The queue of the items
+    #[arg(long, value_name = "NAME", default_value = "job1")]
+    pub queue: QueueName,
+}
+
+/// How a queue is made that does not exist yet.
+#[derive(Debug, Args)]
+pub struct QueueSpecFlags {
+    #[command(flatten)]
+    queue: QueueFlags,
+    /// How often an item is given to workers that die before it goes to QUEUE.failed; settled
+    /// when the queue is made
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    delivery_limit: u32,
+}
+
+impl QueueSpecFlags {
+    /// The queue as asked for.
+    pub fn spec(&self) -> QueueSpec {
+        QueueSpec { name: self.queue.queue.clone(), delivery_limit: self.delivery_limit }
+    }
+}
+
+/// Where items come from.
+#[derive(Debug, Args)]
+pub struct ItemFlags {
+    /// Items, one an argument
+    #[arg(value_name = "ITEM", conflicts_with = "file")]
+    items: Vec<std::ffi::OsString>,
+    /// Read items from a file, one a line; `-` is standard input; may be repeated
+    #[arg(short, long, value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// Items in files end with a NUL byte instead of a newline, as `find -print0` writes them
+    #[arg(short = '0', long)]
+    null: bool,
+    /// Refuse items larger than this many bytes
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_SIZE)]
+    pub max_item_size: usize,
+}
+
+impl ItemFlags {
+    /// The source of the items, if any was given.
+    pub fn source(&self) -> Option<Source> {
+        use std::os::unix::ffi::OsStrExt as _;
+        if !self.file.is_empty() {
+            let framing = if self.null { Framing::Nul } else { Framing::Lines };
+            return Some(Source::Files { paths: self.file.clone(), framing });
+        }
+        let arguments: Vec<Vec<u8>> = self.items.iter().map(|item| item.as_bytes().to_vec()).collect();
+        (!arguments.is_empty()).then_some(Source::Arguments(arguments))
+    }
+}
+
+/// The chart's values. In commands where `-f` means something else, `--values` alone is offered.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Chart")]
+pub struct ValueFlags {
+    /// Use the chart in this directory instead of the bundled one
+    #[arg(long, value_name = "DIR")]
+    chart: Option<PathBuf>,
+    /// Start from one of the chart's presets: ephemeral, production, tutorial
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Set a value, in Helm's syntax: a.b=c,d={x,y}
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Set a value that is a string whatever it looks like
+    #[arg(long, value_name = "KEY=VALUE")]
+    set_string: Vec<String>,
+}
+
+impl ValueFlags {
+    /// The chart and its values as asked for.
+    pub fn plan(&self, files: &[PathBuf]) -> ChartPlan {
+        ChartPlan {
+            chart: self.chart.clone(),
+            preset: self.preset.clone(),
+            values: files.to_vec(),
+            set: self.set.clone(),
+            set_string: self.set_string.clone(),
+        }
+    }
+}
+
+/// The form of what goes to stdout.
+#[derive(Debug, Clone, Copy, Args, Default)]
+pub struct Output {
+    /// Print one report as JSON on stdout
+    #[arg(short, long = "output", value_name = "FORMAT")]
+    output: Option<OutputFormat>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OutputFormat {
+    /// JSON, documented in docs/json.md
+    Json,
+}
+
+impl Output {
+    /// Whether stdout is kept for JSON.
+    pub fn is_json(self) -> bool {
+        self.output.is_some()
+    }
+}
+
+/// Reads a duration as kubectl takes it: `90s`, `5m`, `1h30m`, and `0` for no limit.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    parsed
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| "write a duration as 90s, 5m or 1h30m, or 0 for no limit".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_kubectls() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        for bad in ["5", "-5s", "soon", ""] {
+            assert!(duration(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `logs`: the logs of a run's pods.
+
+use clap::Args;
+
+use super::flags::ClusterFlags;
+use crate::action::follow::{RunEnd, follow};
+use crate::action::logs::{find_run, logs};
+use crate::error::{ExitStatus, Failure};
+use crate::ui::Ui;
+
+/// Print the logs of a run's pods
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The run (default: the last one that was started)
+    run: Option<String>,
+    /// Go on until the run ends
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+}
+
+/// Runs the command.
+pub async fn run(args: LogsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let cluster = args.cluster.connect().await?;
+    let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
+    if args.follow {
+        let report = follow(&cluster, &args.cluster.release, job, None, ui, ui.interrupted()).await?;
+        let interrupted = report.end == RunEnd::Detached;
+        return Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success });
+    }
+    logs(&cluster, &job, ui, ui.interrupted()).await?;
+    Ok(ExitStatus::Success)
+}

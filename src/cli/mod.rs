@@ -1,0 +1,135 @@
+//! The command line: one file a command, its arguments and the call that runs it.
+
+mod attach;
+mod down;
+mod enqueue;
+mod flags;
+mod logs;
+mod render;
+mod report;
+mod run;
+mod status;
+mod up;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{ExitStatus, Failure};
+use crate::ui::{Ui, Verbosity};
+
+/// Run a work queue on Kubernetes: a broker, a queue of items, a Job that works on them.
+///
+/// `up` deploys the broker, `enqueue` fills a queue, `run` starts a Job over it and follows it to
+/// its exit code, `down` removes all of it. `render` prints every manifest for review.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-workqueue", bin_name = "kubectl workqueue", version, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print data and errors alone
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print every step
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::UpArgs),
+    Enqueue(enqueue::EnqueueArgs),
+    Run(run::RunArgs),
+    Attach(attach::AttachArgs),
+    Logs(logs::LogsArgs),
+    Status(status::StatusArgs),
+    Down(down::DownArgs),
+    Render(render::RenderArgs),
+}
+
+impl Command {
+    fn output(&self) -> flags::Output {
+        match self {
+            Self::Up(args) => args.output,
+            Self::Enqueue(args) => args.output,
+            Self::Run(args) => args.output,
+            Self::Attach(args) => args.output,
+            Self::Status(args) => args.output,
+            Self::Logs(_) | Self::Down(_) | Self::Render(_) => flags::Output::default(),
+        }
+    }
+
+    async fn run(self, ui: &Ui) -> Result<ExitStatus, Failure> {
+        match self {
+            Self::Up(args) => up::run(args, ui).await,
+            Self::Enqueue(args) => enqueue::run(args, ui).await,
+            Self::Run(args) => run::run(args, ui).await,
+            Self::Attach(args) => attach::run(args, ui).await,
+            Self::Logs(args) => logs::run(args, ui).await,
+            Self::Status(args) => status::run(args, ui).await,
+            Self::Down(args) => down::run(args, ui).await,
+            Self::Render(args) => render::run(args, ui).await,
+        }
+    }
+}
+
+/// Parses a command line and runs it.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
+            // A reader that has closed the pipe has seen what it wanted of the help.
+            error.print().ok();
+            return status;
+        }
+    };
+    let verbosity = Verbosity { quiet: cli.quiet, verbose: cli.verbose };
+    let ui = Ui::new(verbosity, cli.command.output().is_json());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(cli.command.run(&ui));
+            // A read of standard input cannot be cancelled: it must not keep the process.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(Failure {
+            message: format!("the program cannot start its threads: {error}"),
+            hint: None,
+            status: ExitStatus::Error,
+        }),
+    };
+    match result {
+        Ok(status) => {
+            ui.done();
+            status
+        }
+        Err(failure) => {
+            ui.error(&failure);
+            failure.status
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_lines_start_with_kubectl_workqueue() {
+        let mut command = Cli::command();
+        command.build();
+        for sub in command.get_subcommands_mut() {
+            let usage = sub.render_usage().to_string();
+            assert!(usage.starts_with("Usage: kubectl workqueue "), "{usage}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `render`: prints every manifest for review.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::flags::{ClusterFlags, ValueFlags};
+use crate::action::manifests::{DEFAULT_KUBE_VERSION, render};
+use crate::error::{ExitStatus, Failure};
+use crate::ui::Ui;
+
+/// Print the manifests that `up` would apply, as YAML
+///
+/// Asks no cluster. The Secret with the credentials is not among them: `up` makes it, with a
+/// random password, or values name one (auth.existingSecret, auth.password).
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// Values files of the chart, the last one wins
+    #[arg(short = 'f', long = "values", value_name = "FILE", help_heading = "Chart")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    values: ValueFlags,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    /// The Kubernetes version to render for
+    #[arg(long, value_name = "VERSION", default_value = DEFAULT_KUBE_VERSION, help_heading = "Chart")]
+    kube_version: String,
+}
+
+/// Runs the command.
+pub async fn run(args: RenderArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let plan = args.values.plan(&args.files);
+    let chart = plan.load_chart()?;
+    let values = plan.load_values(&chart)?;
+    let namespace = args.cluster.offline_namespace().await;
+    let rendered = render(&chart, &values, &args.cluster.release, &namespace, &args.kube_version)?;
+    let yaml = rendered.to_yaml();
+    ui.data(yaml.strip_suffix('\n').unwrap_or(&yaml).as_bytes());
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,142 @@
+//! Reports of the operations as JSON and as sentences. The JSON shapes are in `docs/json.md`.
+
+use serde_json::{Value, json};
+
+use crate::action::enqueue::EnqueueReport;
+use crate::action::follow::{RunEnd, RunReport};
+use crate::cluster::job::{JobEnd, JobState};
+use crate::error::{ExitStatus, Failure};
+use crate::names::QueueName;
+use crate::ui::Ui;
+
+/// An enqueue as JSON.
+pub fn enqueue_json(queue: &QueueName, report: &EnqueueReport) -> Value {
+    json!({
+        "queue": queue.as_str(),
+        "batch": report.batch,
+        "read": report.read,
+        "confirmed": report.confirmed,
+        "refused": report.refused,
+        "firstRefused": report.first_refused.as_ref().map(|(position, reason)| {
+            json!({"item": position.to_string(), "reason": reason})
+        }),
+        "interrupted": report.interrupted,
+    })
+}
+
+/// An enqueue in words.
+pub fn enqueue_words(queue: &QueueName, report: &EnqueueReport) -> String {
+    let EnqueueReport { read, confirmed, refused, .. } = report;
+    let in_doubt = read - confirmed - refused;
+    let mut line = format!("{queue}: {read} items read, {confirmed} confirmed");
+    if *refused > 0 {
+        line += &format!(", {refused} refused");
+    }
+    if in_doubt > 0 {
+        line += &format!(", {in_doubt} not confirmed (they may be in the queue or not)");
+    }
+    line
+}
+
+/// What to tell the user when not every item got into the queue without another error.
+pub fn enqueue_failure(queue: &QueueName, report: &EnqueueReport) -> Option<Failure> {
+    if report.interrupted {
+        let message = format!("interrupted after {} items", report.confirmed);
+        let hint = "those are in the queue; enqueue the rest of the input to go on";
+        return Some(Failure::new(message, hint).with_status(ExitStatus::Interrupted));
+    }
+    let (position, reason) = report.first_refused.as_ref()?;
+    let message =
+        format!("queue {queue} refused {} items, the first at {position}: {reason}", report.refused);
+    let hint = "make room in the queue, then enqueue these items again";
+    Some(Failure::new(message, hint).with_status(ExitStatus::NotEnqueued))
+}
+
+/// A Job as JSON.
+pub fn job_json(job: &JobState) -> Value {
+    let end = match &job.end {
+        None => Value::Null,
+        Some(JobEnd::Complete) => json!("complete"),
+        Some(JobEnd::Failed { .. }) => json!("failed"),
+        Some(JobEnd::Deleted) => json!("deleted"),
+    };
+    json!({
+        "run": job.run,
+        "job": job.name,
+        "queue": job.queue,
+        "completions": job.completions,
+        "parallelism": job.parallelism,
+        "active": job.active,
+        "succeeded": job.succeeded,
+        "failed": job.failed,
+        "end": end,
+        "created": job.created,
+    })
+}
+
+fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
+    let job = &report.job;
+    match report.left {
+        None | Some(0) => {
+            ui.status(&format!("run {} is complete: {} done", job.run, job.succeeded));
+            Ok(ExitStatus::Success)
+        }
+        Some(left) => {
+            let message = format!(
+                "run {} is complete, but {left} items are in queue {}: enqueued meanwhile, or given back by a \
+                 worker that exits with 0 although its program failed",
+                job.run, job.queue
+            );
+            let hint = "`kubectl workqueue run` works on them";
+            Err(Failure::new(message, hint).with_status(ExitStatus::ItemsLeft))
+        }
+    }
+}
+
+/// Says how a run ended, and gives its exit code.
+///
+/// # Errors
+/// A run that did not complete, with its reason and the last lines of the pods that failed.
+pub fn run_end(ui: &Ui, report: &RunReport, json: bool) -> Result<ExitStatus, Failure> {
+    let job = &report.job;
+    ui.done();
+    if json {
+        let pods = report
+            .failed_pods
+            .iter()
+            .map(|pod| json!({"pod": pod.pod, "reason": pod.reason, "lastLines": pod.last_lines}));
+        let mut value = job_json(job);
+        value["detached"] = json!(report.end == RunEnd::Detached);
+        value["failedPods"] = pods.collect();
+        value["left"] = json!(report.left);
+        ui.json(&value);
+    }
+    let (reason, message) = match &report.end {
+        RunEnd::Complete => return complete(ui, report),
+        RunEnd::Detached => {
+            ui.status(&format!(
+                "detached; run {run} goes on\n  follow it:  kubectl workqueue attach {run}\n  stop it:    \
+                 kubectl delete job {}",
+                job.name,
+                run = job.run,
+            ));
+            return Ok(ExitStatus::Interrupted);
+        }
+        RunEnd::Deleted => ("Deleted", "somebody deleted the Job"),
+        RunEnd::Failed { reason, message } => (reason.as_str(), message.as_str()),
+    };
+    let mut lines = format!("run {} failed: {reason}: {message}", job.run);
+    for pod in &report.failed_pods {
+        lines += &format!("\npod {} {}", pod.pod, pod.reason);
+        for line in &pod.last_lines {
+            lines += &format!("\n  {line}");
+        }
+    }
+    let total = job.completions.unwrap_or(0);
+    let left = report.left.map_or("what is left is".to_owned(), |left| format!("{left} items are"));
+    let hint = format!(
+        "{} of {total} are done; {left} still in the queue, and `kubectl workqueue run` works on it",
+        job.succeeded
+    );
+    Err(Failure::new(lines, hint).with_status(ExitStatus::JobFailed))
+}

@@ -1,0 +1,225 @@
+//! Server-side apply of manifests, and what it changed.
+
+use std::fmt;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::{ApiResource, Scope, pinned_kind};
+use serde_json::Value;
+
+use super::{Cluster, Error, FIELD_MANAGER};
+
+/// How to apply.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ApplyOptions {
+    /// Let the server validate and answer, and change nothing.
+    pub dry_run: bool,
+    /// Take over fields that others manage.
+    pub force: bool,
+}
+
+/// What an apply did to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It did not exist.
+    Created,
+    /// It existed and is different now.
+    Configured,
+    /// It existed and is the same.
+    Unchanged,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Unchanged => "unchanged",
+        })
+    }
+}
+
+/// An object's kind and name, printed as kubectl does: `statefulset.apps/workqueue-broker`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// API group and version, such as `apps/v1`.
+    pub api_version: String,
+    /// The kind, such as `StatefulSet`.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+}
+
+impl ObjectRef {
+    /// Names an object.
+    pub fn new(api_version: &str, kind: &str, name: &str) -> Self {
+        Self { api_version: api_version.to_owned(), kind: kind.to_owned(), name: name.to_owned() }
+    }
+
+    /// Reads it from a manifest; `None` if the manifest is no object with a name.
+    pub fn of(manifest: &Value) -> Option<Self> {
+        let text = |pointer: &str| manifest.pointer(pointer)?.as_str().map(str::to_owned);
+        Some(Self { api_version: text("/apiVersion")?, kind: text("/kind")?, name: text("/metadata/name")? })
+    }
+
+    fn gvk(&self) -> GroupVersionKind {
+        let (group, version) = self.api_version.split_once('/').unwrap_or(("", &self.api_version));
+        GroupVersionKind::gvk(group, version, &self.kind)
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind.to_lowercase();
+        match self.api_version.split_once('/') {
+            Some((group, _)) => write!(f, "{kind}.{group}/{}", self.name),
+            None => write!(f, "{kind}/{}", self.name),
+        }
+    }
+}
+
+impl Cluster {
+    /// Applies one manifest in our namespace, or in the one that it names.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when others manage a field, unless forced; [`Error::NotOurs`] when
+    /// Helm installed the object; and as for every request.
+    pub async fn apply(&self, manifest: &Value, options: ApplyOptions) -> Result<(ObjectRef, Change), Error> {
+        let (object, api) = self.dynamic_api(manifest).await?;
+        let before = self.call(format!("reading {object}"), api.get_opt(&object.name)).await?;
+        if let Some(release) = before.as_ref().and_then(helm_release) {
+            return Err(Error::NotOurs(format!("{object} belongs to the Helm release {release:?}")));
+        }
+        let mut params = PatchParams::apply(FIELD_MANAGER);
+        params.dry_run = options.dry_run;
+        params.force = options.force;
+        let patch = Patch::Apply(manifest);
+        let applying = api.patch(&object.name, &params, &patch);
+        let after = self.call(format!("applying {object}"), applying).await?;
+        let change = match before {
+            None => Change::Created,
+            Some(before) if content(&before) == content(&after) => Change::Unchanged,
+            Some(_) => Change::Configured,
+        };
+        Ok((object, change))
+    }
+
+    /// Makes our namespace if it is missing.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn ensure_namespace(&self, dry_run: bool) -> Result<Change, Error> {
+        let name = self.namespace();
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        if self.call(format!("reading namespace/{name}"), api.get_opt(name)).await?.is_some() {
+            return Ok(Change::Unchanged);
+        }
+        let manifest =
+            serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        match self.create(&manifest, dry_run).await {
+            Err(error) if !error.is_already_exists() => Err(error),
+            _ => Ok(Change::Created),
+        }
+    }
+
+    /// Creates an object that must not exist yet.
+    ///
+    /// # Errors
+    /// As for every request; [`Error::is_already_exists`] tells that one apart.
+    pub async fn create(&self, manifest: &Value, dry_run: bool) -> Result<DynamicObject, Error> {
+        let (object, api) = self.dynamic_api(manifest).await?;
+        let data: DynamicObject = serde_json::from_value(manifest.clone()).map_err(|error| Error::Api {
+            what: format!("reading the manifest of {object}"),
+            message: error.to_string(),
+            code: None,
+        })?;
+        let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        self.call(format!("creating {object}"), api.create(&params, &data)).await
+    }
+
+    /// The API of a manifest's kind, whatever the kind: the server is asked for its plural and scope.
+    pub(super) async fn dynamic_api(
+        &self,
+        manifest: &Value,
+    ) -> Result<(ObjectRef, Api<DynamicObject>), Error> {
+        let Some(object) = ObjectRef::of(manifest) else {
+            return Err(Error::Api {
+                what: "reading a manifest".to_owned(),
+                message: "it lacks apiVersion, kind or metadata.name".to_owned(),
+                code: None,
+            });
+        };
+        let what = format!("asking the server for kind {} ({})", object.kind, object.api_version);
+        let (resource, capabilities) = self.call(what, pinned_kind(&self.client, &object.gvk())).await?;
+        let namespace = manifest.pointer("/metadata/namespace").and_then(Value::as_str);
+        let api = self.scoped_api(&resource, &capabilities.scope, namespace);
+        Ok((object, api))
+    }
+
+    fn scoped_api(
+        &self,
+        resource: &ApiResource,
+        scope: &Scope,
+        namespace: Option<&str>,
+    ) -> Api<DynamicObject> {
+        match scope {
+            Scope::Cluster => Api::all_with(self.client.clone(), resource),
+            Scope::Namespaced => {
+                Api::namespaced_with(self.client.clone(), namespace.unwrap_or(&self.namespace), resource)
+            }
+        }
+    }
+}
+
+/// The Helm release that owns an object: Helm 3 and later annotate all that they install.
+pub(super) fn helm_release(object: &DynamicObject) -> Option<String> {
+    object.metadata.annotations.as_ref()?.get("meta.helm.sh/release-name").cloned()
+}
+
+/// What an object says, without the server's bookkeeping.
+///
+/// The resource version does not tell whether something changed: a repeated server-side apply of
+/// a StatefulSet with claim templates bumps it (kubernetes#119304).
+fn content(object: &DynamicObject) -> Value {
+    let mut data = object.data.clone();
+    if let Some(fields) = data.as_object_mut() {
+        fields.remove("status");
+    }
+    serde_json::json!({
+        "data": data,
+        "labels": object.metadata.labels,
+        "annotations": object.metadata.annotations,
+        "owners": object.metadata.owner_references,
+        "finalizers": object.metadata.finalizers,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn objects_print_as_kubectl_prints_them() {
+        let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "b"}});
+        assert_eq!(ObjectRef::of(&set).expect("complete").to_string(), "statefulset.apps/b");
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b"}});
+        assert_eq!(ObjectRef::of(&service).expect("complete").to_string(), "service/b");
+        assert_eq!(ObjectRef::of(&json!({"kind": "Service"})), None);
+    }
+
+    #[test]
+    fn bookkeeping_is_no_change() {
+        let object = |version: &str, generation: i64, replicas: i64| -> DynamicObject {
+            serde_json::from_value(json!({
+                "apiVersion": "apps/v1", "kind": "StatefulSet",
+                "metadata": {"name": "b", "resourceVersion": version, "generation": generation},
+                "spec": {"replicas": replicas}, "status": {"readyReplicas": generation},
+            }))
+            .expect("an object")
+        };
+        assert_eq!(content(&object("1", 1, 1)), content(&object("2", 2, 1)));
+        assert_ne!(content(&object("1", 1, 1)), content(&object("1", 1, 3)));
+    }
+}

@@ -1,0 +1,179 @@
+//! Finds the ready broker pod of a release through its Service, and the credentials it runs with.
+
+use k8s_openapi::api::core::v1::{EnvVar, Pod, Service, ServicePort};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt as _;
+use kube::api::{AttachParams, ListParams};
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+
+use super::diagnose::is_ready;
+use super::{Cluster, Error};
+use crate::credentials::Credentials;
+use crate::names::ReleaseName;
+
+/// Name and number of the AMQP port, as the chart's Service has them.
+const PORT_NAME: &str = "amqp";
+const PORT_NUMBER: i32 = 5672;
+
+/// A broker pod to open a tunnel to.
+#[derive(Debug, Clone)]
+pub struct BrokerPod {
+    /// The pod's name.
+    pub pod: String,
+    /// The AMQP port inside the pod.
+    pub port: u16,
+    /// The login that the pod was started with.
+    pub credentials: Credentials,
+}
+
+impl Cluster {
+    /// Finds the broker pod of a release.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`] without a broker Service, [`Error::BrokerNotReady`] without a
+    /// ready pod, and as for every request.
+    pub async fn broker_pod(&self, release: &ReleaseName) -> Result<BrokerPod, Error> {
+        let selector = release.component_selector("broker");
+        let list = ListParams::default().labels(&selector);
+        let services = self.call("listing services", self.api::<Service>().list(&list)).await?;
+        let Some((service, port)) = services.iter().find_map(|service| Some((service, amqp_port(service)?)))
+        else {
+            let (release, namespace) = (release.to_string(), self.namespace().to_owned());
+            return Err(Error::NotInstalled { release, namespace });
+        };
+        let selector = pod_selector(service);
+        let list = ListParams::default().labels(&selector);
+        let pods = self.call("listing pods", self.api::<Pod>().list(&list)).await?;
+        let Some(pod) = pods.items.iter().find(|pod| is_ready(pod)) else {
+            return Err(Error::BrokerNotReady { seconds: 0, diagnosis: self.diagnose(&selector).await });
+        };
+        let username = self.pod_env(pod, "RABBITMQ_DEFAULT_USER").await?;
+        let password = self.pod_env(pod, "RABBITMQ_DEFAULT_PASS").await?;
+        // RabbitMQ's own defaults hold where the pod sets nothing.
+        let guest = || "guest".to_owned();
+        Ok(BrokerPod {
+            pod: pod.name_any(),
+            port: container_port(pod, port),
+            credentials: Credentials {
+                username: username.unwrap_or_else(guest),
+                password: password.unwrap_or_else(guest),
+            },
+        })
+    }
+
+    /// Every queue of a broker and its messages, those that workers hold included, as the
+    /// broker's own tool counts them inside its pod. Needs the right to `create` `pods/exec`.
+    ///
+    /// # Errors
+    /// No right to it, and a tool that fails.
+    pub async fn broker_queues(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
+        const COMMAND: [&str; 6] =
+            ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", "name,messages"];
+        let output = self.exec(pod, COMMAND).await?;
+        let unreadable =
+            |message: String| Error::Api { what: "listing queues".to_owned(), message, code: None };
+        let queues: Vec<Value> =
+            serde_json::from_str(&output).map_err(|error| unreadable(error.to_string()))?;
+        let row = |queue: &Value| Some((queue["name"].as_str()?.to_owned(), queue["messages"].as_u64()?));
+        Ok(queues.iter().filter_map(row).collect())
+    }
+
+    /// Runs a program in a pod and takes its standard output.
+    async fn exec<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
+        let params = AttachParams::default().stderr(false);
+        let what = format!("running {} in pod {pod}", command[0]);
+        let api = self.api::<Pod>();
+        let mut process = self.call(&what, api.exec(pod, command, &params)).await?;
+        let failed = |message: String| Error::Api { what: what.clone(), message, code: None };
+        let mut output = String::new();
+        if let Some(mut stdout) = process.stdout() {
+            stdout.read_to_string(&mut output).await.map_err(|error| failed(error.to_string()))?;
+        }
+        let status = match process.take_status() {
+            Some(status) => status.await,
+            None => None,
+        };
+        match status {
+            Some(status) if status.status.as_deref() != Some("Success") => {
+                Err(failed(status.message.unwrap_or_default()))
+            }
+            _ => Ok(output),
+        }
+    }
+
+    /// The value of a variable in a pod's containers, read from the Secret that it refers to.
+    async fn pod_env(&self, pod: &Pod, name: &str) -> Result<Option<String>, Error> {
+        let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+        let mut variables = containers.flat_map(|container| container.env.iter().flatten());
+        let Some(variable) = variables.find(|variable| variable.name == name) else { return Ok(None) };
+        match secret_reference(variable) {
+            Some((secret, key)) => self.secret_value(secret, key).await.map(Some),
+            None => Ok(variable.value.clone()),
+        }
+    }
+}
+
+fn secret_reference(variable: &EnvVar) -> Option<(&str, &str)> {
+    let reference = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
+    Some((&reference.name, &reference.key))
+}
+
+/// The AMQP port of a client Service; `None` for headless Services, which only name the nodes.
+fn amqp_port(service: &Service) -> Option<&ServicePort> {
+    let spec = service.spec.as_ref()?;
+    if spec.cluster_ip.as_deref() == Some("None") || spec.selector.is_none() {
+        return None;
+    }
+    let mut ports = spec.ports.iter().flatten();
+    ports.find(|port| port.name.as_deref() == Some(PORT_NAME) || port.port == PORT_NUMBER)
+}
+
+fn pod_selector(service: &Service) -> String {
+    let labels = service.spec.iter().flat_map(|spec| spec.selector.iter().flatten());
+    labels.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// The number of the pod's port that a Service's port leads to.
+fn container_port(pod: &Pod, port: &ServicePort) -> u16 {
+    let number = match &port.target_port {
+        Some(IntOrString::Int(number)) => *number,
+        Some(IntOrString::String(name)) => named_port(pod, name).unwrap_or(port.port),
+        None => port.port,
+    };
+    u16::try_from(number).unwrap_or(PORT_NUMBER as u16)
+}
+
+fn named_port(pod: &Pod, name: &str) -> Option<i32> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let mut ports = containers.iter().flat_map(|container| container.ports.iter().flatten());
+    Some(ports.find(|port| port.name.as_deref() == Some(name))?.container_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_named_target_port_is_looked_up_in_the_pod() {
+        let service: Service = serde_json::from_value(json!({"spec": {
+            "clusterIP": "10.0.0.1", "selector": {"a": "b"},
+            "ports": [{"name": "amqp", "port": 5672, "targetPort": "amqp"}]}}))
+        .expect("a service");
+        let pod: Pod = serde_json::from_value(json!({"spec": {"containers": [
+            {"name": "c", "ports": [{"name": "amqp", "containerPort": 15672}]}]}}))
+        .expect("a pod");
+        let port = amqp_port(&service).expect("it has one");
+        assert_eq!(container_port(&pod, port), 15672);
+        assert_eq!(pod_selector(&service), "a=b");
+    }
+
+    #[test]
+    fn headless_services_are_passed_over() {
+        let service: Service = serde_json::from_value(json!({"spec": {
+            "clusterIP": "None", "selector": {"a": "b"}, "ports": [{"name": "amqp", "port": 5672}]}}))
+        .expect("a service");
+        assert_eq!(amqp_port(&service), None);
+    }
+}

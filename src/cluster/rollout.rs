@@ -1,0 +1,190 @@
+//! Waits until a workload runs what was applied, with a word on what it waits for.
+
+use std::collections::BTreeMap;
+
+use futures_util::{Stream, StreamExt as _};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::diagnose::{StuckPods, pod_state};
+use super::{Cluster, Error};
+
+/// A workload whose pods are to become ready.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// The manifest as applied: kind, name and selector are read from it.
+    pub manifest: Value,
+}
+
+impl Workload {
+    /// The selector of its pods.
+    fn pod_selector(&self) -> String {
+        let selector = &self.manifest["spec"]["selector"];
+        // A ReplicationController's selector is a plain map.
+        let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
+        let labels = labels.into_iter().flatten();
+        let pair = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
+        labels.map(pair).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Cluster {
+    /// Waits until all pods of a workload are ready and up to date. `status` hears every change of
+    /// what is being waited for.
+    ///
+    /// # Errors
+    /// [`Error::BrokerNotReady`] at the deadline, or earlier when a pod is in a state that does
+    /// not mend itself; and as for every request.
+    pub async fn wait_ready(
+        &self,
+        workload: &Workload,
+        deadline: Option<Instant>,
+        mut status: impl FnMut(&str),
+    ) -> Result<(), Error> {
+        let started = Instant::now();
+        let (object, api) = self.dynamic_api(&workload.manifest).await?;
+        let selector = workload.pod_selector();
+        let mut objects = std::pin::pin!(watch_one(api, &object.name));
+        let mut pods = std::pin::pin!(watch_pods(self.api(), &selector));
+        let mut view = View::default();
+        loop {
+            let wake = deadline.into_iter().chain(view.stuck.give_up_at()).min();
+            let timer = async move {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(event) = objects.next() => match event {
+                    Ok(event) => view.take_object(event),
+                    Err(error) => self.watch_refused("watching the broker", error).map_or(Ok(()), Err)?,
+                },
+                Some(event) = pods.next() => match event {
+                    Ok(event) => view.take_pod(event),
+                    Err(error) => self.watch_refused("watching the broker", error).map_or(Ok(()), Err)?,
+                },
+                () = timer => {
+                    let seconds = started.elapsed().as_secs();
+                    return Err(Error::BrokerNotReady { seconds, diagnosis: self.diagnose(&selector).await });
+                }
+            }
+            if view.object.as_ref().is_some_and(is_rolled_out) {
+                return Ok(());
+            }
+            if let Some(line) = view.changed_line() {
+                status(&line);
+            }
+        }
+    }
+}
+
+fn watch_one(
+    api: Api<DynamicObject>,
+    name: &str,
+) -> impl Stream<Item = watcher::Result<watcher::Event<DynamicObject>>> + use<> {
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    watcher::watcher(api, config).default_backoff()
+}
+
+fn watch_pods(
+    api: Api<Pod>,
+    selector: &str,
+) -> impl Stream<Item = watcher::Result<watcher::Event<Pod>>> + use<> {
+    watcher::watcher(api, watcher::Config::default().labels(selector)).default_backoff()
+}
+
+/// What the two watches have shown so far.
+#[derive(Default)]
+struct View {
+    object: Option<DynamicObject>,
+    pods: BTreeMap<String, Pod>,
+    stuck: StuckPods,
+    line: String,
+}
+
+impl View {
+    fn take_object(&mut self, event: watcher::Event<DynamicObject>) {
+        if let watcher::Event::Apply(object) | watcher::Event::InitApply(object) = event {
+            self.object = Some(object);
+        }
+    }
+
+    fn take_pod(&mut self, event: watcher::Event<Pod>) {
+        match event {
+            watcher::Event::Init => self.pods.clear(),
+            watcher::Event::InitDone => {}
+            watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
+                self.stuck.take(&pod);
+                self.pods.insert(pod.name_any(), pod);
+            }
+            watcher::Event::Delete(pod) => {
+                self.pods.remove(&pod.name_any());
+                self.stuck.forget(&pod.name_any());
+            }
+        }
+    }
+
+    /// The line to show, if it is another one than before.
+    fn changed_line(&mut self) -> Option<String> {
+        let states = self.pods.values().map(|pod| format!("{}: {}", pod.name_any(), pod_state(pod)));
+        let line = states.collect::<Vec<_>>().join(", ");
+        let line = if line.is_empty() { "no pod yet".to_owned() } else { line };
+        (line != self.line).then(|| {
+            self.line = line.clone();
+            line
+        })
+    }
+}
+
+/// Whether a workload's controller has seen the last change and all its pods run it.
+///
+/// There is no condition for it on a StatefulSet: the numbers have to be compared, as
+/// `kubectl rollout status` does.
+fn is_rolled_out(object: &DynamicObject) -> bool {
+    let number = |pointer: &str| object.data.pointer(pointer).and_then(Value::as_i64);
+    let wanted = number("/spec/replicas").unwrap_or(1);
+    let seen = number("/status/observedGeneration").unwrap_or(0) >= object.metadata.generation.unwrap_or(0);
+    let ready = number("/status/readyReplicas").unwrap_or(0) >= wanted;
+    // ReplicationControllers do not replace running pods and so count no updated ones.
+    let counts_updates = object.types.as_ref().is_some_and(|types| types.kind != "ReplicationController");
+    let updated = !counts_updates || number("/status/updatedReplicas").unwrap_or(0) >= wanted;
+    seen && ready && updated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn set(generation: i64, status: Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": "b", "generation": generation},
+            "spec": {"replicas": 1}, "status": status,
+        }))
+        .expect("an object")
+    }
+
+    #[test]
+    fn an_old_status_is_not_taken_for_the_new_one() {
+        let done = json!({"observedGeneration": 1, "readyReplicas": 1, "updatedReplicas": 1});
+        assert!(is_rolled_out(&set(1, done.clone())));
+        assert!(!is_rolled_out(&set(2, done)));
+        let rolling = json!({"observedGeneration": 2, "readyReplicas": 1});
+        assert!(!is_rolled_out(&set(2, rolling)));
+        assert!(!is_rolled_out(&set(1, json!({}))));
+    }
+
+    #[test]
+    fn selectors_of_sets_and_controllers() {
+        let set = Workload { manifest: json!({"spec": {"selector": {"matchLabels": {"a": "1", "b": "2"}}}}) };
+        assert_eq!(set.pod_selector(), "a=1,b=2");
+        let controller = Workload { manifest: json!({"spec": {"selector": {"app": "taskQueue"}}}) };
+        assert_eq!(controller.pod_selector(), "app=taskQueue");
+    }
+}

@@ -1,0 +1,132 @@
+//! The Secret with the broker's credentials: made once, never overwritten, never printed.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+use rand::RngExt as _;
+use serde_json::{Value, json};
+
+use super::apply::Change;
+use super::{Cluster, Error};
+
+/// Keys of the Secret, as the chart's templates read them.
+const USERNAME: &str = "username";
+const PASSWORD: &str = "password";
+const COOKIE: &str = "erlang-cookie";
+const URL: &str = "url";
+
+/// Characters of a generated password and cookie. Letters and digits alone need no escaping in a
+/// URL; 40 of them carry 238 bits.
+const GENERATED_LENGTH: usize = 40;
+
+/// The user that a generated Secret names.
+const GENERATED_USERNAME: &str = "workqueue";
+
+/// The Secret that a release's broker and workers refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialsSpec {
+    /// The Secret's name.
+    pub name: String,
+    /// Labels to give it.
+    pub labels: BTreeMap<String, String>,
+    /// Host and port of the client Service, for the URL that workers read.
+    pub authority: String,
+    /// Whether it may be made when it is missing; otherwise the user promised that it is there.
+    pub generate: bool,
+}
+
+impl CredentialsSpec {
+    fn manifest(&self) -> Value {
+        let (password, cookie) = (random_text(), random_text());
+        let url = format!("amqp://{GENERATED_USERNAME}:{password}@{}/%2f", self.authority);
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": self.name, "labels": self.labels},
+            "type": "Opaque",
+            "stringData": {USERNAME: GENERATED_USERNAME, PASSWORD: password, COOKIE: cookie, URL: url},
+        })
+    }
+}
+
+fn random_text() -> String {
+    rand::rng().sample_iter(rand::distr::Alphanumeric).take(GENERATED_LENGTH).map(char::from).collect()
+}
+
+impl Cluster {
+    /// Makes the Secret if it is missing, and checks that an existing one has what is needed.
+    ///
+    /// # Errors
+    /// [`Error::Secret`] when a Secret that the user named is missing or lacks a key, and as for
+    /// every request.
+    pub async fn ensure_credentials(&self, spec: &CredentialsSpec, dry_run: bool) -> Result<Change, Error> {
+        let problem = |problem: String| Error::Secret { name: spec.name.clone(), problem };
+        if let Some(secret) = self.find_secret(&spec.name).await? {
+            let missing: Vec<&str> =
+                [USERNAME, PASSWORD, URL].into_iter().filter(|key| value(&secret, key).is_none()).collect();
+            if !missing.is_empty() {
+                return Err(problem(format!("has no key {}", missing.join(", "))));
+            }
+            return Ok(Change::Unchanged);
+        }
+        if !spec.generate {
+            return Err(problem(format!("does not exist in namespace {:?}", self.namespace())));
+        }
+        match self.create(&spec.manifest(), dry_run).await {
+            Ok(_) => Ok(Change::Created),
+            // Somebody was faster; theirs is as good.
+            Err(error) if error.is_already_exists() => Ok(Change::Unchanged),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One value of a Secret, as text.
+    ///
+    /// # Errors
+    /// [`Error::Secret`] when the Secret or the key is missing or no text, and as for every request.
+    pub async fn secret_value(&self, name: &str, key: &str) -> Result<String, Error> {
+        let missing = || format!("does not exist in namespace {:?} or has no key {key}", self.namespace());
+        let found = self.find_secret_value(name, key).await?;
+        found.ok_or_else(|| Error::Secret { name: name.to_owned(), problem: missing() })
+    }
+
+    /// One value of a Secret, as text; `None` when the Secret or the key is missing.
+    ///
+    /// # Errors
+    /// [`Error::Secret`] when it is no text, and as for every request.
+    pub async fn find_secret_value(&self, name: &str, key: &str) -> Result<Option<String>, Error> {
+        let Some(secret) = self.find_secret(name).await? else { return Ok(None) };
+        let Some(bytes) = value(&secret, key) else { return Ok(None) };
+        let no_text =
+            |_| Error::Secret { name: name.to_owned(), problem: format!("has a key {key} that is no text") };
+        String::from_utf8(bytes.to_vec()).map(Some).map_err(no_text)
+    }
+
+    async fn find_secret(&self, name: &str) -> Result<Option<Secret>, Error> {
+        self.call(format!("reading secret/{name}"), self.api::<Secret>().get_opt(name)).await
+    }
+}
+
+fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
+    secret.data.as_ref()?.get(key).map(|value| value.0.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_secrets_differ_and_their_url_needs_no_escaping() {
+        let spec = CredentialsSpec {
+            name: "s".to_owned(),
+            labels: BTreeMap::new(),
+            authority: "broker:5672".to_owned(),
+            generate: true,
+        };
+        let (first, second) = (spec.manifest(), spec.manifest());
+        assert_ne!(first["stringData"][PASSWORD], second["stringData"][PASSWORD]);
+        let password = first["stringData"][PASSWORD].as_str().expect("text");
+        assert!(password.len() == 40 && password.chars().all(|c| c.is_ascii_alphanumeric()));
+        assert_eq!(first["stringData"][URL], format!("amqp://workqueue:{password}@broker:5672/%2f"));
+    }
+}

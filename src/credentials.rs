@@ -1,0 +1,18 @@
+//! User name and password, in a type that does not print itself.
+
+use std::fmt;
+
+/// A login. `Debug` shows nothing of it, so that no log or error can.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}

@@ -1,0 +1,169 @@
+//! From an error to what the user sees: one message, one hint, one exit code.
+
+use std::process::ExitCode;
+
+use crate::{action, broker, cluster, item};
+
+/// How the program ends. The numbers are documented in `docs/exit-codes.md` and do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// Done.
+    Success = 0,
+    /// Not done; the message says why.
+    Error = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Not every item got into the queue.
+    NotEnqueued = 3,
+    /// The Job failed, or was deleted.
+    JobFailed = 4,
+    /// The deadline passed.
+    Deadline = 5,
+    /// The run is over, but items are left or have failed.
+    ItemsLeft = 6,
+    /// The user stopped it with Ctrl-C; a run goes on in the cluster.
+    Interrupted = 130,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// An error as the user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong, in one or more lines, without `error:`.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub status: ExitStatus,
+}
+
+impl Failure {
+    /// A failure with a hint.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()), status: ExitStatus::Error }
+    }
+
+    /// The same with another exit code.
+    pub fn with_status(self, status: ExitStatus) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl From<action::Error> for Failure {
+    fn from(error: action::Error) -> Self {
+        use action::Error as E;
+        let status = match &error {
+            E::Deadline { .. } | E::Cluster(cluster::Error::Deadline { .. }) => ExitStatus::Deadline,
+            E::Cluster(cluster::Error::BrokerNotReady { seconds, .. }) if *seconds > 0 => {
+                ExitStatus::Deadline
+            }
+            E::WorkersStuck { .. } => ExitStatus::JobFailed,
+            E::Item(_) | E::Broker(broker::Error::ItemRefused { .. }) => ExitStatus::NotEnqueued,
+            _ => ExitStatus::Error,
+        };
+        let hint = match &error {
+            E::Cluster(error) => cluster_hint(error),
+            E::Broker(error) => broker_hint(error),
+            E::Item(error) => Some(item_hint(error)),
+            E::Chart(_) | E::Read { .. } => None,
+            E::Incomplete(_) => {
+                Some("the chart's values switch it off: see `kubectl workqueue render`".to_owned())
+            }
+            E::QueueBusy { run, .. } => Some(format!(
+                "wait for it with `kubectl workqueue attach {run}`, or name another queue with --queue"
+            )),
+            E::TooManyPods { .. } => {
+                Some("allow more with --max-pods, or put several units of work into one item".to_owned())
+            }
+            E::WorkersStuck { .. } => Some(
+                "the Job was deleted and the items are still in the queue: mend the image and run again"
+                    .to_owned(),
+            ),
+            E::NoRun(_) => Some("`kubectl workqueue status` lists the runs".to_owned()),
+            E::Deadline { .. } => Some("give it more time with --timeout (0 for no limit)".to_owned()),
+        };
+        Self { message: with_sources(&error), hint, status }
+    }
+}
+
+fn cluster_hint(error: &cluster::Error) -> Option<String> {
+    use cluster::Error as E;
+    Some(match error {
+        E::Config(_) => "`kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig".to_owned(),
+        E::Unreachable { .. } => "`kubectl cluster-info` tells whether the cluster is up".to_owned(),
+        E::Unauthorized { .. } => "log in to the cluster again; `kubectl auth whoami` tells who you are".to_owned(),
+        E::Forbidden { rule, .. } => {
+            let rule = rule.as_ref()?;
+            format!("ask for a Role with this rule: {{{rule}}} (the chart brings one with all that is needed: see operatorRole in its values)")
+        }
+        E::NamespaceMissing(name) => format!("`kubectl create namespace {name}`, or `up --create-namespace`"),
+        E::NotInstalled { .. } => {
+            "`kubectl workqueue up` installs one; --namespace and --release name another".to_owned()
+        }
+        E::BrokerNotReady { seconds: 0, .. } => "`kubectl workqueue up` waits until it is".to_owned(),
+        E::BrokerNotReady { .. } => {
+            "when the cause is mended, `kubectl workqueue up` goes on from here (--timeout gives it more time)".to_owned()
+        }
+        E::Secret { .. } => "see auth in `kubectl workqueue render --help` and the chart's values".to_owned(),
+        E::Conflict { .. } => "--force-conflicts takes the fields over".to_owned(),
+        E::NotOurs(_) => "choose another --release, or change it with helm".to_owned(),
+        E::Tunnel { .. } => "the pod may have been restarted: try again".to_owned(),
+        E::Deadline { .. } => "give it more time with --timeout".to_owned(),
+        E::Api { .. } => return None,
+    })
+}
+
+fn broker_hint(error: &broker::Error) -> Option<String> {
+    use broker::Error as E;
+    Some(match error {
+        E::LoginRefused => {
+            "the broker keeps the user of its first start: if its Secret was changed or made anew, put the old \
+             password back, or delete the claim with `kubectl workqueue down`"
+                .to_owned()
+        }
+        E::LoginTimeout | E::Connection(_) => "the broker may have been restarted: try again".to_owned(),
+        E::ItemRefused { .. } => {
+            "put the data where the workers can read it and enqueue its address, or raise the broker's \
+             max_message_size; the items before it are in the queue, enqueue the rest again"
+                .to_owned()
+        }
+        E::Refused { .. } => return None,
+    })
+}
+
+fn item_hint(error: &item::Error) -> String {
+    use item::Error as E;
+    match error {
+        E::Empty { .. } => "remove the empty line; items before it are in the queue".to_owned(),
+        E::TooLarge { .. } => {
+            "put the data where the workers can read it and enqueue its address; a larger limit is set with \
+             --max-item-size, and must fit the broker's max_message_size"
+                .to_owned()
+        }
+        E::Open { .. } | E::Read { .. } => "items before it are in the queue".to_owned(),
+    }
+}
+
+/// An error and its sources in one line. Some errors print their source themselves: what the line
+/// has said already is not repeated. The state of pods takes lines of its own.
+fn with_sources(error: &action::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let text = inner.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        source = inner.source();
+    }
+    if let action::Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) = error {
+        line = format!("{line}\n{diagnosis}");
+    }
+    line
+}

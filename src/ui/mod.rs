@@ -1,0 +1,155 @@
+//! Everything a person sees: data on stdout, messages and progress on stderr.
+
+mod progress;
+pub mod table;
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, IsTerminal as _, Write};
+use std::sync::Mutex;
+
+use console::{Color, Style};
+use tokio::sync::Notify;
+
+use crate::action::{Event, ObjectChange, Observer};
+use crate::error::Failure;
+use progress::Progress;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verbosity {
+    /// Data and errors alone.
+    pub quiet: bool,
+    /// Every step.
+    pub verbose: bool,
+}
+
+/// The terminal, or what stands in its place.
+pub struct Ui {
+    verbosity: Verbosity,
+    /// Objects and log lines are data on stdout, unless a report in JSON takes it.
+    data_is_text: bool,
+    progress: Progress,
+    pod_styles: Mutex<HashMap<String, Style>>,
+    /// Set once stdout has no reader any more.
+    closed: Notify,
+}
+
+/// The colours of pods' names, in turn: all readable on dark and on light ground.
+const POD_COLORS: [Color; 6] =
+    [Color::Cyan, Color::Green, Color::Magenta, Color::Yellow, Color::Blue, Color::Red];
+
+impl Ui {
+    /// A user interface; with `json` stdout is kept for one report at the end.
+    pub fn new(verbosity: Verbosity, json: bool) -> Self {
+        let silent = verbosity.quiet;
+        Self {
+            verbosity,
+            data_is_text: !json,
+            progress: Progress::new(silent, std::io::stderr().is_terminal()),
+            pod_styles: Mutex::default(),
+            closed: Notify::new(),
+        }
+    }
+
+    /// A message for the user, on stderr.
+    pub fn status(&self, message: &str) {
+        if !self.verbosity.quiet {
+            self.progress.print_above(message);
+        }
+    }
+
+    /// A message that is shown with `-v` alone.
+    pub fn detail(&self, message: &str) {
+        if self.verbosity.verbose {
+            self.progress.print_above(message);
+        }
+    }
+
+    /// A line of data, on stdout.
+    pub fn data(&self, line: &[u8]) {
+        self.progress.suspend(|| {
+            let mut stdout = std::io::stdout().lock();
+            let written = stdout.write_all(line).and_then(|()| stdout.write_all(b"\n"));
+            match written.and_then(|()| stdout.flush()) {
+                // The reader has seen enough (`| head`): that is no error of ours.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed.notify_one(),
+                // Nothing else can be said where stdout is broken.
+                _ => {}
+            }
+        });
+    }
+
+    /// A report as JSON, on stdout.
+    pub fn json(&self, report: &serde_json::Value) {
+        self.data(format!("{report:#}").as_bytes());
+    }
+
+    /// An error, on stderr, whatever the verbosity.
+    pub fn error(&self, failure: &Failure) {
+        self.progress.clear();
+        let style = Style::new().for_stderr();
+        eprintln!("{} {}", style.clone().red().bold().apply_to("error:"), failure.message);
+        if let Some(hint) = &failure.hint {
+            eprintln!("{} {hint}", style.cyan().apply_to("hint:"));
+        }
+    }
+
+    /// Ends all progress, so that what follows stands below it.
+    pub fn done(&self) {
+        self.progress.clear();
+    }
+
+    /// Waits for Ctrl-C, for a request to end, or until nobody reads stdout any more.
+    pub async fn interrupted(&self) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminated = async {
+            match signal(SignalKind::terminate()) {
+                Ok(mut signal) => _ = signal.recv().await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // Where signals cannot be had, the default action ends the program just as well.
+            Ok(()) = tokio::signal::ctrl_c() => {}
+            () = terminated => {}
+            () = self.closed.notified() => {}
+            else => std::future::pending().await,
+        }
+    }
+
+    fn prefixed(&self, pod: &str, line: &[u8]) -> Vec<u8> {
+        let Ok(mut styles) = self.pod_styles.lock() else { return line.to_vec() };
+        let color = POD_COLORS[styles.len() % POD_COLORS.len()];
+        let style = styles.entry(pod.to_owned()).or_insert_with(|| Style::new().fg(color));
+        let mut text = format!("{} ", style.apply_to(pod)).into_bytes();
+        text.extend_from_slice(line);
+        text
+    }
+}
+
+impl Observer for Ui {
+    fn on(&self, event: Event<'_>) {
+        match event {
+            Event::Object { object, change } => {
+                let change = match change {
+                    ObjectChange::Applied(change) => change.to_string(),
+                    ObjectChange::Deleted => "deleted".to_owned(),
+                };
+                if self.data_is_text && !self.verbosity.quiet {
+                    self.data(format!("{object} {change}").as_bytes());
+                }
+            }
+            Event::Waiting(what) => self.progress.waiting(what),
+            Event::Note(note) => {
+                self.progress.print_above(&format!(
+                    "{} {note}",
+                    Style::new().for_stderr().yellow().apply_to("warning:")
+                ));
+            }
+            Event::Enqueued { published, confirmed } => self.progress.enqueued(published, confirmed),
+            Event::Job(job) => self.progress.job(job),
+            Event::Line { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),
+            Event::Line { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Progress on stderr: one line that changes on a terminal, a line now and then elsewhere.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cluster::job::JobState;
+
+/// Time between two lines of counts where stderr is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often a spinner turns.
+const TICK: Duration = Duration::from_millis(120);
+
+/// The progress of one command.
+pub(super) struct Progress {
+    silent: bool,
+    terminal: bool,
+    bar: ProgressBar,
+    lines: Mutex<Lines>,
+}
+
+/// What was said where stderr is no terminal.
+#[derive(Default)]
+struct Lines {
+    last: String,
+    at: Option<Instant>,
+}
+
+impl Progress {
+    pub(super) fn new(silent: bool, terminal: bool) -> Self {
+        let shown = terminal && !silent;
+        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {wide_msg}"));
+        Self { silent, terminal, bar, lines: Mutex::default() }
+    }
+
+    /// Prints a line on stderr that stays.
+    pub(super) fn print_above(&self, line: &str) {
+        self.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Runs something that prints, with the progress line out of its way.
+    pub(super) fn suspend(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(super) fn waiting(&self, what: &str) {
+        self.show(&format!("waiting for {what}"), Duration::ZERO);
+    }
+
+    pub(super) fn enqueued(&self, published: u64, confirmed: u64) {
+        let in_flight = published.saturating_sub(confirmed);
+        let since = self.bar.elapsed().as_secs_f64().max(0.001);
+        let rate = confirmed as f64 / since;
+        self.show(&format!("{confirmed} items confirmed, {in_flight} in flight, {rate:.0}/s"), LINE_EVERY);
+    }
+
+    pub(super) fn job(&self, job: &JobState) {
+        let total = job.completions.map(|total| format!("/{total}")).unwrap_or_default();
+        let failed = if job.failed > 0 { format!(", {} pods failed", job.failed) } else { String::new() };
+        let line = format!("{}{total} done, {} running{failed}", job.succeeded, job.active);
+        self.show(&line, Duration::ZERO);
+    }
+
+    /// Shows a line in the place of the one before; elsewhere than on a terminal it is printed if
+    /// it is another one and the last is old enough.
+    fn show(&self, line: &str, every: Duration) {
+        if self.silent {
+            return;
+        }
+        if self.terminal {
+            self.bar.enable_steady_tick(TICK);
+            self.bar.set_message(line.to_owned());
+            return;
+        }
+        let Ok(mut lines) = self.lines.lock() else { return };
+        if lines.last == line || lines.at.is_some_and(|at| at.elapsed() < every) {
+            return;
+        }
+        eprintln!("{line}");
+        *lines = Lines { last: line.to_owned(), at: Some(Instant::now()) };
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is a constant that a test renders")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_legal() {
+        Progress::new(false, true).clear();
+    }
+}
