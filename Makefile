@@ -1,0 +1,50 @@
+# The project's commands. `make` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubectl-workqueue
+# One target directory for all checkouts: a cold build of the dependencies takes minutes.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+
+SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs -r grep -lE '^\#!.*\b(bash|sh)$$')
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: build
+build: ## Build the plugin (debug)
+	cargo build --locked
+
+.PHONY: release
+release: ## Build the plugin (release)
+	cargo build --locked --release
+
+.PHONY: lint
+lint: ## Formatting, clippy, shellcheck
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	tests/tools/shellcheck $(SCRIPTS)
+
+.PHONY: unit
+unit: ## Tests that need no cluster
+	cargo test --locked
+
+.PHONY: cluster
+cluster: ## Bring the test bed up, unless WORKQUEUE_TEST_KUBECONFIG names a cluster
+	@[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || tests/cluster/up
+
+.PHONY: e2e
+e2e: cluster ## End-to-end tests on the test bed
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	cargo test --locked --test e2e -- --ignored --test-threads=3
+
+.PHONY: test
+test: lint unit e2e ## All of it: what CI runs
+
+.PHONY: clean-cluster
+clean-cluster: ## Take the test bed down; its caches stay
+	tests/cluster/down

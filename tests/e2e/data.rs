@@ -1,0 +1,108 @@
+//! What becomes of items and of the queue that holds them.
+
+use crate::bed::{Bed, seed_worker};
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn the_queue_is_made_to_lose_nothing() {
+    let bed = Bed::with_release("queue");
+    // Bytes of every kind, the last line without a newline; NUL-terminated ones next.
+    bed.workqueue_with_input(&["enqueue", "-f", "-"], b"apple\n\xff\xfe\x00binary\na b\tc")
+        .ok()
+        .says("3 items read, 3 confirmed");
+    bed.workqueue_with_input(&["enqueue", "-0", "-f", "-"], b"two\nlines\0x\0")
+        .ok()
+        .says("2 items read, 2 confirmed");
+    assert_eq!(bed.messages("job1"), 5);
+
+    let queues = bed.rabbitmqctl(&["list_queues", "name", "type", "durable", "arguments"]);
+    let queue =
+        |name: &str| queues.as_array().expect("a list").iter().find(|row| row["name"] == name).cloned();
+    let items = queue("job1").expect("it exists");
+    let arguments = items["arguments"].to_string();
+    assert_eq!((items["type"].as_str(), items["durable"].as_bool()), (Some("quorum"), Some(true)), "{items}");
+    for expected in ["x-delivery-limit", "job1.failed", "at-least-once", "reject-publish"] {
+        assert!(arguments.contains(expected), "{expected} is not in {arguments}");
+    }
+    let failed = queue("job1.failed").expect("it exists");
+    assert_eq!(failed["type"], "quorum");
+
+    // Each byte arrives: od shows them, whatever they are.
+    let run = bed
+        .workqueue(&["run", "--image", &seed_worker(), "--", "/bin/sh", "-c", "od -An -c | tr -s ' '"])
+        .ok();
+    for shown in ["a p p l e", "377 376 \\0 b i n a r y", "a b \\t c", "t w o \\n l i n e s", "x"] {
+        assert!(
+            run.stdout.lines().any(|line| line.ends_with(&format!(" {shown}"))),
+            "{shown:?} is not in:\n{}",
+            run.stdout
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_queue_that_others_made_is_used_as_it_is() {
+    let bed = Bed::with_release("foreign");
+    let script = "BROKER_URL=amqp://$U:$P@workqueue-broker; amqp-declare-queue --url=$BROKER_URL -q job1 -d";
+    let secret = |key: &str| {
+        let template = format!("go-template={{{{.data.{key}|base64decode}}}}");
+        bed.kubectl(&["get", "secret", "workqueue-credentials", "-o", &template]).ok().stdout
+    };
+    let (user, password) = (format!("U={}", secret("username")), format!("P={}", secret("password")));
+    let image = format!("--image={}", seed_worker());
+    let pod = ["run", "seed", &image, "--restart=Never", "--attach", "--env", &user, "--env", &password];
+    bed.kubectl(&[&pod[..], &["--command", "--", "/bin/sh", "-c", script]].concat()).ok();
+
+    bed.workqueue(&["enqueue", "apple"]).ok().says("was made with other arguments and is used as it is");
+    let queues = bed.rabbitmqctl(&["list_queues", "name", "type"]).to_string();
+    assert!(queues.contains("classic"), "{queues}");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn kept_data_is_found_again() {
+    let bed = Bed::with_release("keep");
+    bed.workqueue(&["enqueue", "apple", "banana"]).ok();
+    bed.workqueue(&["down"]).exits(1).says("--yes");
+    assert_eq!(bed.messages("job1"), 2);
+
+    bed.workqueue(&["down", "--yes", "--keep-data"])
+        .ok()
+        .says("queue job1 holds 2 messages: they will be kept");
+    let left = bed.kubectl(&["get", "statefulsets,persistentvolumeclaims", "-o", "name"]).ok().stdout;
+    assert_eq!(left.trim(), "persistentvolumeclaim/data-workqueue-broker-0");
+    bed.up(&[]).ok();
+    assert_eq!(bed.messages("job1"), 2);
+
+    bed.workqueue(&["down", "--yes"]).ok().says("queue job1 holds 2 messages: they will be lost");
+    assert_eq!(bed.kubectl(&["get", "persistentvolumeclaims", "-o", "name"]).ok().stdout, "");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn bad_input_is_named_and_the_count_is_exact() {
+    let bed = Bed::with_release("input");
+    bed.workqueue_with_input(&["enqueue", "-f", "-"], b"a\nb\n\nc\n")
+        .exits(3)
+        .says("error: stdin:3: the item is empty")
+        .says("job1: 2 items read, 2 confirmed");
+    assert_eq!(bed.messages("job1"), 2);
+    bed.workqueue(&["enqueue", "good", ""]).exits(3).says("error: argument 2: the item is empty");
+    bed.workqueue_with_input(&["enqueue", "--max-item-size", "4", "-f", "-"], b"1234\n12345\n")
+        .exits(3)
+        .says("error: stdin:2: the item is larger than 4 bytes");
+    assert_eq!(bed.messages("job1"), 3, "arguments are checked before anything is sent");
+    bed.workqueue(&["enqueue", "-f", "/nonexistent"]).exits(3).says("error: cannot open /nonexistent");
+    bed.workqueue(&["enqueue", "--queue", "amq.x", "a"]).exits(2).says("belong to the broker");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn an_item_over_the_brokers_limit_is_refused_by_name() {
+    let bed = Bed::new("large");
+    bed.up(&["--set", "broker.extraConfig=max_message_size = 1000"]).ok();
+    let input = [b"small\n".to_vec(), vec![b'x'; 2000], b"\nafter\n".to_vec()].concat();
+    bed.workqueue_with_input(&["enqueue", "-f", "-"], &input).exits(3).says("stdin:2");
+    assert_eq!(bed.messages("job1"), 1);
+}

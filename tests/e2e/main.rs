@@ -1,0 +1,11 @@
+//! The promises of the documentation, kept on a real cluster: the plugin's executable, driven
+//! through kubectl, against an API server, a kubelet and RabbitMQ.
+//!
+//! Needs the variables that `tests/cluster/env` prints; `make e2e` sets them and runs all of it.
+
+mod bed;
+mod data;
+mod errors;
+mod follow;
+mod render;
+mod tutorial;
