@@ -68,6 +68,8 @@ start_docker() {
     if ! running dockerd; then
         if engine_answers >/dev/null 2>&1; then
             say "using the Docker engine that runs here"
+            ! lacks_sys_resource ||
+                say "warning: CAP_SYS_RESOURCE is missing, so that engine may fail to start pods"
             return 0
         fi
         say "starting the Docker engine"
