@@ -42,6 +42,11 @@ e2e: cluster ## End-to-end tests on the test bed
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	cargo test --locked --test e2e -- --ignored --test-threads=3
 
+.PHONY: bench-tutorial
+bench-tutorial: cluster release ## Time the tutorial by hand against the plugin
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/tutorial
+
 .PHONY: test
 test: lint unit e2e ## All of it: what CI runs
 
