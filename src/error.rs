@@ -112,6 +112,13 @@ fn cluster_hint(error: &cluster::Error) -> Option<String> {
         }
         E::Secret { .. } => "see auth in `kubectl workqueue render --help` and the chart's values".to_owned(),
         E::Conflict { .. } => "--force-conflicts takes the fields over".to_owned(),
+        E::Immutable { message, .. } if message.contains("updates to statefulset spec") => {
+            "nothing was applied. The claims' size and class, among others, are fixed once the broker \
+             exists: leave these values as they are; or let the claims grow with `kubectl edit pvc`, where \
+             their class allows it; or start anew with `kubectl workqueue down`, which loses the messages"
+                .to_owned()
+        }
+        E::Immutable { .. } => "nothing was applied: change the values, see `kubectl workqueue diff`".to_owned(),
         E::NotOurs(_) => "choose another --release, or change it with helm".to_owned(),
         E::Tunnel { .. } => "the pod may have been restarted: try again".to_owned(),
         E::Deadline { .. } => "give it more time with --timeout".to_owned(),

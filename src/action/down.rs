@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::session::Session;
-use super::{Error, Event, ObjectChange, Observer, deadline_after};
+use super::{Error, Event, ObjectChange, Observer, deadline_after, record};
 use crate::broker::topology::{self, Depth};
 use crate::cluster::Cluster;
 use crate::cluster::apply::ObjectRef;
@@ -42,7 +42,13 @@ pub struct DownPreview {
 /// # Errors
 /// [`crate::cluster::Error::NotOurs`] when Helm installed the release; and as for every request.
 pub async fn preview(cluster: &Cluster, plan: &DownPlan) -> Result<DownPreview, Error> {
-    let objects = cluster.release_objects(&plan.release, plan.keep_data).await?;
+    let mut objects = cluster.release_objects(&plan.release, plan.keep_data).await?;
+    // What a chart of the user's own brought along need not have our labels.
+    for object in record::unwanted(cluster, &plan.release, &objects).await? {
+        if !(plan.keep_data && object.holds_data()) {
+            objects.push(object);
+        }
+    }
     let messages = if objects.is_empty() {
         Some(Vec::new())
     } else {

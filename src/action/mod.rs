@@ -2,6 +2,7 @@
 //!
 //! One file an operation. What an operation has to say meanwhile goes to an [`Observer`].
 
+pub mod diff;
 pub mod down;
 pub mod enqueue;
 mod error;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::manifests::{self, Broker, ChartPlan, DEFAULT_KUBE_VERSION};
+use super::record::{self, Record};
 use super::session::Session;
-use super::{Deadline, Error, Event, ObjectChange, Observer, deadline_after, record};
+use super::{Deadline, Error, Event, ObjectChange, Observer, deadline_after};
 use crate::cluster::Cluster;
-use crate::cluster::apply::{ApplyOptions, Change, ObjectRef};
+use crate::cluster::apply::{Change, ObjectRef};
 use crate::names::ReleaseName;
 
 /// How far a dry run goes.
@@ -86,21 +87,38 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
     if plan.create_namespace {
         cluster.ensure_namespace(dry_run).await?;
     }
+    // The server is asked about everything before anything is changed: what it refuses, fields
+    // that cannot be changed among it, stops us here.
+    let mut planned = Vec::new();
+    for manifest in &rendered.manifests {
+        planned.push(cluster.plan(&manifest.object, plan.force_conflicts).await?);
+    }
+    let objects: Vec<ObjectRef> = planned.iter().map(|planned| planned.object.clone()).collect();
+    let unwanted = record::unwanted(cluster, &plan.release, &objects).await?;
+    let mut record = Record { values: values.merged()?, objects };
+    if !dry_run {
+        // If we are interrupted below, the next run still finds what is unwanted.
+        let all = record.objects.iter().chain(&unwanted).cloned().collect();
+        Record { objects: all, ..record.clone() }.save(cluster, &plan.release).await?;
+    }
     let mut report = UpReport { objects: Vec::new(), ready_after: None };
-    let options = ApplyOptions { dry_run, force: plan.force_conflicts };
     if let Some(credentials) = &broker.credentials {
         let change = cluster.ensure_credentials(credentials, dry_run).await?;
-        let object = ObjectRef::new("v1", "Secret", &credentials.name);
-        note(&mut report, observer, object, change);
+        note(&mut report, observer, ObjectRef::new("v1", "Secret", &credentials.name), change);
     }
-    for manifest in &rendered.manifests {
-        let (object, change) = cluster.apply(&manifest.object, options).await?;
-        note(&mut report, observer, object, change);
+    for planned in planned {
+        let change = if dry_run { planned.change() } else { cluster.carry_out(&planned).await? };
+        note(&mut report, observer, planned.object, change);
+    }
+    for object in unwanted {
+        cluster.delete(&object, dry_run).await?;
+        note(&mut report, observer, object, Change::Pruned);
     }
     if dry_run {
         return Ok(report);
     }
-    record::save(cluster, &plan.release, &values).await?;
+    record.objects.sort();
+    record.save(cluster, &plan.release).await?;
     if plan.wait && !broker.workloads.is_empty() {
         wait(cluster, &plan.release, &broker, deadline, observer).await?;
         report.ready_after = Some(started.elapsed());

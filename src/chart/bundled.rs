@@ -2,7 +2,7 @@
 
 use include_dir::{Dir, include_dir};
 
-use super::{Chart, Error, ErrorKind, Result, ValuesFile};
+use super::{Chart, Error, ErrorKind, Result, ValuesFile, json, yaml};
 
 static BUNDLED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/chart-templates");
 
@@ -36,6 +36,12 @@ impl Chart {
 
 fn preset_name(file: &str) -> Option<&str> {
     file.strip_prefix(PRESETS)?.strip_suffix(".yaml")
+}
+
+/// An object as YAML that readers of YAML 1.1, kubectl and helm among them, take for the same.
+pub fn to_yaml(object: &serde_json::Value) -> String {
+    // The emitter refuses values nested deeper than any that a server sends.
+    yaml::to_yaml(&json::from_serde(object.clone())).unwrap_or_else(|_| object.to_string())
 }
 
 /// The files of the bundled chart: paths inside the chart, and contents.

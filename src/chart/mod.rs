@@ -33,7 +33,7 @@ mod value;
 mod values;
 mod yaml;
 
-pub use bundled::bundled_files;
+pub use bundled::{bundled_files, to_yaml};
 pub use capabilities::KubeVersion;
 pub use error::{Error, ErrorKind, Location, Result};
 pub use load::Chart;

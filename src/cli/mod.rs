@@ -1,6 +1,7 @@
 //! The command line: one file a command, its arguments and the call that runs it.
 
 mod attach;
+mod diff;
 mod down;
 mod enqueue;
 mod flags;
@@ -44,6 +45,7 @@ enum Command {
     Attach(attach::AttachArgs),
     Logs(logs::LogsArgs),
     Status(status::StatusArgs),
+    Diff(diff::DiffArgs),
     Down(down::DownArgs),
     Render(render::RenderArgs),
 }
@@ -56,7 +58,7 @@ impl Command {
             Self::Run(args) => args.output,
             Self::Attach(args) => args.output,
             Self::Status(args) => args.output,
-            Self::Logs(_) | Self::Down(_) | Self::Render(_) => flags::Output::default(),
+            Self::Diff(_) | Self::Logs(_) | Self::Down(_) | Self::Render(_) => flags::Output::default(),
         }
     }
 
@@ -68,6 +70,7 @@ impl Command {
             Self::Attach(args) => attach::run(args, ui).await,
             Self::Logs(args) => logs::run(args, ui).await,
             Self::Status(args) => status::run(args, ui).await,
+            Self::Diff(args) => diff::run(args, ui).await,
             Self::Down(args) => down::run(args, ui).await,
             Self::Render(args) => render::run(args, ui).await,
         }

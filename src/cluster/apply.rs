@@ -6,18 +6,10 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{ApiResource, Scope, pinned_kind};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Cluster, Error, FIELD_MANAGER};
-
-/// How to apply.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ApplyOptions {
-    /// Let the server validate and answer, and change nothing.
-    pub dry_run: bool,
-    /// Take over fields that others manage.
-    pub force: bool,
-}
 
 /// What an apply did to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +20,8 @@ pub enum Change {
     Configured,
     /// It existed and is the same.
     Unchanged,
+    /// It existed, was applied once, and is no longer wanted.
+    Pruned,
 }
 
 impl fmt::Display for Change {
@@ -36,12 +30,14 @@ impl fmt::Display for Change {
             Self::Created => "created",
             Self::Configured => "configured",
             Self::Unchanged => "unchanged",
+            Self::Pruned => "pruned",
         })
     }
 }
 
 /// An object's kind and name, printed as kubectl does: `statefulset.apps/workqueue-broker`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ObjectRef {
     /// API group and version, such as `apps/v1`.
     pub api_version: String,
@@ -63,6 +59,17 @@ impl ObjectRef {
         Some(Self { api_version: text("/apiVersion")?, kind: text("/kind")?, name: text("/metadata/name")? })
     }
 
+    /// Whether both name one object, by whatever version of its API.
+    pub fn is_same_object(&self, other: &Self) -> bool {
+        let group = |object: &Self| object.gvk().group;
+        self.kind == other.kind && self.name == other.name && group(self) == group(other)
+    }
+
+    /// The least that names the object to an API.
+    pub(super) fn manifest(&self) -> Value {
+        serde_json::json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": {"name": self.name}})
+    }
+
     fn gvk(&self) -> GroupVersionKind {
         let (group, version) = self.api_version.split_once('/').unwrap_or(("", &self.api_version));
         GroupVersionKind::gvk(group, version, &self.kind)
@@ -80,29 +87,48 @@ impl fmt::Display for ObjectRef {
 }
 
 impl Cluster {
-    /// Applies one manifest in our namespace, or in the one that it names.
+    /// Lets the server say what an apply of this manifest would do, in our namespace or in the one
+    /// that the manifest names. Changes nothing.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when others manage a field, unless forced; [`Error::NotOurs`] when
-    /// Helm installed the object; and as for every request.
-    pub async fn apply(&self, manifest: &Value, options: ApplyOptions) -> Result<(ObjectRef, Change), Error> {
+    /// [`Error::Conflict`] when others manage a field, unless forced; [`Error::Immutable`] when a
+    /// field cannot be changed; [`Error::NotOurs`] when Helm installed the object; and as for every
+    /// request.
+    pub async fn plan(&self, manifest: &Value, force: bool) -> Result<Planned, Error> {
         let (object, api) = self.dynamic_api(manifest).await?;
         let before = self.call(format!("reading {object}"), api.get_opt(&object.name)).await?;
         if let Some(release) = before.as_ref().and_then(helm_release) {
             return Err(Error::NotOurs(format!("{object} belongs to the Helm release {release:?}")));
         }
-        let mut params = PatchParams::apply(FIELD_MANAGER);
-        params.dry_run = options.dry_run;
-        params.force = options.force;
-        let patch = Patch::Apply(manifest);
-        let applying = api.patch(&object.name, &params, &patch);
-        let after = self.call(format!("applying {object}"), applying).await?;
-        let change = match before {
-            None => Change::Created,
-            Some(before) if content(&before) == content(&after) => Change::Unchanged,
-            Some(_) => Change::Configured,
-        };
-        Ok((object, change))
+        let patch = Patch::Apply(manifest.clone());
+        let params = PatchParams { force, ..PatchParams::apply(FIELD_MANAGER) };
+        let trying = params.clone().dry_run();
+        let trying = api.patch(&object.name, &trying, &patch);
+        let after = self.call(format!("applying {object}"), trying).await?;
+        Ok(Planned { object, api, params, patch, before, after })
+    }
+
+    /// Does what was planned; an object that is as it should be is left alone.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn carry_out(&self, planned: &Planned) -> Result<Change, Error> {
+        let change = planned.change();
+        // One that somebody else applied is applied all the same, so that the next change of it
+        // finds which fields are ours.
+        if change != Change::Unchanged || !planned.before.as_ref().is_some_and(is_applied_by_us) {
+            let Planned { object, api, params, patch, .. } = planned;
+            self.call(format!("applying {object}"), api.patch(&object.name, params, patch)).await?;
+        }
+        Ok(change)
+    }
+
+    /// Plans and carries out.
+    ///
+    /// # Errors
+    /// As for both.
+    pub async fn apply(&self, manifest: &Value, force: bool) -> Result<Change, Error> {
+        self.carry_out(&self.plan(manifest, force).await?).await
     }
 
     /// Makes our namespace if it is missing.
@@ -172,6 +198,45 @@ impl Cluster {
     }
 }
 
+/// What an apply would do to one object.
+pub struct Planned {
+    /// The object.
+    pub object: ObjectRef,
+    api: Api<DynamicObject>,
+    params: PatchParams,
+    patch: Patch<Value>,
+    before: Option<DynamicObject>,
+    after: DynamicObject,
+}
+
+impl Planned {
+    /// In a word.
+    pub fn change(&self) -> Change {
+        match &self.before {
+            None => Change::Created,
+            Some(before) if content(before) == content(&self.after) => Change::Unchanged,
+            Some(_) => Change::Configured,
+        }
+    }
+
+    /// The object as it is, without the server's bookkeeping.
+    pub fn before(&self) -> Option<Value> {
+        self.before.as_ref().map(content)
+    }
+
+    /// The object as it would be, without the server's bookkeeping.
+    pub fn after(&self) -> Value {
+        content(&self.after)
+    }
+}
+
+fn is_applied_by_us(object: &DynamicObject) -> bool {
+    let mut managers = object.metadata.managed_fields.iter().flatten();
+    managers.any(|fields| {
+        fields.manager.as_deref() == Some(FIELD_MANAGER) && fields.operation.as_deref() == Some("Apply")
+    })
+}
+
 /// The Helm release that owns an object: Helm 3 and later annotate all that they install.
 pub(super) fn helm_release(object: &DynamicObject) -> Option<String> {
     object.metadata.annotations.as_ref()?.get("meta.helm.sh/release-name").cloned()
@@ -181,18 +246,34 @@ pub(super) fn helm_release(object: &DynamicObject) -> Option<String> {
 ///
 /// The resource version does not tell whether something changed: a repeated server-side apply of
 /// a StatefulSet with claim templates bumps it (kubernetes#119304).
-fn content(object: &DynamicObject) -> Value {
-    let mut data = object.data.clone();
-    if let Some(fields) = data.as_object_mut() {
-        fields.remove("status");
+pub(super) fn content(object: &DynamicObject) -> Value {
+    let mut value = object.data.clone();
+    if !value.is_object() {
+        value = serde_json::json!({});
     }
-    serde_json::json!({
-        "data": data,
+    let types = object.types.clone().unwrap_or_default();
+    let metadata = serde_json::json!({
+        "name": object.metadata.name,
+        "namespace": object.metadata.namespace,
         "labels": object.metadata.labels,
         "annotations": object.metadata.annotations,
-        "owners": object.metadata.owner_references,
+        "ownerReferences": object.metadata.owner_references,
         "finalizers": object.metadata.finalizers,
-    })
+    });
+    let metadata: serde_json::Map<String, Value> = metadata
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("status");
+        fields.insert("apiVersion".to_owned(), types.api_version.into());
+        fields.insert("kind".to_owned(), types.kind.into());
+        fields.insert("metadata".to_owned(), metadata.into());
+    }
+    value
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::runtime::{WatchStreamExt as _, watcher};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::apply::{ObjectRef, helm_release};
+use super::apply::{ObjectRef, content, helm_release};
 use super::{Cluster, Error};
 use crate::names::ReleaseName;
 
@@ -34,8 +35,12 @@ const KINDS: [(&str, &str, &str, &str); 13] = [
     ("", "v1", "Secret", "secrets"),
 ];
 
-/// Kinds that hold what cannot be made again: the messages, and the only login to them.
-const DATA_KINDS: [&str; 2] = ["PersistentVolumeClaim", "Secret"];
+impl ObjectRef {
+    /// Whether it holds what cannot be made again: the messages, and the only login to them.
+    pub fn holds_data(&self) -> bool {
+        ["PersistentVolumeClaim", "Secret"].contains(&self.kind.as_str())
+    }
+}
 
 /// Pause between two looks at what is still there.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
@@ -52,9 +57,6 @@ impl Cluster {
     ) -> Result<Vec<ObjectRef>, Error> {
         let mut found = Vec::new();
         for kind in KINDS {
-            if keep_data && DATA_KINDS.contains(&kind.2) {
-                continue;
-            }
             for object in self.labelled(kind, release).await? {
                 if let Some(helm) = helm_release(&object) {
                     return Err(Error::NotOurs(format!(
@@ -62,7 +64,10 @@ impl Cluster {
                     )));
                 }
                 let name = object.metadata.name.unwrap_or_default();
-                found.push(ObjectRef::new(&resource(kind).api_version, kind.2, &name));
+                let object = ObjectRef::new(&resource(kind).api_version, kind.2, &name);
+                if !(keep_data && object.holds_data()) {
+                    found.push(object);
+                }
             }
         }
         // Both versions of a kind list the same objects.
@@ -70,19 +75,27 @@ impl Cluster {
         Ok(found)
     }
 
+    /// One object as it is, without the server's bookkeeping; `None` if it does not exist, or if
+    /// the server does not know its kind any more.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn find(&self, object: &ObjectRef) -> Result<Option<Value>, Error> {
+        let (_, api) = match self.dynamic_api(&object.manifest()).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            found => found?,
+        };
+        let found = self.call(format!("reading {object}"), api.get_opt(&object.name)).await?;
+        Ok(found.filter(|found| helm_release(found).is_none()).map(|found| content(&found)))
+    }
+
     /// Deletes one object. One that is gone already is no error.
     ///
     /// # Errors
     /// As for every request.
     pub async fn delete(&self, object: &ObjectRef, dry_run: bool) -> Result<(), Error> {
-        let Some(kind) = KINDS
-            .into_iter()
-            .find(|kind| kind.2 == object.kind && resource(*kind).api_version == object.api_version)
-        else {
-            return Ok(());
-        };
         let params = DeleteParams { dry_run, ..DeleteParams::background() };
-        let api = self.dynamic(kind);
+        let (_, api) = self.dynamic_api(&object.manifest()).await?;
         match self.call(format!("deleting {object}"), api.delete(&object.name, &params)).await {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),

@@ -71,6 +71,14 @@ pub enum Error {
         /// The server's words: fields and their managers.
         message: String,
     },
+    /// A field cannot be changed once the object exists, or its value is not allowed.
+    #[error("{what} is not possible: {message}")]
+    Immutable {
+        /// What was tried.
+        what: String,
+        /// The server's words: the fields.
+        message: String,
+    },
     /// The object is not ours to change.
     #[error("{0}")]
     NotOurs(String),
@@ -120,6 +128,7 @@ impl Error {
                     Self::NamespaceMissing(namespace.to_owned())
                 }
                 409 if status.reason == "Conflict" => Self::Conflict { what, message: status.message },
+                422 => Self::Immutable { what, message: status.message },
                 code => Self::Api { what, message: status.message, code: Some(code) },
             },
             kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status))
