@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{action, broker, cluster, item};
+use crate::{action, broker, cluster, image, item};
 
 /// How the program ends. The numbers are documented in `docs/exit-codes.md` and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +65,18 @@ impl From<action::Error> for Failure {
             }
             E::WorkersStuck { .. } => ExitStatus::JobFailed,
             E::Item(_) | E::Broker(broker::Error::ItemRefused { .. }) => ExitStatus::NotEnqueued,
+            E::Image(image::Error::Interrupted(_)) => ExitStatus::Interrupted,
             _ => ExitStatus::Error,
         };
         let hint = match &error {
             E::Cluster(error) => cluster_hint(error),
             E::Broker(error) => broker_hint(error),
             E::Item(error) => Some(item_hint(error)),
-            E::Chart(_) | E::Read { .. } => None,
+            E::Image(error) => image_hint(error),
+            E::Chart(_) | E::Read { .. } | E::Write { .. } => None,
+            E::NotEmpty(_) => {
+                Some("--force writes over the files of the same names, and leaves the others".to_owned())
+            }
             E::Incomplete(_) => {
                 Some("the chart's values switch it off: see `kubectl workqueue render`".to_owned())
             }
@@ -155,6 +160,44 @@ fn item_hint(error: &item::Error) -> String {
         }
         E::Open { .. } | E::Read { .. } => "items before it are in the queue".to_owned(),
     }
+}
+
+fn image_hint(error: &image::Error) -> Option<String> {
+    use image::Error as E;
+    Some(match error {
+        E::NoDockerfile { script: Some(script), .. } => {
+            format!("write one, or build the script alone: `kubectl workqueue build {}`", script.display())
+        }
+        E::NoDockerfile { .. } => {
+            "write one, or name a script: for that the Dockerfile is written (see --print-dockerfile)"
+                .to_owned()
+        }
+        E::NoShebang { suggestion, .. } => format!("begin it with a line such as {suggestion}"),
+        E::CarriageReturn { path } => format!("mend it with: sed -i 's/\\r$//' {}", path.display()),
+        E::NoBaseImage { .. } => "name an image that has it with --base-image".to_owned(),
+        E::Start { role: image::Role::Engine, .. } => {
+            "install Docker, or name another engine with --docker podman".to_owned()
+        }
+        E::Start { role: image::Role::Loader, .. } => {
+            "put it on PATH, or push the image to a registry that the cluster pulls from with --push"
+                .to_owned()
+        }
+        E::EngineDown { program, .. } => {
+            format!("start the daemon; `{program} version` tells whether it answers")
+        }
+        E::PushDenied { registry, image, .. } if registry == "docker.io" && !image.contains('/') => {
+            format!("name a repository of your own: --image USER/{image}, and log in with `docker login`")
+        }
+        E::PushDenied { registry, .. } => {
+            format!("log in with `docker login {registry}`, with an account that may push there")
+        }
+        E::PushFailed { registry, .. } => {
+            format!(
+                "is {registry} a registry, and does it answer? The image itself is built: push it again later"
+            )
+        }
+        E::Read { .. } | E::Write { .. } | E::Failed { .. } | E::Interrupted(_) => return None,
+    })
 }
 
 /// An error and its sources in one line. Some errors print their source themselves: what the line

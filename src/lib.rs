@@ -1,7 +1,7 @@
 //! `kubectl workqueue`: a work queue on Kubernetes, from the broker to the results.
 //!
 //! The layers, from the top; imports point down, and the middle ones never at each other:
-//! [`cli`], [`ui`] and [`error`]; [`action`]; `cluster`, `broker`, `chart`; `item`, `names`,
+//! [`cli`], [`ui`] and [`error`]; [`action`]; `cluster`, `broker`, `chart`, `image`; `item`, `names`,
 //! `credentials`. `docs/architecture.md` says more, and a test keeps it so.
 
 pub mod action;
@@ -11,6 +11,7 @@ pub mod cli;
 pub mod cluster;
 pub mod credentials;
 pub mod error;
+pub mod image;
 pub mod item;
 pub mod names;
 pub mod ui;

@@ -9,7 +9,7 @@ const BOTTOM: [&str; 4] = ["credentials", "item", "names", "queue"];
 
 /// What each module above may use, the bottom left aside.
 const ALLOWED: [(&str, &[&str]); 10] = [
-    ("cli", &["action", "broker", "chart", "cluster", "error", "ui"]),
+    ("cli", &["action", "broker", "chart", "cluster", "error", "image", "ui"]),
     ("ui", &["action", "cluster", "error"]),
     ("error", &["action", "broker", "chart", "cluster", "image"]),
     ("action", &["broker", "chart", "cluster", "image", "local", "worker"]),

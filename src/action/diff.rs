@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::manifests::{self, ChartPlan};
+use super::manifests::{self, ChartPlan, Installation};
 use super::{Error, record};
 use crate::cluster::Cluster;
 use crate::cluster::apply::{Change, ObjectRef};
@@ -35,8 +35,8 @@ pub async fn diff(
     let rendered = manifests::render(&loaded, &values, release, cluster.namespace(), &version)?;
     let mut diffs = Vec::new();
     let mut wanted = Vec::new();
-    for manifest in &rendered.manifests {
-        let planned = cluster.plan(&manifest.object, force_conflicts).await?;
+    for manifest in &Installation::of(rendered, release).objects {
+        let planned = cluster.plan(manifest, force_conflicts).await?;
         wanted.push(planned.object.clone());
         if planned.change() != Change::Unchanged {
             let (before, after) = mask(planned.before(), Some(planned.after()));

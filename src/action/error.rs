@@ -1,7 +1,7 @@
 //! What stops an operation.
 
 use crate::names::QueueName;
-use crate::{broker, chart, cluster, item};
+use crate::{broker, chart, cluster, image, item};
 
 /// Any error of an operation. Each variant leads to one hint and one exit code.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum Error {
     /// The input is no item.
     #[error(transparent)]
     Item(#[from] item::Error),
+    /// The image cannot be built, or does not get to the nodes.
+    #[error(transparent)]
+    Image(#[from] image::Error),
     /// A file of the user's cannot be read.
     #[error("cannot read {path}")]
     Read {
@@ -27,6 +30,18 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file or directory.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The directory to write to is not empty.
+    #[error("directory {0} is not empty")]
+    NotEmpty(String),
     /// The rendered chart lacks an object that the operation is about.
     #[error("the chart renders no {0}")]
     Incomplete(&'static str),

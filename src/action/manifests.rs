@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::Error;
 use crate::chart::{self, Chart, KubeVersion, NoCluster, Release, Rendered, ValueSources, ValuesFile};
+use crate::cluster::apply::ObjectRef;
 use crate::cluster::rollout::Workload;
 use crate::cluster::secret::CredentialsSpec;
-use crate::names::ReleaseName;
+use crate::names::{CHART, ReleaseName};
 
 /// The Kubernetes version to render for when no cluster is asked: what `helm template` of the
 /// Helm release that our renderer is compared with assumes.
@@ -90,22 +91,54 @@ pub fn render(
     Ok(chart::render(chart, values, &release, &version, &NoCluster)?)
 }
 
-/// What `up` has to know of the manifests that it applies.
-pub struct Broker {
+/// The labels by which a release is found again.
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
+const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+
+/// Marks an object that the chart did not mark (the tutorial's have labels of their own, and extra
+/// objects may have none) as a part of the release, so that all commands find it again.
+pub fn adopt(object: &mut Value, release: &ReleaseName) {
+    let is_job = object["kind"] == "Job";
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let labels = metadata.entry("labels").or_insert_with(|| serde_json::json!({}));
+    if labels.is_null() {
+        *labels = serde_json::json!({});
+    }
+    let Some(labels) = labels.as_object_mut().filter(|labels| !labels.contains_key(RELEASE_LABEL)) else {
+        return;
+    };
+    let component = if is_job { "worker" } else { "broker" };
+    for (label, value) in
+        [(NAME_LABEL, CHART), (RELEASE_LABEL, release.as_str()), (COMPONENT_LABEL, component)]
+    {
+        labels.insert(label.to_owned(), value.into());
+    }
+}
+
+/// What `up` installs, and what it has to know of it.
+pub struct Installation {
+    /// The objects, in the order to apply them: all but the Jobs.
+    pub objects: Vec<Value>,
+    /// The Jobs, which are left to `run`: it makes them when there is work for them.
+    pub left_out: Vec<ObjectRef>,
     /// The workloads to wait for.
     pub workloads: Vec<Workload>,
-    /// The Secret that they refer to, unless the manifests bring it along.
+    /// The Secret that they refer to, unless the objects bring it along.
     pub credentials: Option<CredentialsSpec>,
 }
 
-impl Broker {
-    /// Reads it from the rendered manifests.
-    pub fn of(rendered: &Rendered) -> Self {
-        let manifests: Vec<&Value> = rendered.manifests.iter().map(|manifest| &manifest.object).collect();
+impl Installation {
+    /// Reads it from what was rendered for a release.
+    pub fn of(rendered: Rendered, release: &ReleaseName) -> Self {
+        let values = rendered.values;
+        let objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
+        let (jobs, mut objects): (Vec<Value>, Vec<Value>) =
+            objects.partition(|object| object["kind"] == "Job");
+        objects.iter_mut().for_each(|object| adopt(object, release));
         let of_kind = |kinds: &'static [&str]| {
-            manifests
+            objects
                 .iter()
-                .copied()
                 .filter(move |manifest| manifest["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)))
         };
         let workloads: Vec<Workload> = of_kind(&["StatefulSet", "ReplicationController"])
@@ -123,10 +156,11 @@ impl Broker {
                 labels: text_map(&service["metadata"]["labels"]),
                 authority: authority(service),
                 // A name that the user chose is theirs to make.
-                generate: rendered.values.pointer("/auth/existingSecret").is_none_or(|name| name == ""),
+                generate: values.pointer("/auth/existingSecret").is_none_or(|name| name == ""),
                 name,
             });
-        Self { workloads, credentials }
+        let left_out = jobs.iter().filter_map(ObjectRef::of).collect();
+        Self { objects, left_out, workloads, credentials }
     }
 }
 
@@ -148,4 +182,29 @@ fn authority(service: &Value) -> String {
 fn text_map(value: &Value) -> BTreeMap<String, String> {
     let pairs = value.as_object().into_iter().flatten();
     pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn unmarked_objects_are_adopted_and_marked_ones_left_alone() {
+        let release: ReleaseName = "r1".parse().expect("legal");
+        let mut service =
+            json!({"kind": "Service", "metadata": {"name": "s", "labels": {"component": "rabbitmq"}}});
+        adopt(&mut service, &release);
+        assert_eq!(
+            service["metadata"]["labels"],
+            json!({"component": "rabbitmq", NAME_LABEL: CHART, RELEASE_LABEL: "r1", COMPONENT_LABEL: "broker"})
+        );
+        let mut job = json!({"kind": "Job", "metadata": {"name": "j", "labels": null}});
+        adopt(&mut job, &release);
+        assert_eq!(job["metadata"]["labels"][COMPONENT_LABEL], "worker");
+        let marked = json!({"kind": "Secret", "metadata": {"name": "s", "labels": {RELEASE_LABEL: "other"}}});
+        let mut same = marked.clone();
+        adopt(&mut same, &release);
+        assert_eq!(same, marked);
+    }
 }

@@ -2,13 +2,16 @@
 //!
 //! One file an operation. What an operation has to say meanwhile goes to an [`Observer`].
 
+pub mod build;
 pub mod diff;
 pub mod down;
 pub mod enqueue;
 mod error;
+pub mod export;
 pub mod follow;
 pub mod logs;
 pub mod manifests;
+pub mod names;
 mod record;
 pub mod run;
 pub mod session;

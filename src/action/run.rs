@@ -11,7 +11,7 @@ use crate::chart::{Chart, ValueSources};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::item::Source;
-use crate::names::{QueueName, ReleaseName, random_suffix};
+use crate::names::{QueueName, RUN_LABEL, ReleaseName, random_suffix};
 
 /// Characters of a run's name.
 const RUN_LENGTH: usize = 5;
@@ -49,6 +49,16 @@ pub enum Started {
     Nothing,
     /// Not all items got into the queue; no Job was made.
     NotEnqueued(EnqueueReport, Option<Error>),
+}
+
+/// Tells before a long build whether a run could start at all.
+///
+/// # Errors
+/// [`Error::QueueBusy`], and a broker that is not there or not ready.
+pub async fn check(cluster: &Cluster, plan: &RunPlan) -> Result<(), Error> {
+    refuse_busy_queue(cluster, plan).await?;
+    cluster.broker_pod(&plan.release).await?;
+    Ok(())
 }
 
 /// Enqueues what is given, and makes the Job.
@@ -134,7 +144,10 @@ impl Renderer<'_> {
         values.overrides.push(json!({"worker": worker}));
         let rendered = manifests::render(&self.chart, &values, &plan.release, self.namespace, &self.version)?;
         let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
-        objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))
+        let mut job = objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))?;
+        manifests::adopt(&mut job, &plan.release);
+        job["metadata"]["labels"][RUN_LABEL] = json!(run);
+        Ok(job)
     }
 }
 

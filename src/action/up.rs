@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::manifests::{self, Broker, ChartPlan, DEFAULT_KUBE_VERSION};
+use super::manifests::{self, ChartPlan, DEFAULT_KUBE_VERSION, Installation};
 use super::record::{self, Record};
 use super::session::Session;
 use super::{Deadline, Error, Event, ObjectChange, Observer, deadline_after};
 use crate::cluster::Cluster;
 use crate::cluster::apply::{Change, ObjectRef};
+use crate::cluster::rollout::Workload;
 use crate::names::ReleaseName;
 
 /// How far a dry run goes.
@@ -47,6 +48,8 @@ pub struct UpPlan {
 pub struct UpReport {
     /// Every object and what became of it, in the order of the apply.
     pub objects: Vec<(ObjectRef, Change)>,
+    /// Jobs of the chart, which are left to `run`.
+    pub left_out: Vec<ObjectRef>,
     /// How long it took until the broker let us log in, if that was waited for.
     pub ready_after: Option<Duration>,
 }
@@ -66,8 +69,9 @@ pub fn preview(plan: &UpPlan, namespace: &str) -> Result<UpReport, Error> {
     let chart = plan.chart.load_chart()?;
     let values = plan.chart.load_values(&chart)?;
     let rendered = manifests::render(&chart, &values, &plan.release, namespace, DEFAULT_KUBE_VERSION)?;
-    let objects = rendered.manifests.iter().filter_map(|manifest| ObjectRef::of(&manifest.object));
-    Ok(UpReport { objects: objects.map(|object| (object, Change::Created)).collect(), ready_after: None })
+    let Installation { objects, left_out, .. } = Installation::of(rendered, &plan.release);
+    let objects = objects.iter().filter_map(ObjectRef::of).map(|object| (object, Change::Created)).collect();
+    Ok(UpReport { objects, left_out, ready_after: None })
 }
 
 /// Brings the broker of a release up. Whatever stops it, running it again goes on from there.
@@ -81,7 +85,7 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
     let values = plan.chart.load_values(&chart)?;
     let version = cluster.server_version().await?;
     let rendered = manifests::render(&chart, &values, &plan.release, cluster.namespace(), &version)?;
-    let broker = Broker::of(&rendered);
+    let installation = Installation::of(rendered, &plan.release);
 
     let dry_run = plan.dry_run != DryRun::None;
     if plan.create_namespace {
@@ -90,8 +94,8 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
     // The server is asked about everything before anything is changed: what it refuses, fields
     // that cannot be changed among it, stops us here.
     let mut planned = Vec::new();
-    for manifest in &rendered.manifests {
-        planned.push(cluster.plan(&manifest.object, plan.force_conflicts).await?);
+    for manifest in &installation.objects {
+        planned.push(cluster.plan(manifest, plan.force_conflicts).await?);
     }
     let objects: Vec<ObjectRef> = planned.iter().map(|planned| planned.object.clone()).collect();
     let unwanted = record::unwanted(cluster, &plan.release, &objects).await?;
@@ -101,8 +105,8 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
         let all = record.objects.iter().chain(&unwanted).cloned().collect();
         Record { objects: all, ..record.clone() }.save(cluster, &plan.release).await?;
     }
-    let mut report = UpReport { objects: Vec::new(), ready_after: None };
-    if let Some(credentials) = &broker.credentials {
+    let mut report = UpReport { objects: Vec::new(), left_out: installation.left_out, ready_after: None };
+    if let Some(credentials) = &installation.credentials {
         let change = cluster.ensure_credentials(credentials, dry_run).await?;
         note(&mut report, observer, ObjectRef::new("v1", "Secret", &credentials.name), change);
     }
@@ -119,8 +123,8 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
     }
     record.objects.sort();
     record.save(cluster, &plan.release).await?;
-    if plan.wait && !broker.workloads.is_empty() {
-        wait(cluster, &plan.release, &broker, deadline, observer).await?;
+    if plan.wait && !installation.workloads.is_empty() {
+        wait(cluster, &plan.release, &installation.workloads, deadline, observer).await?;
         report.ready_after = Some(started.elapsed());
     }
     Ok(report)
@@ -136,11 +140,11 @@ fn note(report: &mut UpReport, observer: &dyn Observer, object: ObjectRef, chang
 async fn wait(
     cluster: &Cluster,
     release: &ReleaseName,
-    broker: &Broker,
+    workloads: &[Workload],
     deadline: Deadline,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    for workload in &broker.workloads {
+    for workload in workloads {
         cluster.wait_ready(workload, deadline, |line| observer.on(Event::Waiting(line))).await?;
     }
     observer.on(Event::Waiting("the broker's login"));

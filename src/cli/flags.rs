@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::action;
 use crate::action::manifests::ChartPlan;
@@ -45,12 +45,32 @@ impl ClusterFlags {
         }
     }
 
-    fn target(&self) -> Target {
+    /// The cluster and namespace that are meant.
+    pub fn target(&self) -> Target {
         Target {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
             namespace: self.namespace.clone(),
         }
+    }
+}
+
+/// Which cluster, for commands that work without one.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ContextFlags {
+    /// The kubeconfig's context to use
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// The kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+impl ContextFlags {
+    /// The cluster that is meant.
+    pub fn target(&self) -> Target {
+        Target { kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), namespace: None }
     }
 }
 
@@ -115,7 +135,7 @@ impl ItemFlags {
 #[command(next_help_heading = "Chart")]
 pub struct ValueFlags {
     /// Use the chart in this directory instead of the bundled one
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     chart: Option<PathBuf>,
     /// Start from one of the chart's presets: ephemeral, production, tutorial
     #[arg(long, value_name = "NAME")]

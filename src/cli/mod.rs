@@ -1,6 +1,10 @@
 //! The command line: one file a command, its arguments and the call that runs it.
 
 mod attach;
+mod build;
+mod chart;
+mod complete;
+mod completion;
 mod diff;
 mod down;
 mod enqueue;
@@ -39,6 +43,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(build::BuildArgs),
     Up(up::UpArgs),
     Enqueue(enqueue::EnqueueArgs),
     Run(run::RunArgs),
@@ -48,6 +53,10 @@ enum Command {
     Diff(diff::DiffArgs),
     Down(down::DownArgs),
     Render(render::RenderArgs),
+    Chart(chart::ChartArgs),
+    Completion(completion::CompletionArgs),
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::CompleteArgs),
 }
 
 impl Command {
@@ -58,12 +67,20 @@ impl Command {
             Self::Run(args) => args.output,
             Self::Attach(args) => args.output,
             Self::Status(args) => args.output,
-            Self::Diff(_) | Self::Logs(_) | Self::Down(_) | Self::Render(_) => flags::Output::default(),
+            Self::Build(_)
+            | Self::Chart(_)
+            | Self::Complete(_)
+            | Self::Completion(_)
+            | Self::Diff(_)
+            | Self::Down(_)
+            | Self::Logs(_)
+            | Self::Render(_) => flags::Output::default(),
         }
     }
 
     async fn run(self, ui: &Ui) -> Result<ExitStatus, Failure> {
         match self {
+            Self::Build(args) => build::run(args, ui).await,
             Self::Up(args) => up::run(args, ui).await,
             Self::Enqueue(args) => enqueue::run(args, ui).await,
             Self::Run(args) => run::run(args, ui).await,
@@ -73,6 +90,9 @@ impl Command {
             Self::Diff(args) => diff::run(args, ui).await,
             Self::Down(args) => down::run(args, ui).await,
             Self::Render(args) => render::run(args, ui).await,
+            Self::Chart(args) => chart::run(&args, ui),
+            Self::Completion(args) => completion::run(&args, ui),
+            Self::Complete(args) => complete::run(args, ui).await,
         }
     }
 }

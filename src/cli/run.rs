@@ -3,14 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
+use super::build::{BuildFlags, image_name, in_words};
 use super::flags::{ClusterFlags, ItemFlags, Output, QueueSpecFlags, ValueFlags, duration};
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, job_json, run_end};
+use crate::action::build::{BuildPlan, Place, Push, build};
 use crate::action::deadline_after;
 use crate::action::follow::follow;
-use crate::action::run::{RunPlan, Started, start};
+use crate::action::run::{RunPlan, Started, check, start};
+use crate::cluster::Target;
 use crate::error::{ExitStatus, Failure};
+use crate::image::Reference;
 use crate::ui::Ui;
 
 /// Run a Job over what is in the queue, and follow it to its end
@@ -28,9 +32,21 @@ use crate::ui::Ui;
 pub struct RunArgs {
     #[command(flatten)]
     items: ItemFlags,
-    /// The workers' image
+    /// The workers' image; with --build, the name to build it under
     #[arg(long, value_name = "REF")]
-    image: String,
+    image: Reference,
+    /// Build the image first, from a directory with a Dockerfile or from a lone script, and push it
+    /// (into kind, minikube and k3d it is loaded)
+    #[arg(long, value_name = "CONTEXT", value_hint = ValueHint::AnyPath)]
+    build: Option<PathBuf>,
+    /// Push the image that was built also where it could be loaded
+    #[arg(long, requires = "build", help_heading = "Build")]
+    push: bool,
+    /// Do not push the image that was built: the nodes share the engine's images
+    #[arg(long, requires = "build", conflicts_with = "push", help_heading = "Build")]
+    no_push: bool,
+    #[command(flatten)]
+    build_flags: BuildFlags,
     /// The program to start for each item, and its arguments
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<String>,
@@ -66,12 +82,13 @@ pub struct RunArgs {
 /// Runs the command.
 pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let json = args.output.is_json();
-    let plan = RunPlan {
+    let building = build_plan(&args, ui)?;
+    let mut plan = RunPlan {
         release: args.cluster.release.clone(),
         queue: args.queue.spec(),
         items: args.items.source(),
         max_item_size: args.items.max_item_size,
-        image: args.image,
+        image: args.image.to_string(),
         program: args.program,
         parallelism: args.parallelism,
         backoff_limit: args.backoff_limit,
@@ -80,6 +97,10 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     };
     let queue = plan.queue.name.clone();
     let cluster = args.cluster.connect().await?;
+    if let Some(building) = building {
+        check(&cluster, &plan).await?;
+        build_first(&building, &args.cluster.target(), &mut plan, ui).await?;
+    }
     let deadline = deadline_after(args.timeout);
     let job = match start(&cluster, plan, ui, ui.interrupted()).await? {
         Started::Job(job) => job,
@@ -110,4 +131,45 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     }
     let report = follow(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted()).await?;
     run_end(ui, &report, json)
+}
+
+/// What to build before the run, if anything.
+fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
+    let usage = |message: &str, hint: &str| Failure::new(message, hint).with_status(ExitStatus::Usage);
+    let Some(context) = &args.build else {
+        if args.build_flags.is_given() {
+            return Err(usage(
+                "there is nothing to build",
+                "name a Dockerfile's directory or a script with --build",
+            ));
+        }
+        return Ok(None);
+    };
+    let image =
+        image_name(&args.image.to_string()).map_err(|message| usage(&message, "name it with a tag"))?;
+    let push = match (args.push, args.no_push) {
+        (true, _) => Push::Always,
+        (_, true) => Push::Never,
+        _ => Push::UnlessLoaded,
+    };
+    Ok(Some(args.build_flags.plan(context, image, push, ui)))
+}
+
+/// Builds the image, and makes the plan use what was built.
+async fn build_first(
+    building: &BuildPlan,
+    target: &Target,
+    plan: &mut RunPlan,
+    ui: &Ui,
+) -> Result<(), Failure> {
+    let report = build(building, target, ui, ui.interrupted()).await?;
+    if report.place != Place::Engine {
+        ui.status(&in_words(building, &report));
+    }
+    if report.place != Place::Registry && report.image.is_always_pulled() {
+        // The nodes have it, and no registry does. The user's own --set comes after this one.
+        plan.chart.set.insert(0, "worker.imagePullPolicy=IfNotPresent".to_owned());
+    }
+    plan.image = report.image.to_string();
+    Ok(())
 }

@@ -119,8 +119,14 @@ fn in_words(plan: &UpPlan, report: &UpReport) -> String {
         (DryRun::Client, _) => "nothing was applied, and no cluster was asked (dry run)".to_owned(),
         (DryRun::Server, _) => "nothing was applied; the server accepts all of it (dry run)".to_owned(),
     };
-    match report.ready_after {
+    let done = match report.ready_after {
         Some(after) => format!("{done}; the broker takes items ({:.1} s)", after.as_secs_f64()),
         None => done,
+    };
+    let left_out: Vec<String> = report.left_out.iter().map(ToString::to_string).collect();
+    if left_out.is_empty() {
+        done
+    } else {
+        format!("{done}\n{}: left to `kubectl workqueue run`", left_out.join(", "))
     }
 }

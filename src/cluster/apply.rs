@@ -100,7 +100,7 @@ impl Cluster {
         if let Some(release) = before.as_ref().and_then(helm_release) {
             return Err(Error::NotOurs(format!("{object} belongs to the Helm release {release:?}")));
         }
-        let patch = Patch::Apply(manifest.clone());
+        let patch = Patch::Apply(with_protocols(manifest));
         let params = PatchParams { force, ..PatchParams::apply(FIELD_MANAGER) };
         let trying = params.clone().dry_run();
         let trying = api.patch(&object.name, &trying, &patch);
@@ -237,6 +237,25 @@ fn is_applied_by_us(object: &DynamicObject) -> bool {
     })
 }
 
+/// A manifest with the protocol of every port. It is a key of those lists, and servers up to 1.20
+/// do not fill in the default of a key.
+fn with_protocols(manifest: &Value) -> Value {
+    let mut manifest = manifest.clone();
+    add_protocols(manifest.pointer_mut("/spec/ports"));
+    for list in ["containers", "initContainers"] {
+        for pod in ["/spec", "/spec/template/spec"] {
+            let containers = manifest.pointer_mut(&format!("{pod}/{list}")).and_then(Value::as_array_mut);
+            containers.into_iter().flatten().for_each(|container| add_protocols(container.get_mut("ports")));
+        }
+    }
+    manifest
+}
+
+fn add_protocols(ports: Option<&mut Value>) {
+    let ports = ports.and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut);
+    ports.for_each(|port| _ = port.entry("protocol").or_insert_with(|| "TCP".into()));
+}
+
 /// The Helm release that owns an object: Helm 3 and later annotate all that they install.
 pub(super) fn helm_release(object: &DynamicObject) -> Option<String> {
     object.metadata.annotations.as_ref()?.get("meta.helm.sh/release-name").cloned()
@@ -288,6 +307,17 @@ mod tests {
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b"}});
         assert_eq!(ObjectRef::of(&service).expect("complete").to_string(), "service/b");
         assert_eq!(ObjectRef::of(&json!({"kind": "Service"})), None);
+    }
+
+    #[test]
+    fn ports_get_the_protocol_that_old_servers_want() {
+        let service = json!({"spec": {"ports": [{"port": 1}, {"port": 2, "protocol": "UDP"}]}});
+        let expected =
+            json!({"spec": {"ports": [{"port": 1, "protocol": "TCP"}, {"port": 2, "protocol": "UDP"}]}});
+        assert_eq!(with_protocols(&service), expected);
+        let set = json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 1}]}]}}}});
+        let pointer = "/spec/template/spec/containers/0/ports/0/protocol";
+        assert_eq!(with_protocols(&set).pointer(pointer), Some(&json!("TCP")));
     }
 
     #[test]

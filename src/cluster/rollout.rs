@@ -26,6 +26,8 @@ impl Workload {
         let selector = &self.manifest["spec"]["selector"];
         // A ReplicationController's selector is a plain map.
         let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
+        // Where it has none, the server takes the labels of its template.
+        let labels = labels.or_else(|| self.manifest.pointer("/spec/template/metadata/labels")?.as_object());
         let labels = labels.into_iter().flatten();
         let pair = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
         labels.map(pair).collect::<Vec<_>>().join(",")
@@ -186,5 +188,8 @@ mod tests {
         assert_eq!(set.pod_selector(), "a=1,b=2");
         let controller = Workload { manifest: json!({"spec": {"selector": {"app": "taskQueue"}}}) };
         assert_eq!(controller.pod_selector(), "app=taskQueue");
+        let template = json!({"metadata": {"labels": {"app": "taskQueue"}}});
+        let bare = Workload { manifest: json!({"spec": {"template": template}}) };
+        assert_eq!(bare.pod_selector(), "app=taskQueue");
     }
 }

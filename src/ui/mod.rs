@@ -51,6 +51,11 @@ impl Ui {
         }
     }
 
+    /// Whether data and errors alone are printed.
+    pub fn is_quiet(&self) -> bool {
+        self.verbosity.quiet
+    }
+
     /// A message for the user, on stderr.
     pub fn status(&self, message: &str) {
         if !self.verbosity.quiet {

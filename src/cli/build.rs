@@ -1,0 +1,153 @@
+//! `build`: makes a worker image and brings it to where the nodes find it.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+
+use super::flags::ContextFlags;
+use crate::action::build::{BuildPlan, BuildReport, Place, Push, build};
+use crate::cluster::Target;
+use crate::error::{ExitStatus, Failure};
+use crate::image::{BuildOptions, Engine, Output, Reference};
+use crate::ui::Ui;
+
+/// Build a worker image, from a Dockerfile or from a lone script
+///
+/// CONTEXT is a directory with a Dockerfile, or one program: a script with an interpreter in its
+/// first line, or an executable. For a program the Dockerfile is written (--print-dockerfile shows
+/// it): the image starts the program once an item, with the item on its standard input, and the
+/// item is done when it exits with 0. It runs as user 65532, in /tmp.
+///
+/// An image that is not pushed is loaded into the cluster if the context is one of kind's,
+/// minikube's or k3d's. The image's reference goes to stdout, pinned by its digest once the
+/// registry has told that.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// A directory with a Dockerfile, a script or an executable
+    #[arg(value_name = "CONTEXT", default_value = ".", value_hint = ValueHint::AnyPath)]
+    source: PathBuf,
+    /// The image's name: [REGISTRY/]REPOSITORY[:TAG]
+    #[arg(long, value_name = "REF", required_unless_present = "print_dockerfile", value_parser = image_name)]
+    image: Option<Reference>,
+    /// Push the image to its registry
+    #[arg(long)]
+    push: bool,
+    /// Show the Dockerfile and the commands, and build nothing
+    #[arg(long)]
+    print_dockerfile: bool,
+    #[command(flatten)]
+    build: BuildFlags,
+    #[command(flatten)]
+    context: ContextFlags,
+}
+
+/// How an image is built, wherever a command builds one.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Build")]
+pub struct BuildFlags {
+    /// Build for this platform, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
+    /// Set an ARG of the Dockerfile; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    build_arg: Vec<String>,
+    /// Build every step anew
+    #[arg(long)]
+    no_cache: bool,
+    /// Build a lone program on this image (default: one that has its interpreter)
+    #[arg(long, value_name = "REF")]
+    base_image: Option<Reference>,
+    /// The container engine: docker, or one that takes the same words [default: docker]
+    #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::CommandName)]
+    docker: Option<String>,
+}
+
+impl BuildFlags {
+    /// Whether any of them was given.
+    pub fn is_given(&self) -> bool {
+        self.no_cache
+            || !self.build_arg.is_empty()
+            || self.platform.is_some()
+            || self.base_image.is_some()
+            || self.docker.is_some()
+    }
+
+    /// What to build, from here on.
+    pub fn plan(&self, context: &Path, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
+        let program = self.docker.clone().unwrap_or_else(|| "docker".to_owned());
+        let output = if ui.is_quiet() { Output::Kept } else { Output::Shown };
+        BuildPlan {
+            context: context.to_owned(),
+            base_image: self.base_image.clone(),
+            image,
+            engine: Engine { program, output },
+            options: BuildOptions {
+                platform: self.platform.clone(),
+                build_args: self.build_arg.clone(),
+                no_cache: self.no_cache,
+            },
+            push,
+        }
+    }
+}
+
+/// Reads the name of an image that is yet to be built.
+pub fn image_name(text: &str) -> Result<Reference, String> {
+    let reference: Reference =
+        text.parse().map_err(|error: crate::image::ReferenceError| error.to_string())?;
+    if reference.has_digest() {
+        return Err("an image that is yet to be built has no digest".to_owned());
+    }
+    Ok(reference)
+}
+
+/// Runs the command.
+pub async fn run(args: BuildArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let target = args.context.target();
+    let push = if args.push { Push::Always } else { Push::Never };
+    // Without a name nothing is built: any will do.
+    let image = args.image.unwrap_or_else(|| "worker".parse().expect("a word is a reference"));
+    let plan = args.build.plan(&args.source, image, push, ui);
+    if args.print_dockerfile {
+        return print(&plan, &target, ui);
+    }
+    let report = build(&plan, &target, ui, ui.interrupted()).await?;
+    ui.data(report.image.to_string().as_bytes());
+    ui.status(&in_words(&plan, &report));
+    Ok(ExitStatus::Success)
+}
+
+fn print(plan: &BuildPlan, target: &Target, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let context = plan.open_context()?;
+    let dockerfile = context.dockerfile().map_err(crate::action::Error::from)?;
+    ui.data(dockerfile.strip_suffix('\n').unwrap_or(&dockerfile).as_bytes());
+    for line in plan.command_lines(&context, target) {
+        ui.status(&format!("would run: {line}"));
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Says where an image is, and what is left to do.
+pub fn in_words(plan: &BuildPlan, report: &BuildReport) -> String {
+    let BuildPlan { image, engine, .. } = plan;
+    match &report.place {
+        Place::Registry => format!("image {image} is pushed"),
+        Place::Nodes(cluster) => format!("image {image} is loaded into {cluster}"),
+        Place::Engine => format!(
+            "image {image} is built; the nodes get it with: {} push {image}   (or build with --push)",
+            engine.program
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_to_build_has_no_digest() {
+        assert!(image_name("127.0.0.1:5000/worker:1").is_ok());
+        let digest = format!("worker@sha256:{}", "a".repeat(64));
+        assert_eq!(image_name(&digest), Err("an image that is yet to be built has no digest".to_owned()));
+    }
+}

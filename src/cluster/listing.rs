@@ -1,0 +1,33 @@
+//! Names that a user may mean: what completion offers.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+
+use super::{Cluster, Error};
+use crate::names::CHART;
+
+impl Cluster {
+    /// The namespaces.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn namespaces(&self) -> Result<BTreeSet<String>, Error> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let namespaces = self.call("listing namespaces", api.list(&ListParams::default())).await?;
+        Ok(namespaces.iter().map(|namespace| namespace.name_any()).collect())
+    }
+
+    /// The releases in our namespace, by the Services of their brokers.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn releases(&self) -> Result<BTreeSet<String>, Error> {
+        let ours = ListParams::default().labels(&format!("app.kubernetes.io/name={CHART}"));
+        let services = self.call("listing services", self.api::<Service>().list(&ours)).await?;
+        let release = |service: &Service| service.labels().get("app.kubernetes.io/instance").cloned();
+        Ok(services.iter().filter_map(release).collect())
+    }
+}

@@ -1,0 +1,139 @@
+//! Writes the Dockerfile for a lone program.
+//!
+//! The image needs no root, no home and no writable directory but `/tmp` when it runs.
+
+use super::shebang::Interpreter;
+
+/// The user and group that the program runs as: the number that distroless images use.
+const USER: &str = "65532:65532";
+
+/// Takes one item from the queue and gives it to the program on its standard input; the item is
+/// done when the program exits with 0.
+const WORKER: &str = r#"exec amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1"#;
+
+/// Installs what [`WORKER`] starts, unless the base image has it.
+const INSTALL_WORKER: &str = r#"if ! command -v amqp-consume >/dev/null; then \
+      if command -v apt-get >/dev/null; then \
+        apt-get update && apt-get install -y --no-install-recommends amqp-tools ca-certificates && \
+        rm -rf /var/lib/apt/lists/*; \
+      elif command -v apk >/dev/null; then \
+        apk add --no-cache rabbitmq-c-utils ca-certificates; \
+      else \
+        echo 'the base image has neither amqp-consume nor apt-get nor apk to install it with' >&2; exit 1; \
+      fi; \
+    fi"#;
+
+/// The program to put into an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Program {
+    /// Its file name in the context: letters, digits, `.`, `_` and `-` alone.
+    pub(super) name: String,
+    /// What runs it; `None` for an executable.
+    pub(super) interpreter: Option<Interpreter>,
+    /// The image to build on.
+    pub(super) base_image: String,
+}
+
+/// Writes the Dockerfile.
+pub(super) fn dockerfile(program: &Program) -> String {
+    let Program { name, interpreter, base_image } = program;
+    let mut lines = vec![
+        "# Written by kubectl workqueue build. BROKER_URL and QUEUE are set by the Job.".to_owned(),
+        format!("FROM {base_image}"),
+        "USER root".to_owned(),
+        format!("RUN {INSTALL_WORKER}"),
+    ];
+    lines.extend(interpreter.as_ref().map(|interpreter| format!("RUN {}", find_interpreter(interpreter))));
+    lines.push(format!("COPY {name} /app/{name}"));
+    // Without the second, the log of a pod stays empty until the Python program ends.
+    let is_python = interpreter.as_ref().is_some_and(Interpreter::is_python);
+    lines.push(format!("ENV HOME=/tmp{}", if is_python { " PYTHONUNBUFFERED=1" } else { "" }));
+    lines.push("WORKDIR /tmp".to_owned());
+    lines.push(format!("USER {USER}"));
+    lines.push("ENTRYPOINT []".to_owned());
+    let command = ["/bin/sh", "-c", &format!("{WORKER} /app/{name}")];
+    lines.push(format!("CMD {}", serde_json::json!(command)));
+    lines.join("\n") + "\n"
+}
+
+/// Makes sure that the script's first line leads to an interpreter, and ends the build if none is
+/// there. Images differ in where they keep it: `/usr/bin/python3` is no path in `python:3-slim`,
+/// and Debian has a `python3` and no `python`.
+fn find_interpreter(Interpreter { path, name }: &Interpreter) -> String {
+    let link = path.clone().unwrap_or_else(|| format!("/usr/local/bin/{name}"));
+    let test = match path {
+        Some(path) => format!("test -x {}", quoted(path)),
+        None => format!("command -v {} >/dev/null", quoted(name)),
+    };
+    let directory = quoted(link.rsplit_once('/').map_or("/", |(directory, _)| directory));
+    let found = if name == "python" { "python3" } else { name };
+    let message = format!("the base image has no {name}: choose another with --base-image");
+    format!(
+        "{test} || \\\n    {{ found=$(command -v {}) && mkdir -p {directory} && ln -s \"$found\" {}; }} || \\\n    \
+         {{ echo {} >&2; exit 1; }}",
+        quoted(found),
+        quoted(&link),
+        quoted(&message),
+    )
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn python(path: Option<&str>, name: &str) -> Program {
+        let interpreter = Interpreter { path: path.map(str::to_owned), name: name.to_owned() };
+        Program {
+            name: "worker.py".to_owned(),
+            interpreter: Some(interpreter),
+            base_image: "python:3-slim".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_tutorials_script() {
+        let text = dockerfile(&python(None, "python"));
+        let expected = [
+            "FROM python:3-slim\n",
+            "RUN command -v python >/dev/null || \\\n    { found=$(command -v python3) && mkdir -p /usr/local/bin && ",
+            "COPY worker.py /app/worker.py\n",
+            "ENV HOME=/tmp PYTHONUNBUFFERED=1\nWORKDIR /tmp\nUSER 65532:65532\nENTRYPOINT []\n",
+            r#"CMD ["/bin/sh","-c","exec amqp-consume --url=\"$BROKER_URL\" -q \"$QUEUE\" -c 1 /app/worker.py"]"#,
+        ];
+        for part in expected {
+            assert!(text.contains(part), "no {part:?} in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_interpreter_by_path_is_linked_where_it_is_missing() {
+        let text = dockerfile(&python(Some("/usr/bin/python3"), "python3"));
+        assert!(
+            text.contains("RUN test -x /usr/bin/python3 || \\\n    { found=$(command -v python3) && "),
+            "{text}"
+        );
+        assert!(text.contains("ln -s \"$found\" /usr/bin/python3; }"), "{text}");
+    }
+
+    #[test]
+    fn an_executable_needs_no_interpreter() {
+        let program = Program { name: "w".to_owned(), interpreter: None, base_image: "debian".to_owned() };
+        let text = dockerfile(&program);
+        assert!(!text.contains("ln -s") && !text.contains("PYTHON"), "{text}");
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(quoted("/usr/bin/python3"), "/usr/bin/python3");
+        assert_eq!(quoted("a'b c"), r"'a'\''b c'");
+    }
+}

@@ -1,0 +1,270 @@
+//! Programs of others: started, shown, waited for.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::FusedFuture as _;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+
+use super::{Error, Role};
+
+/// Lines kept of an output, to tell why a program failed.
+const LAST_LINES: usize = 15;
+
+/// How long a program may take to end after Ctrl-C, which the terminal sends it as well.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long the rest of an output is waited for after the program's end: a child that it leaves
+/// behind may hold the pipe open.
+const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a question to a program may take.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Resolves when the user stops the operation.
+pub type Interrupt<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// What becomes of a program's output. None of it gets on our standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// It goes to the terminal as it is.
+    Shown,
+    /// Its end is kept, and shown if the program fails.
+    Kept,
+}
+
+/// A program to run.
+pub(super) struct Process<'a> {
+    pub(super) program: &'a str,
+    pub(super) role: Role,
+    pub(super) output: Output,
+}
+
+/// How a program ended.
+pub(super) struct Ended {
+    command: String,
+    status: ExitStatus,
+    shown: bool,
+    /// The end of what it said on standard error, as far as it went through us.
+    pub(super) last_lines: Vec<String>,
+}
+
+impl Ended {
+    pub(super) fn is_success(&self) -> bool {
+        self.status.success()
+    }
+
+    /// The last thing that it said, or how it ended.
+    pub(super) fn reason(&self) -> String {
+        self.last_lines.last().cloned().unwrap_or_else(|| self.status_text())
+    }
+
+    fn status_text(&self) -> String {
+        match self.status.code() {
+            Some(code) => format!("exit code {code}"),
+            None => self.status.to_string(),
+        }
+    }
+
+    /// Nothing, or [`Error::Failed`].
+    pub(super) fn success(self) -> Result<(), Error> {
+        if self.is_success() {
+            return Ok(());
+        }
+        let status = self.status_text();
+        let last_lines = if self.shown { Vec::new() } else { self.last_lines };
+        Err(Error::Failed { command: self.command, status, last_lines })
+    }
+}
+
+impl Process<'_> {
+    /// Runs it with its output as it is; terminals keep their progress bars. The first `verb`
+    /// words of the arguments name the command in errors.
+    pub(super) async fn run(
+        &self,
+        args: &[OsString],
+        verb: usize,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<Ended, Error> {
+        self.supervise(args, verb, false, interrupt).await
+    }
+
+    /// Runs it, and listens to its standard error on the way to the terminal.
+    pub(super) async fn run_and_listen(
+        &self,
+        args: &[OsString],
+        verb: usize,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<Ended, Error> {
+        self.supervise(args, verb, true, interrupt).await
+    }
+
+    /// Runs it without showing anything; its standard output, or why there is none.
+    pub(super) async fn query(&self, args: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(self.program);
+        command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+        let output = tokio::time::timeout(QUERY_TIMEOUT, command.output()).await;
+        let output = output.map_err(|_| format!("no answer within {} s", QUERY_TIMEOUT.as_secs()))?;
+        let output = output.map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").trim().to_owned())
+    }
+
+    async fn supervise(
+        &self,
+        args: &[OsString],
+        verb: usize,
+        listen: bool,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<Ended, Error> {
+        let words = args.iter().take(verb).map(|word| word.to_string_lossy());
+        let command = words.fold(self.program.to_owned(), |line, word| line + " " + &word);
+        let shown = self.output == Output::Shown;
+        let start_error = |source| Error::Start { program: self.program.to_owned(), role: self.role, source };
+        let (mut child, output) = self.spawn(args, listen).map_err(start_error)?;
+        let mut tail = Tail { shown, lines: VecDeque::new(), partial: Vec::new() };
+        let status = {
+            let mut reading = std::pin::pin!(read(output, &mut tail).fuse());
+            let status = loop {
+                tokio::select! {
+                    status = child.wait() => break status.map_err(start_error)?,
+                    () = &mut reading, if !reading.is_terminated() => {}
+                    () = interrupt.as_mut() => {
+                        // Killed when it is dropped, should it not have heard the signal itself.
+                        tokio::time::timeout(INTERRUPT_PATIENCE, child.wait()).await.ok();
+                        return Err(Error::Interrupted(command));
+                    }
+                }
+            };
+            if !reading.is_terminated() {
+                tokio::time::timeout(OUTPUT_PATIENCE, reading).await.ok();
+            }
+            status
+        };
+        Ok(Ended { command, status, shown, last_lines: tail.into_lines() })
+    }
+
+    fn spawn(&self, args: &[OsString], listen: bool) -> std::io::Result<(Child, Option<pipe::Receiver>)> {
+        let mut command = Command::new(self.program);
+        command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+        let mut output = None;
+        if self.output == Output::Shown {
+            // Standard output is for our own data.
+            command.stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?));
+        }
+        if self.output == Output::Kept || listen {
+            let (reader, writer) = std::io::pipe()?;
+            if self.output == Output::Kept {
+                command.stdout(writer.try_clone()?);
+            }
+            command.stderr(writer);
+            output = Some(pipe::Receiver::from_owned_fd(reader.into())?);
+        }
+        // The command holds our copies of the pipe's end: it goes here.
+        Ok((command.spawn()?, output))
+    }
+}
+
+async fn read(output: Option<pipe::Receiver>, tail: &mut Tail) {
+    let Some(mut output) = output else { return };
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = output.read(&mut buffer).await {
+        tail.take(&buffer[..count]);
+    }
+}
+
+/// Passes an output on, and keeps its last lines.
+struct Tail {
+    shown: bool,
+    lines: VecDeque<String>,
+    partial: Vec<u8>,
+}
+
+impl Tail {
+    fn take(&mut self, bytes: &[u8]) {
+        if self.shown {
+            // Nothing else can be said where stderr is broken.
+            std::io::stderr().write_all(bytes).ok();
+        }
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.partial.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = String::from_utf8_lossy(&self.partial).trim_end().to_owned();
+        self.partial.clear();
+        if line.is_empty() {
+            return;
+        }
+        if self.lines.len() == LAST_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+
+    fn into_lines(mut self) -> Vec<String> {
+        self.end_line();
+        self.lines.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn never() -> Interrupt<'static> {
+        Box::pin(std::future::pending())
+    }
+
+    fn shell(script: &str) -> [OsString; 2] {
+        ["-c".into(), script.into()]
+    }
+
+    const SHELL: Process<'static> = Process { program: "sh", role: Role::Engine, output: Output::Kept };
+
+    #[tokio::test]
+    async fn the_end_of_both_outputs_is_kept() {
+        let script = "for n in $(seq 40); do echo $n; done; echo; printf last >&2; exit 3";
+        let ended = SHELL.run(&shell(script), 1, &mut never()).await.expect("sh is there");
+        assert_eq!((ended.last_lines.len(), ended.reason().as_str()), (LAST_LINES, "last"));
+        let error = ended.success().expect_err("it failed").to_string();
+        assert!(error.starts_with("`sh -c` failed (exit code 3)\n  27\n"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_child_left_behind_holds_nobody_up() {
+        let started = std::time::Instant::now();
+        let ended = SHELL.run(&shell("sleep 20 & echo done"), 1, &mut never()).await.expect("sh is there");
+        assert!(ended.is_success() && started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_ends_it() {
+        let mut interrupt: Interrupt = Box::pin(std::future::ready(()));
+        let ended = SHELL.run(&shell("sleep 60"), 1, &mut interrupt).await;
+        assert!(matches!(ended, Err(Error::Interrupted(command)) if command == "sh -c"));
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let missing = Process { program: "no-such-program", ..SHELL };
+        let error = missing.run(&shell(""), 0, &mut never()).await.err().expect("it is not there");
+        assert_eq!(error.to_string(), "cannot start \"no-such-program\"");
+    }
+}
