@@ -103,9 +103,18 @@ impl Bed {
 
     /// `kubectl workqueue up` with the test bed's image, and more arguments.
     pub fn up(&self, more: &[&str]) -> Outcome {
+        self.workqueue(&[&["up", "--set", &self.image_values()], more].concat())
+    }
+
+    /// `kubectl workqueue diff`, likewise.
+    pub fn diff(&self, more: &[&str]) -> Outcome {
+        self.workqueue(&[&["diff", "--set", &self.image_values()], more].concat())
+    }
+
+    /// The chart's values for the test bed's image.
+    pub fn image_values(&self) -> String {
         let (repository, tag) = self.broker_image.rsplit_once(':').expect("the image has a tag");
-        let image = format!("broker.image.repository={repository},broker.image.tag={tag}");
-        self.workqueue(&[&["up", "--set", &image], more].concat())
+        format!("broker.image.repository={repository},broker.image.tag={tag}")
     }
 
     /// `kubectl workqueue …` in this namespace.

@@ -1,0 +1,117 @@
+//! The chart's life on a cluster: differences, changes, what is no longer wanted, and Helm beside us.
+
+use std::process::Command;
+
+use crate::bed::{Bed, finish, kubectl, spawn};
+
+/// Runs helm with the test bed's cluster.
+fn helm(bed: &Bed, args: &[&str]) -> crate::bed::Outcome {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/helm");
+    let path = Command::new(script).output().expect("the script runs");
+    assert!(path.status.success(), "{}", String::from_utf8_lossy(&path.stderr));
+    let mut helm = Command::new(String::from_utf8_lossy(&path.stdout).trim());
+    helm.env("KUBECONFIG", crate::bed::variable("WORKQUEUE_TEST_KUBECONFIG"));
+    finish(spawn(helm, &[&["--namespace", bed.namespace.as_str()], args].concat()), b"")
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn diff_shows_what_up_would_do_and_masks_secrets() {
+    let bed = Bed::new("diff");
+    let secret = ["--set", "auth.password=opensesame"];
+    let first = bed.diff(&secret).exits(1);
+    assert!(first.stdout.contains("+++ rendered/statefulset.apps/workqueue-broker"), "{}", first.stdout);
+    assert!(first.stdout.contains("+  password: '***'"), "{}", first.stdout);
+    assert!(
+        !first.stdout.contains("opensesame") && !first.stdout.contains("b3BlbnNlc2FtZQ"),
+        "{}",
+        first.stdout
+    );
+    bed.up(&[&secret[..], &["--no-wait"]].concat()).ok();
+    assert_eq!(bed.diff(&secret).ok().stdout, "");
+
+    let changed =
+        bed.diff(&[&secret[..], &["--set", "broker.consumerTimeoutSeconds=7200"]].concat()).exits(1);
+    assert!(changed.stdout.contains("configmap/workqueue-broker"), "{}", changed.stdout);
+    assert_eq!(bed.diff(&secret).ok().stdout, "", "diff changed something");
+    bed.workqueue(&["diff", "--set", "broker.replcas=2"]).exits(2).says("replcas");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn what_is_no_longer_rendered_is_pruned_and_nothing_else() {
+    let bed = Bed::new("prune");
+    bed.kubectl(&["create", "configmap", "theirs", "--from-literal=a=b"]).ok();
+    bed.up(&["--no-wait", "--set", "operatorRole.create=true"]).ok();
+    let role = "role.rbac.authorization.k8s.io/workqueue-operator";
+    assert!(bed.kubectl(&["get", "roles", "-o", "name"]).ok().stdout.contains(role));
+
+    let shown = bed.diff(&[]).exits(1).stdout;
+    assert!(shown.contains("+++ /dev/null") && shown.contains("workqueue-operator"), "{shown}");
+    let pruned = bed.up(&["--no-wait"]).ok().stdout;
+    assert!(pruned.contains(&format!("{role} pruned")), "{pruned}");
+    assert_eq!(bed.kubectl(&["get", "roles", "-o", "name"]).ok().stdout, "");
+    assert!(bed.kubectl(&["get", "configmaps", "-o", "name"]).ok().stdout.contains("configmap/theirs"));
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_field_that_cannot_change_is_explained_before_anything_is_applied() {
+    let bed = Bed::new("fixed");
+    bed.up(&["--no-wait"]).ok();
+    let values = ["--set", "broker.persistence.size=9Gi,broker.consumerTimeoutSeconds=7200"];
+    bed.up(&values)
+        .exits(1)
+        .says("applying statefulset.apps/workqueue-broker is not possible")
+        .says("nothing was applied");
+    assert_eq!(bed.diff(&[]).ok().stdout, "", "something was applied");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_changed_value_rolls_the_broker_and_loses_nothing() {
+    let bed = Bed::with_release("roll");
+    bed.workqueue(&["enqueue", "apple", "banana", "cherry"]).ok();
+    let pod = |bed: &Bed| bed.get(&["pod", "workqueue-broker-0"])["metadata"]["uid"].clone();
+    let before = pod(&bed);
+    bed.up(&["--set", "broker.consumerTimeoutSeconds=7200"]).ok();
+    assert_ne!(pod(&bed), before, "the broker was not rolled");
+    assert_eq!(bed.messages("job1"), 3);
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn an_edited_chart_comes_back() {
+    let bed = Bed::new("edited");
+    let dir = std::env::temp_dir().join(&bed.namespace);
+    let path = dir.display().to_string();
+    finish(spawn(kubectl(), &["workqueue", "chart", &path]), b"").ok();
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}-mine'}\n\
+                    data: {queue: {{ .Values.worker.queue | upper | quote }}}\n";
+    std::fs::write(dir.join("templates/mine.yaml"), template).expect("writable");
+    let applied = bed.up(&["--no-wait", "--chart", &path]).ok().stdout;
+    assert!(applied.contains("configmap/workqueue-mine created"), "{applied}");
+    assert_eq!(bed.get(&["configmap", "workqueue-mine"])["data"]["queue"], "JOB1");
+    bed.workqueue(&["down", "--yes"]).ok();
+    let left = bed.kubectl(&["get", "configmaps", "-o", "name"]).ok().stdout;
+    assert!(!left.contains("workqueue"), "{left}");
+    std::fs::remove_dir_all(&dir).expect("ours");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_helm_release_works_and_is_left_to_helm() {
+    let bed = Bed::new("helm");
+    let image = bed.image_values();
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/chart-templates");
+    helm(&bed, &["install", "workqueue", chart, "--set", &image, "--wait", "--timeout", "90s"]).ok();
+    let secret = |bed: &Bed| bed.get(&["secret", "workqueue-credentials"])["data"].clone();
+    let before = secret(&bed);
+    helm(&bed, &["upgrade", "workqueue", chart, "--set", &image]).ok();
+    assert_eq!(secret(&bed), before, "an upgrade made a new password");
+
+    bed.workqueue(&["enqueue", "apple"]).ok();
+    bed.up(&[]).exits(1).says("belongs to the Helm release \"workqueue\"");
+    bed.workqueue(&["down", "--yes"]).exits(1).says("helm uninstall");
+    helm(&bed, &["uninstall", "workqueue", "--wait", "--timeout", "90s"]).ok();
+}
