@@ -20,8 +20,8 @@ pub enum ExitStatus {
     JobFailed = 4,
     /// The deadline passed.
     Deadline = 5,
-    /// The run is over, but items are left or have failed.
-    ItemsLeft = 6,
+    /// The run is over, but items have failed or are left.
+    ItemsFailed = 6,
     /// The user stopped it with Ctrl-C; a run goes on in the cluster.
     Interrupted = 130,
 }
@@ -77,6 +77,9 @@ impl From<action::Error> for Failure {
             E::NotEmpty(_) => {
                 Some("--force writes over the files of the same names, and leaves the others".to_owned())
             }
+            E::Program { .. } => Some(
+                "name a program on PATH, or a file with its path (./work.sh), that is executable".to_owned(),
+            ),
             E::Incomplete(_) => {
                 Some("the chart's values switch it off: see `kubectl workqueue render`".to_owned())
             }
@@ -139,7 +142,8 @@ fn broker_hint(error: &broker::Error) -> Option<String> {
              password back, or delete the claim with `kubectl workqueue down`"
                 .to_owned()
         }
-        E::LoginTimeout | E::Connection(_) => "the broker may have been restarted: try again".to_owned(),
+        E::NoQueue(_) => "`kubectl workqueue enqueue` makes it".to_owned(),
+        E::LoginTimeout | E::Connection(_) | E::Unreachable { .. } => "the broker may have been restarted: try again".to_owned(),
         E::ItemRefused { .. } => {
             "put the data where the workers can read it and enqueue its address, or raise the broker's \
              max_message_size; the items before it are in the queue, enqueue the rest again"

@@ -37,6 +37,11 @@ impl QueueName {
         QueueName(format!("{}.failed", self.0))
     }
 
+    /// The stream that takes one record for each settled item: `NAME.results`.
+    pub fn results(&self) -> QueueName {
+        QueueName(format!("{}.results", self.0))
+    }
+
     /// The name as a label value and as part of an object's name: at most 40 bytes of lowercase
     /// letters, digits and `-`.
     ///

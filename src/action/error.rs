@@ -1,7 +1,7 @@
 //! What stops an operation.
 
 use crate::names::QueueName;
-use crate::{broker, chart, cluster, image, item};
+use crate::{broker, chart, cluster, image, item, worker};
 
 /// Any error of an operation. Each variant leads to one hint and one exit code.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,15 @@ pub enum Error {
     /// The directory to write to is not empty.
     #[error("directory {0} is not empty")]
     NotEmpty(String),
+    /// The user's program cannot be started.
+    #[error("cannot start {program}")]
+    Program {
+        /// The program.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The rendered chart lacks an object that the operation is about.
     #[error("the chart renders no {0}")]
     Incomplete(&'static str),
@@ -80,6 +89,15 @@ pub enum Error {
         /// The time it was given.
         seconds: u64,
     },
+}
+
+impl From<worker::Error<item::Error>> for Error {
+    fn from(error: worker::Error<item::Error>) -> Self {
+        match error {
+            worker::Error::Queue(error) => Self::Item(error),
+            worker::Error::Program { program, source } => Self::Program { program, source },
+        }
+    }
 }
 
 fn no_run(run: Option<&str>) -> String {

@@ -154,6 +154,12 @@ impl Installation {
             .zip(service)
             .map(|(name, service)| CredentialsSpec {
                 labels: text_map(&service["metadata"]["labels"]),
+                // A broker that takes TLS alone has no port of the other name.
+                scheme: service
+                    .pointer("/spec/ports/0/name")
+                    .and_then(Value::as_str)
+                    .unwrap_or("amqp")
+                    .to_owned(),
                 authority: authority(service),
                 // A name that the user chose is theirs to make.
                 generate: values.pointer("/auth/existingSecret").is_none_or(|name| name == ""),

@@ -9,6 +9,8 @@ pub mod enqueue;
 mod error;
 pub mod export;
 pub mod follow;
+pub mod joblog;
+pub mod local;
 pub mod logs;
 pub mod manifests;
 pub mod names;
@@ -24,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::job::JobState;
+use crate::worker::output::Stream;
 
 pub use error::Error;
 
@@ -50,6 +53,24 @@ pub enum Event<'a> {
     },
     /// A Job's state changed.
     Job(&'a JobState),
+    /// Something that a user who asked for every step should know.
+    Detail(&'a str),
+    /// What a program on this machine wrote.
+    Output {
+        /// Where.
+        stream: Stream,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// Items worked on so far.
+    Work {
+        /// Done.
+        done: u64,
+        /// Failed for good.
+        failed: u64,
+        /// Being worked on.
+        running: u64,
+    },
     /// A line of a worker's log.
     Line {
         /// The pod.

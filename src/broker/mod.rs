@@ -1,17 +1,27 @@
-//! AMQP only: connections to a broker, its queues, and the publisher.
+//! AMQP only: connections to a broker, its queues, the publisher and the worker's side.
 //!
 //! Knows nothing of Kubernetes: an [`Endpoint`] may be a tunnel's loopback end or any address.
 
+mod address;
+pub mod consumer;
+mod delivery;
 pub mod publisher;
+mod session;
+mod settle;
 pub mod topology;
 
 use std::time::Duration;
 
+use futures_util::stream::BoxStream;
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Channel, ConnectionProperties, ErrorKind};
 
 use crate::credentials::Credentials;
 use crate::item::Position;
+use crate::names::QueueName;
+
+pub use address::{Address, AddressError};
 
 /// Seconds between heartbeats; two missed ones end the connection.
 const HEARTBEAT_SECONDS: u16 = 30;
@@ -60,6 +70,18 @@ pub enum Error {
         /// The broker's words.
         reason: String,
     },
+    /// There is no such queue.
+    #[error("there is no queue {0}")]
+    NoQueue(QueueName),
+    /// The broker could not be reached for too long.
+    #[error("the broker could not be reached for {seconds} s")]
+    Unreachable {
+        /// How long it was tried.
+        seconds: u64,
+        /// The last attempt's error.
+        #[source]
+        last: Box<Error>,
+    },
 }
 
 impl Error {
@@ -104,8 +126,23 @@ impl Broker {
             vhost: endpoint.vhost.clone(),
             query: AMQPQueryString { heartbeat: Some(HEARTBEAT_SECONDS), ..AMQPQueryString::default() },
         };
+        Self::connect_uri(uri, OwnedTLSConfig::default(), purpose).await
+    }
+
+    /// Connects to what an address says; certificates are checked against its CA.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    pub async fn connect_to(address: &Address, purpose: &str) -> Result<Self, Error> {
+        let tls = OwnedTLSConfig { identity: None, cert_chain: address.ca.clone() };
+        Self::connect_uri(address.uri(), tls, purpose).await
+    }
+
+    async fn connect_uri(uri: AMQPUri, tls: OwnedTLSConfig, purpose: &str) -> Result<Self, Error> {
         let properties = ConnectionProperties::default().with_connection_name(purpose.into());
-        let connecting = lapin::Connection::connect_uri(uri, properties);
+        let runtime =
+            lapin::runtime::default_runtime().map_err(|error| Error::from_lapin("connecting", &error))?;
+        let connecting = lapin::Connection::connect_uri_with_config(uri, properties, tls, runtime);
         match tokio::time::timeout(LOGIN_TIMEOUT, connecting).await {
             Err(_) => Err(Error::LoginTimeout),
             Ok(Ok(connection)) => Ok(Self { connection }),
@@ -116,6 +153,11 @@ impl Broker {
                 other => Err(other),
             },
         }
+    }
+
+    /// What the broker says about the connection as a whole.
+    fn events(&self) -> BoxStream<'static, lapin::Event> {
+        Box::pin(self.connection.events_listener())
     }
 
     /// Opens a channel.

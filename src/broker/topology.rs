@@ -7,6 +7,13 @@ use lapin::{Channel, ErrorKind};
 use super::{Broker, Error};
 use crate::names::QueueName;
 
+/// The size of a stream of results beyond which the oldest records go: some 200,000 records of
+/// programs that write little.
+const RESULTS_MAX_BYTES: i64 = 256 * 1024 * 1024;
+
+/// Records go a whole segment at a time.
+const RESULTS_SEGMENT_BYTES: i64 = 16 * 1024 * 1024;
+
 /// How a work queue is made, if it has to be made.
 #[derive(Debug, Clone)]
 pub struct QueueSpec {
@@ -70,6 +77,36 @@ pub async fn ensure(broker: &Broker, spec: &QueueSpec) -> Result<Ensured, Error>
     Ok(Ensured::Created)
 }
 
+/// Makes sure that there is a queue for the items that fail, as [`ensure`] would make it.
+///
+/// # Errors
+/// As for [`ensure`].
+pub(super) async fn ensure_failed(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
+    let failed = queue.failed();
+    if depth(broker, &failed).await?.is_some() {
+        return Ok(());
+    }
+    match declare(broker, &failed, queue_type("quorum")).await {
+        Err(Error::Refused { .. }) => declare(broker, &failed, FieldTable::default()).await,
+        other => other,
+    }
+}
+
+/// Makes sure that there is a stream for the results of a queue's items.
+///
+/// # Errors
+/// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
+pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
+    let results = queue.results();
+    if depth(broker, &results).await?.is_some() {
+        return Ok(());
+    }
+    let mut arguments = queue_type("stream");
+    arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(RESULTS_MAX_BYTES));
+    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(RESULTS_SEGMENT_BYTES));
+    declare(broker, &results, arguments).await
+}
+
 /// The depth of a queue, or `None` if there is no such queue.
 ///
 /// # Errors
@@ -112,7 +149,7 @@ async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Re
     Ok(())
 }
 
-async fn close(channel: &Channel) {
+pub(super) async fn close(channel: &Channel) {
     // What was asked for has been answered; a channel that is gone already needs no closing.
     channel.close(200, "done".into()).await.ok();
 }
@@ -147,7 +184,7 @@ pub(super) fn short(name: &QueueName) -> ShortString {
     name.as_str().into()
 }
 
-fn is_not_found(error: &lapin::Error) -> bool {
+pub(super) fn is_not_found(error: &lapin::Error) -> bool {
     const NOT_FOUND: u16 = 404;
     matches!(error.kind(), ErrorKind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND)
 }

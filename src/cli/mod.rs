@@ -9,6 +9,7 @@ mod diff;
 mod down;
 mod enqueue;
 mod flags;
+mod local;
 mod logs;
 mod render;
 mod report;
@@ -47,6 +48,7 @@ enum Command {
     Up(up::UpArgs),
     Enqueue(enqueue::EnqueueArgs),
     Run(run::RunArgs),
+    Local(local::LocalArgs),
     Attach(attach::AttachArgs),
     Logs(logs::LogsArgs),
     Status(status::StatusArgs),
@@ -65,6 +67,7 @@ impl Command {
             Self::Up(args) => args.output,
             Self::Enqueue(args) => args.output,
             Self::Run(args) => args.output,
+            Self::Local(args) => args.output,
             Self::Attach(args) => args.output,
             Self::Status(args) => args.output,
             Self::Build(_)
@@ -84,6 +87,7 @@ impl Command {
             Self::Up(args) => up::run(args, ui).await,
             Self::Enqueue(args) => enqueue::run(args, ui).await,
             Self::Run(args) => run::run(args, ui).await,
+            Self::Local(args) => local::run(args, ui).await,
             Self::Attach(args) => attach::run(args, ui).await,
             Self::Logs(args) => logs::run(args, ui).await,
             Self::Status(args) => status::run(args, ui).await,

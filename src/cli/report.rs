@@ -88,7 +88,7 @@ fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
                 job.run, job.queue
             );
             let hint = "`kubectl workqueue run` works on them";
-            Err(Failure::new(message, hint).with_status(ExitStatus::ItemsLeft))
+            Err(Failure::new(message, hint).with_status(ExitStatus::ItemsFailed))
         }
     }
 }

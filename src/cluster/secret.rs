@@ -29,7 +29,9 @@ pub struct CredentialsSpec {
     pub name: String,
     /// Labels to give it.
     pub labels: BTreeMap<String, String>,
-    /// Host and port of the client Service, for the URL that workers read.
+    /// `amqp` or `amqps`, in the URL that workers read.
+    pub scheme: String,
+    /// Host and port of the client Service, in that URL.
     pub authority: String,
     /// Whether it may be made when it is missing; otherwise the user promised that it is there.
     pub generate: bool,
@@ -38,7 +40,7 @@ pub struct CredentialsSpec {
 impl CredentialsSpec {
     fn manifest(&self) -> Value {
         let (password, cookie) = (random_text(), random_text());
-        let url = format!("amqp://{GENERATED_USERNAME}:{password}@{}/%2f", self.authority);
+        let url = format!("{}://{GENERATED_USERNAME}:{password}@{}/%2f", self.scheme, self.authority);
         json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -62,8 +64,10 @@ impl Cluster {
     pub async fn ensure_credentials(&self, spec: &CredentialsSpec, dry_run: bool) -> Result<Change, Error> {
         let problem = |problem: String| Error::Secret { name: spec.name.clone(), problem };
         if let Some(secret) = self.find_secret(&spec.name).await? {
-            let missing: Vec<&str> =
-                [USERNAME, PASSWORD, URL].into_iter().filter(|key| value(&secret, key).is_none()).collect();
+            let missing: Vec<&str> = [USERNAME, PASSWORD, COOKIE, URL]
+                .into_iter()
+                .filter(|key| value(&secret, key).is_none())
+                .collect();
             if !missing.is_empty() {
                 return Err(problem(format!("has no key {}", missing.join(", "))));
             }
@@ -120,6 +124,7 @@ mod tests {
         let spec = CredentialsSpec {
             name: "s".to_owned(),
             labels: BTreeMap::new(),
+            scheme: "amqp".to_owned(),
             authority: "broker:5672".to_owned(),
             generate: true,
         };

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::action::{Event, ObjectChange, Observer};
 use crate::error::Failure;
+use crate::worker::output::Stream;
 use progress::Progress;
 
 /// How much is said.
@@ -84,6 +85,25 @@ impl Ui {
         });
     }
 
+    /// What a program wrote, passed on as it is; to stderr if stdout is kept for a report.
+    fn output(&self, stream: Stream, bytes: &[u8]) {
+        let written = self.progress.suspend_for(bytes, |bytes| match stream {
+            Stream::Stdout if self.data_is_text => {
+                let mut stdout = std::io::stdout().lock();
+                stdout.write_all(bytes).and_then(|()| stdout.flush())
+            }
+            Stream::Stdout | Stream::Stderr => std::io::stderr().lock().write_all(bytes),
+        });
+        if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            self.closed.notify_one();
+        }
+    }
+
+    /// Waits until nobody reads stdout any more.
+    pub async fn unread(&self) {
+        self.closed.notified().await;
+    }
+
     /// A report as JSON, on stdout.
     pub fn json(&self, report: &serde_json::Value) {
         self.data(format!("{report:#}").as_bytes());
@@ -153,6 +173,9 @@ impl Observer for Ui {
             }
             Event::Enqueued { published, confirmed } => self.progress.enqueued(published, confirmed),
             Event::Job(job) => self.progress.job(job),
+            Event::Detail(detail) => self.detail(detail),
+            Event::Output { stream, bytes } => self.output(stream, bytes),
+            Event::Work { done, failed, running } => self.progress.work(done, failed, running),
             Event::Line { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),
             Event::Line { .. } => {}
         }

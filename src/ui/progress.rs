@@ -1,6 +1,6 @@
 //! Progress on stderr: one line that changes on a terminal, a line now and then elsewhere.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,6 +19,8 @@ pub(super) struct Progress {
     terminal: bool,
     bar: ProgressBar,
     lines: Mutex<Lines>,
+    /// The start of a line of a program's output.
+    held: Mutex<Vec<u8>>,
 }
 
 /// What was said where stderr is no terminal.
@@ -33,7 +35,7 @@ impl Progress {
         let shown = terminal && !silent;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {wide_msg}"));
-        Self { silent, terminal, bar, lines: Mutex::default() }
+        Self { silent, terminal, bar, lines: Mutex::default(), held: Mutex::default() }
     }
 
     /// Prints a line on stderr that stays.
@@ -46,7 +48,30 @@ impl Progress {
         self.bar.suspend(print);
     }
 
+    /// Writes a program's output with the progress line out of its way. On a terminal the start
+    /// of a line is held back until its end comes: the progress line would wipe it out.
+    pub(super) fn suspend_for<T>(&self, bytes: &[u8], write: impl FnOnce(&[u8]) -> T) -> T {
+        if !self.terminal || self.silent {
+            return write(bytes);
+        }
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.extend_from_slice(bytes);
+        let end = held.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let lines: Vec<u8> = held.drain(..end).collect();
+        self.bar.suspend(|| write(&lines))
+    }
+
+    pub(super) fn work(&self, done: u64, failed: u64, running: u64) {
+        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let rate = done as f64 / self.bar.elapsed().as_secs_f64().max(0.001);
+        self.show(&format!("{done} done{failed}, {running} running, {rate:.1}/s"), LINE_EVERY);
+    }
+
     pub(super) fn clear(&self) {
+        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        if !held.is_empty() {
+            self.suspend(|| println!("{}", String::from_utf8_lossy(&held)));
+        }
         self.bar.finish_and_clear();
     }
 

@@ -1,0 +1,100 @@
+//! GNU parallel's job log: one line an item, tab-separated, as `parallel --joblog` writes it.
+//!
+//! Times and columns follow parallel(1), so that tools which read its logs read ours.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::record::{Reason, ResultRecord};
+
+/// The first line.
+pub const HEADER: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+
+/// Writes one line. `sequence` counts from 1; `host` is `:` for this machine, as in GNU parallel.
+/// Send and Receive are the bytes of the item and of the program's standard output.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_line(
+    to: &mut impl Write,
+    sequence: &str,
+    host: &str,
+    record: &ResultRecord,
+    command: &str,
+) -> std::io::Result<()> {
+    let started = record.started.as_millisecond() as f64 / 1000.0;
+    // GNU parallel writes -1 for a job that its own time limit ended.
+    let exit = match record.reason {
+        Some(Reason::Timeout | Reason::Unstartable) => -1,
+        _ => record.exit.unwrap_or(0),
+    };
+    writeln!(
+        to,
+        "{sequence}\t{host}\t{started:.3}\t{:10.3}\t{}\t{}\t{exit}\t{}\t{command}",
+        record.seconds(),
+        record.size,
+        record.stdout.bytes,
+        record.signal.unwrap_or(0),
+    )
+}
+
+/// The longest argument that is written out; of longer ones the start is.
+pub const LONGEST_ARGUMENT: usize = 4096;
+
+/// A command line that a shell would take as these arguments, in one line: bytes that would end
+/// it are written as in C (`$'…'`).
+pub fn command_line<'a>(arguments: impl IntoIterator<Item = &'a OsStr>) -> String {
+    let quoted: Vec<String> = arguments.into_iter().map(|argument| quote(argument.as_bytes())).collect();
+    quoted.join(" ")
+}
+
+fn quote(argument: &[u8]) -> String {
+    let argument = &argument[..argument.len().min(LONGEST_ARGUMENT)];
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@%_+=:,./-{}".contains(&byte);
+    match std::str::from_utf8(argument) {
+        Ok(text) if !argument.is_empty() && argument.iter().all(|&byte| plain(byte)) => text.to_owned(),
+        Ok(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => format!("$'{}'", argument.escape_ascii()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Output, Place, Status};
+    use jiff::Timestamp;
+
+    #[test]
+    fn lines_are_gnu_parallels() {
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).expect("in range");
+        let record = ResultRecord {
+            id: "3".to_owned(),
+            run: None,
+            queue: "local".to_owned(),
+            status: Status::Failed,
+            reason: Some(Reason::Exit),
+            exit: Some(3),
+            signal: None,
+            attempts: 1,
+            earlier_deliveries: 0,
+            first_started: at(1_700_000_000_125),
+            started: at(1_700_000_000_125),
+            ended: at(1_700_000_001_625),
+            size: 5,
+            place: Place::default(),
+            stdout: Output { bytes: 42, tail: String::new() },
+            stderr: Output::default(),
+        };
+        let mut log = Vec::new();
+        write_line(&mut log, "3", ":", &record, "./work 'a b'").expect("memory can be written");
+        let line = "3\t:\t1700000000.125\t     1.500\t5\t42\t3\t0\t./work 'a b'\n";
+        assert_eq!(String::from_utf8(log).expect("text"), line);
+    }
+
+    #[test]
+    fn arguments_are_quoted_into_one_line() {
+        let arguments = ["sh", "-c", "echo 'x'", "", "a\tb\n", "{}"].map(OsStr::new);
+        assert_eq!(command_line(arguments), r"sh -c 'echo '\''x'\''' '' $'a\tb\n' {}");
+    }
+}

@@ -1,0 +1,179 @@
+//! The settlement of one item: record, dead letter, acknowledgement, in this order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Acker, BasicProperties, Channel, Confirmation};
+use tokio::sync::Mutex;
+
+use super::delivery::number;
+use super::{Broker, Error, topology};
+use crate::names::QueueName;
+use crate::queue::Verdict;
+use crate::record::{FailedItem, HeaderValue, ResultRecord};
+
+/// AMQP's delivery mode for messages that survive a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+/// Pause after a publish that the broker did not take.
+const REFUSED_PAUSE: Duration = Duration::from_secs(2);
+
+/// What was said about results being off; once is enough.
+pub(super) const RESULTS_LOST: &str = "the stream of results is gone: no more results are recorded";
+
+/// The channels that records and failed items go through.
+pub(super) struct Outbox {
+    queue: QueueName,
+    records: Channel,
+    /// lapin hands out returned messages in order of arrival, not with their own confirm: failed
+    /// items go one at a time, so that none is taken for another's.
+    failed: Mutex<Channel>,
+    /// Whether results are recorded; shared by all sessions of a worker.
+    results: Arc<AtomicBool>,
+}
+
+/// A delivery, as far as its settlement needs it.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub acker: Acker,
+    pub properties: BasicProperties,
+    pub id: String,
+}
+
+impl Outbox {
+    pub(super) async fn open(
+        broker: &Broker,
+        queue: &QueueName,
+        results: Arc<AtomicBool>,
+    ) -> Result<Self, Error> {
+        let records = confirming(broker).await?;
+        let failed = Mutex::new(confirming(broker).await?);
+        Ok(Self { queue: queue.clone(), records, failed, results })
+    }
+
+    /// Settles a delivery. Nothing is acknowledged before its traces are safe.
+    ///
+    /// # Errors
+    /// The session is over: the item comes again.
+    pub(super) async fn settle(&self, held: Held, verdict: Verdict) -> Result<Option<String>, Error> {
+        let note = match &verdict {
+            Verdict::GiveBack => {
+                let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+                return alive(held.acker.nack(requeue).await).map(|()| None);
+            }
+            Verdict::Done(record) => self.record(record).await?,
+            Verdict::Failed { record, body } => {
+                let note = self.record(record).await?;
+                self.dead_letter(&held, record, body).await?;
+                note
+            }
+        };
+        alive(held.acker.ack(BasicAckOptions::default()).await)?;
+        Ok(note)
+    }
+
+    /// Publishes the record, and waits until the broker has it; the first time that the stream
+    /// turns out to be gone gives a note.
+    async fn record(&self, record: &ResultRecord) -> Result<Option<String>, Error> {
+        let Ok(json) = serde_json::to_vec(record) else { return Ok(None) };
+        while self.results.load(Ordering::Relaxed) {
+            let properties = BasicProperties::default()
+                .with_delivery_mode(PERSISTENT)
+                .with_content_type("application/json".into())
+                .with_message_id(record.id.as_str().into());
+            match publish(&self.records, &self.queue.results(), &json, properties).await? {
+                Confirmation::Ack(None) | Confirmation::NotRequested => return Ok(None),
+                Confirmation::Ack(Some(_)) => {
+                    let first = self.results.swap(false, Ordering::Relaxed);
+                    return Ok(first.then(|| RESULTS_LOST.to_owned()));
+                }
+                Confirmation::Nack(_) => tokio::time::sleep(REFUSED_PAUSE).await,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts a copy of the item into the queue for failed ones, and waits until it is safe there.
+    async fn dead_letter(&self, held: &Held, record: &ResultRecord, body: &[u8]) -> Result<(), Error> {
+        let channel = self.failed.lock().await;
+        loop {
+            let properties = failed_properties(held, record);
+            match publish(&channel, &self.queue.failed(), body, properties).await? {
+                Confirmation::Ack(None) | Confirmation::NotRequested => return Ok(()),
+                // The queue is gone: the session ends, and the next one makes it anew.
+                Confirmation::Ack(Some(_)) => {
+                    return Err(Error::Connection(format!("queue {} is gone", self.queue.failed())));
+                }
+                // It is full, or its disk is: the item waits here until there is room.
+                Confirmation::Nack(_) => tokio::time::sleep(REFUSED_PAUSE).await,
+            }
+        }
+    }
+}
+
+async fn confirming(broker: &Broker) -> Result<Channel, Error> {
+    let channel = broker.channel().await?;
+    let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
+    confirms.map_err(|error| Error::from_lapin("asking for confirms", &error))?;
+    Ok(channel)
+}
+
+async fn publish(
+    channel: &Channel,
+    queue: &QueueName,
+    body: &[u8],
+    properties: BasicProperties,
+) -> Result<Confirmation, Error> {
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let failure = |error: lapin::Error| Error::from_lapin(format!("publishing to queue {queue}"), &error);
+    let sent = channel.basic_publish("".into(), topology::short(queue), options, body, properties).await;
+    sent.map_err(failure)?.await.map_err(failure)
+}
+
+/// Whether a delivery could still be answered: `false` means that its channel is closed.
+fn alive(answered: lapin::Result<bool>) -> Result<(), Error> {
+    match answered {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::Connection("the channel is closed".to_owned())),
+        Err(error) => Err(Error::from_lapin("answering a delivery", &error)),
+    }
+}
+
+/// The publisher's own properties and headers, and ours.
+fn failed_properties(held: &Held, record: &ResultRecord) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    let mut failures = 0;
+    if let Some(old) = held.properties.headers() {
+        failures = number(old, "workqueue-failures").unwrap_or(0);
+        // The broker's own headers describe a delivery that is over.
+        let kept = old.inner().iter().filter(|(name, _)| !name.as_str().starts_with("x-"));
+        for (name, value) in kept {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    for (name, value) in FailedItem::new(record, failures).headers() {
+        let value = match value {
+            HeaderValue::Text(text) => AMQPValue::LongString(text.into()),
+            HeaderValue::Number(number) => AMQPValue::LongLongInt(number),
+        };
+        headers.insert(ShortString::from(name), value);
+    }
+    // An expiration would let the broker drop it.
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_message_id(held.id.as_str().into())
+        .with_headers(headers);
+    if let Some(content_type) = held.properties.content_type() {
+        properties = properties.with_content_type(content_type.clone());
+    }
+    if let Some(encoding) = held.properties.content_encoding() {
+        properties = properties.with_content_encoding(encoding.clone());
+    }
+    if let Some(correlation) = held.properties.correlation_id() {
+        properties = properties.with_correlation_id(correlation.clone());
+    }
+    properties
+}

@@ -1,0 +1,347 @@
+//! The loop: events of the queue, ends of programs, signals and time, one after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::attempts::{Outcome, Shared, process};
+use super::child::Urgency;
+use super::drain::{Drain, Step};
+use super::ledger::{Ledger, Stage, Taken, Ticket};
+use super::output::Console;
+use super::reap::Reaper;
+use super::{Ending, Error, Mode, Notice, Plan, Report, StopSignal, Watch};
+use crate::queue::{Consuming, Event, Queue, Verdict};
+use crate::record::{ResultRecord, Status};
+
+/// How long after the grace period what is finished may take to be settled.
+const SETTLE_GRACE: Duration = Duration::from_secs(4);
+
+/// The same after a second signal.
+const HASTE: Duration = Duration::from_secs(1);
+
+/// Items that take less than this on average are quick; the loop then looks ahead.
+const QUICK: f64 = 0.1;
+
+/// Items that take more than this on average are no longer quick.
+const SLOW: f64 = 0.25;
+
+/// Works on a queue until the plan's mode says that it is over, or a signal does.
+///
+/// Dropping the future kills the programs and leaves their items to the queue.
+///
+/// # Errors
+/// The queue has failed for good, or the program cannot be started. Items in hand have gone back.
+pub async fn run<Q: Queue, W: Watch>(
+    queue: Q,
+    plan: Plan,
+    mut stop_rx: mpsc::UnboundedReceiver<StopSignal>,
+    console: Console,
+    reaper: Reaper,
+    watch: W,
+) -> Result<Report, Error<Q::Error>> {
+    let mut worker = Worker::new(queue, Shared { plan, console, reaper, watch });
+    let result = worker.work(&mut stop_rx).await;
+    worker.finish(result).await
+}
+
+struct Worker<Q, W> {
+    queue: Q,
+    shared: Arc<Shared<W>>,
+    ledger: Ledger,
+    slots: JoinSet<(Ticket, Outcome, Duration)>,
+    urgency_tx: watch::Sender<Urgency>,
+    drain: Option<Drain>,
+    /// When the drain rule wants to be asked again.
+    drain_at: Option<Instant>,
+    /// When running items are ended, then when the worker goes in any case.
+    deadline: Option<Instant>,
+    stopped_by: Option<StopSignal>,
+    no_more: bool,
+    /// Average time that programs take, in seconds; the last ones weigh most.
+    average: Option<f64>,
+    report: Report,
+}
+
+impl<Q: Queue, W: Watch> Worker<Q, W> {
+    fn new(mut queue: Q, shared: Shared<W>) -> Self {
+        let drain = match shared.plan.mode {
+            Mode::Forever => None,
+            Mode::Once | Mode::Drain => Some(Drain::new(Instant::now(), shared.plan.linger)),
+        };
+        queue.consume(Consuming::Active);
+        Self {
+            queue,
+            shared: Arc::new(shared),
+            ledger: Ledger::default(),
+            slots: JoinSet::new(),
+            urgency_tx: watch::channel(Urgency::None).0,
+            drain,
+            drain_at: Some(Instant::now()),
+            deadline: None,
+            stopped_by: None,
+            no_more: false,
+            average: None,
+            report: Report { ending: Ending::Drained, done: 0, failed: 0, given_back: 0 },
+        }
+    }
+
+    async fn work(
+        &mut self,
+        stop_rx: &mut mpsc::UnboundedReceiver<StopSignal>,
+    ) -> Result<(), Error<Q::Error>> {
+        loop {
+            self.fill_slots();
+            if self.is_over() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                Some(signal) = stop_rx.recv() => self.stop(signal),
+                Some(ended) = self.slots.join_next() => {
+                    let (ticket, outcome, took) = ended.unwrap_or_else(|error| match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(_) => unreachable!("no slot is aborted while the loop runs"),
+                    });
+                    self.ended(ticket, outcome, took)?;
+                }
+                event = self.queue.next() => self.take(event.map_err(Error::Queue)?),
+                () = until(self.drain_at), if self.stopped_by.is_none() => self.ask_drain(),
+                () = until(self.deadline) => if self.out_of_time() {
+                    return Ok(());
+                },
+            }
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopped_by.is_some()
+    }
+
+    fn is_over(&self) -> bool {
+        let settled = matches!(self.report.ending, Ending::Once(_));
+        (self.stopping() || self.no_more || settled) && !self.ledger.holds_items()
+    }
+
+    fn fill_slots(&mut self) {
+        while self.slots.len() < self.shared.plan.concurrency && !self.stopping() {
+            let Some((ticket, delivery)) = self.ledger.start() else { return };
+            self.shared.watch.on(Notice::Started { id: &delivery.id, body: &delivery.body });
+            let (shared, urgency) = (self.shared.clone(), self.urgency_tx.subscribe());
+            self.slots.spawn(async move {
+                let started = Instant::now();
+                let outcome = process(&shared, &delivery, urgency).await;
+                (ticket, outcome, started.elapsed())
+            });
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Delivery(delivery) => match self.ledger.take(delivery) {
+                Taken::New(ticket) if self.stopping() => self.give_back(ticket),
+                Taken::New(_) => {}
+                Taken::Again(ticket) => self.settle_if_finished(ticket),
+            },
+            Event::Settled(claim) => {
+                let stage = self.ledger.settled(claim).map(|entry| entry.stage);
+                match stage {
+                    Some(Stage::Settling(record)) => self.count(record),
+                    Some(Stage::GoingBack) => self.report.given_back += 1,
+                    _ => {}
+                }
+            }
+            Event::Lost(claim) => {
+                if let Some(ticket) = self.ledger.lost(claim) {
+                    self.lost(ticket);
+                }
+            }
+            Event::Depth(depth) => {
+                if let Some(drain) = &mut self.drain {
+                    let step = drain.seen(Instant::now(), depth);
+                    self.follow(step);
+                }
+            }
+            Event::Note(note) => self.shared.watch.on(Notice::Note(&note)),
+            Event::End => self.no_more = true,
+        }
+        self.ask_drain();
+    }
+
+    /// An item whose claim is void: it will come again, here or elsewhere.
+    fn lost(&mut self, ticket: Ticket) {
+        match self.ledger.get(ticket).map(|entry| entry.stage.clone()) {
+            Some(Stage::Settling(record)) => self.remember(ticket, record),
+            Some(Stage::GoingBack) => {
+                self.ledger.remove(ticket);
+                self.report.given_back += 1;
+            }
+            Some(Stage::Waiting) => _ = self.ledger.remove(ticket),
+            Some(Stage::Running | Stage::Finished(_)) | None => {}
+        }
+    }
+
+    fn remember(&mut self, ticket: Ticket, record: Arc<ResultRecord>) {
+        self.ledger.set_stage(ticket, Stage::Finished(record));
+        if let Some(Stage::Finished(record)) = self.ledger.remember(ticket).map(|entry| entry.stage) {
+            self.shared.watch.on(Notice::Superseded(&record));
+        }
+    }
+
+    fn ended(&mut self, ticket: Ticket, outcome: Outcome, took: Duration) -> Result<(), Error<Q::Error>> {
+        match outcome {
+            Outcome::Settled(record) => {
+                self.pace(took);
+                if self.ledger.get(ticket).is_some_and(|entry| entry.claim.is_some()) {
+                    self.ledger.set_stage(ticket, Stage::Finished(record));
+                    self.settle_if_finished(ticket);
+                } else {
+                    self.remember(ticket, record);
+                }
+            }
+            Outcome::Abandoned => self.give_back(ticket),
+            Outcome::NoProgram(source) => {
+                self.give_back(ticket);
+                let program = self.shared.plan.program.first().cloned().unwrap_or_default();
+                return Err(Error::Program { program: program.to_string_lossy().into_owned(), source });
+            }
+        }
+        self.ask_drain();
+        Ok(())
+    }
+
+    fn settle_if_finished(&mut self, ticket: Ticket) {
+        let Some(entry) = self.ledger.get(ticket) else { return };
+        let (Some(claim), Stage::Finished(record)) = (entry.claim, entry.stage.clone()) else { return };
+        let verdict = match record.status {
+            Status::Done => Verdict::Done(record.clone()),
+            Status::Failed => Verdict::Failed { record: record.clone(), body: entry.delivery.body.clone() },
+        };
+        if self.shared.plan.mode == Mode::Once {
+            // The next item would come as soon as this one is settled.
+            self.queue.consume(Consuming::Paused);
+        }
+        self.queue.settle(claim, verdict);
+        self.ledger.set_stage(ticket, Stage::Settling(record));
+    }
+
+    fn give_back(&mut self, ticket: Ticket) {
+        match self.ledger.get(ticket).and_then(|entry| entry.claim) {
+            Some(claim) => {
+                self.queue.settle(claim, Verdict::GiveBack);
+                self.ledger.set_stage(ticket, Stage::GoingBack);
+            }
+            None => _ = self.ledger.remove(ticket),
+        }
+    }
+
+    fn count(&mut self, record: Arc<ResultRecord>) {
+        match record.status {
+            Status::Done => self.report.done += 1,
+            Status::Failed => self.report.failed += 1,
+        }
+        self.shared.watch.on(Notice::Settled(&record));
+        if self.shared.plan.mode == Mode::Once {
+            self.report.ending = Ending::Once(record);
+        }
+    }
+
+    /// Keeps more items ready than there are slots while they are quick.
+    fn pace(&mut self, took: Duration) {
+        const WEIGHT: f64 = 0.2;
+        let took = took.as_secs_f64();
+        let average = self.average.map_or(took, |average| average + WEIGHT * (took - average));
+        self.average = Some(average);
+        if self.shared.plan.mode == Mode::Once {
+            return;
+        }
+        if average < QUICK {
+            self.queue.look_ahead(true);
+        } else if average > SLOW {
+            self.queue.look_ahead(false);
+        }
+    }
+
+    fn ask_drain(&mut self) {
+        self.drain_at = None;
+        let holds_items = self.ledger.holds_items();
+        if self.stopping() || self.no_more || matches!(self.report.ending, Ending::Once(_)) {
+            return;
+        }
+        if let Some(drain) = &mut self.drain {
+            let step = drain.step(Instant::now(), holds_items);
+            self.follow(step);
+        }
+    }
+
+    fn follow(&mut self, step: Step) {
+        match step {
+            Step::Wait => {}
+            Step::WaitUntil(at) => self.drain_at = Some(at),
+            Step::Aside => {
+                self.queue.consume(Consuming::Paused);
+                self.ask_drain();
+            }
+            Step::Look => {
+                self.queue.measure();
+                self.ask_drain();
+            }
+            Step::Return => {
+                self.queue.consume(Consuming::Active);
+                self.ask_drain();
+            }
+            Step::Leave => self.no_more = true,
+        }
+    }
+
+    fn stop(&mut self, signal: StopSignal) {
+        let now = Instant::now();
+        if self.stopping() {
+            self.urgency_tx.send_replace(Urgency::Now);
+            self.deadline = Some(now + HASTE);
+            return;
+        }
+        self.stopped_by = Some(signal);
+        self.report.ending = Ending::Stopped(signal);
+        self.urgency_tx.send_replace(Urgency::Finish);
+        self.deadline = Some(now + self.shared.plan.grace);
+        self.queue.consume(Consuming::Leaving);
+        for ticket in self.ledger.drain_waiting() {
+            self.give_back(ticket);
+        }
+        self.shared.watch.on(Notice::Stopping { running: self.slots.len() });
+    }
+
+    /// The grace period is over, or what came after it.
+    fn out_of_time(&mut self) -> bool {
+        let urgency = *self.urgency_tx.borrow();
+        if urgency >= Urgency::End {
+            return true;
+        }
+        self.urgency_tx.send_replace(Urgency::End);
+        self.deadline = Some(Instant::now() + SETTLE_GRACE);
+        false
+    }
+
+    /// Ends what still runs, and takes leave of the queue.
+    async fn finish(mut self, result: Result<(), Error<Q::Error>>) -> Result<Report, Error<Q::Error>> {
+        self.urgency_tx.send_replace(Urgency::Now);
+        // Whatever is not settled goes back when the queue is closed.
+        tokio::time::timeout(HASTE, async { while self.slots.join_next().await.is_some() {} }).await.ok();
+        for record in self.ledger.take_finished() {
+            self.shared.watch.on(Notice::Superseded(&record));
+        }
+        self.queue.close().await;
+        result.map(|()| self.report)
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
