@@ -80,6 +80,9 @@ impl From<action::Error> for Failure {
             E::Program { .. } => Some(
                 "name a program on PATH, or a file with its path (./work.sh), that is executable".to_owned(),
             ),
+            E::NoFirstLine(_) => {
+                Some("its first line names its interpreter, as in #!/usr/bin/env python3".to_owned())
+            }
             E::Incomplete(_) => {
                 Some("the chart's values switch it off: see `kubectl workqueue render`".to_owned())
             }

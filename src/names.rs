@@ -10,6 +10,9 @@ pub const QUEUE_LABEL: &str = "kubectl-workqueue/queue";
 /// Label of a Job and its pods: the run that they belong to.
 pub const RUN_LABEL: &str = "kubectl-workqueue/run";
 
+/// Label of a Job and its pods: how items come to pods, `fine` or `coarse`.
+pub const MODE_LABEL: &str = "kubectl-workqueue/mode";
+
 /// A name that breaks its rule, with the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {name:?} is not allowed: {rule}")]

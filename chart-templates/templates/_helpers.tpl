@@ -328,6 +328,7 @@ kubectl-workqueue/mode: {{ . | quote }}
 {{- if and (include "workqueue.hasBroker" .) .Values.broker.tls.enabled .Values.broker.tls.only .Values.broker.tls.hasCA }}
 {{- $env = append $env (dict "name" "BROKER_CA_FILE" "value" "/run/workqueue/broker-ca/ca.crt") }}
 {{- end }}
+{{- $env = append $env (dict "name" "NODE_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "spec.nodeName"))) }}
 {{- $env = append $env (dict "name" "HOME" "value" "/tmp") }}
 {{- $all := list }}
 {{- range $env }}

@@ -51,6 +51,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A script without a first line that names its interpreter.
+    #[error("{0} does not start with #!")]
+    NoFirstLine(String),
     /// The rendered chart lacks an object that the operation is about.
     #[error("the chart renders no {0}")]
     Incomplete(&'static str),

@@ -9,9 +9,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
+use super::progress::{self, Counts, Watch};
 use super::session::Session;
 use super::{Deadline, Error, Event, Observer};
-use crate::broker::topology;
 use crate::cluster::Cluster;
 use crate::cluster::diagnose::{StuckPods, failure_reason};
 use crate::cluster::job::{JobEnd, JobState, pods_of_job};
@@ -65,8 +65,8 @@ pub struct RunReport {
     pub end: RunEnd,
     /// The pods that failed, by name.
     pub failed_pods: Vec<FailedPod>,
-    /// Items that wait in the queue after the Job's end; `None` if the broker could not be asked.
-    pub left: Option<u32>,
+    /// What is in the queues after the Job's end; `None` if the broker could not be asked.
+    pub counts: Option<Counts>,
 }
 
 /// Follows a Job to its end, to `interrupt`, or to the deadline.
@@ -86,6 +86,7 @@ pub async fn follow(
     let mut following = Following { job, pods: BTreeMap::new(), stuck: StuckPods::default() };
     let mut logs = cluster.follow_logs(&pods_of_job(&following.job.name));
     let mut states = std::pin::pin!(cluster.watch_job(&following.job.name));
+    let mut counts = Watch::start(cluster, release, &following.job);
     let mut interrupt = std::pin::pin!(interrupt);
     let end = loop {
         let give_up_at = following.give_up_at();
@@ -98,6 +99,7 @@ pub async fn follow(
                 let what = format!("run {} did not end", following.job.run);
                 Error::Deadline { what, seconds: started.elapsed().as_secs() }
             }),
+            Some(counts) = counts.next() => observer.on(Event::Items { job: &following.job, counts }),
             Some(event) = logs.next() => following.take_pod_event(event?, observer),
             Some(state) = states.next() => {
                 following.job = state?;
@@ -111,7 +113,8 @@ pub async fn follow(
             }
         }
     };
-    let mut left = None;
+    drop(counts);
+    let mut counts = None;
     if end != RunEnd::Detached {
         // The Job's end may be known before the last lines are.
         logs.finish();
@@ -125,20 +128,19 @@ pub async fn follow(
             Ok(result) => result?,
             Err(_) => observer.on(Event::Note("some logs did not arrive in time; kubectl logs has them")),
         }
-        let looking = items_left(cluster, release, &following.job);
-        left = tokio::time::timeout(LOOK_TIMEOUT, looking).await.ok().and_then(Result::ok);
+        let looking = last_look(cluster, release, &following.job);
+        counts = tokio::time::timeout(LOOK_TIMEOUT, looking).await.ok().and_then(Result::ok);
     }
-    Ok(RunReport { failed_pods: following.failed_pods(), job: following.job, end, left })
+    Ok(RunReport { failed_pods: following.failed_pods(), job: following.job, end, counts })
 }
 
-/// Counts what waits in a run's queue. A worker's tool that exits with 0 although its program
-/// failed makes a Job complete while items are left.
-async fn items_left(cluster: &Cluster, release: &ReleaseName, job: &JobState) -> Result<u32, Error> {
-    let Ok(queue) = job.queue.parse() else { return Err(Error::NoRun(Some(job.run.clone()))) };
+/// Counts what is left. A worker's tool that exits with 0 although its program failed makes a Job
+/// complete while items are left.
+async fn last_look(cluster: &Cluster, release: &ReleaseName, job: &JobState) -> Result<Counts, Error> {
     let session = Session::open(cluster, release, "kubectl-workqueue run").await?;
-    let depth = topology::depth(&session.broker, &queue).await.map_err(|error| session.explain(error))?;
+    let counts = progress::count(&session, job).await?;
     session.close().await;
-    Ok(depth.unwrap_or_default().ready)
+    Ok(counts)
 }
 
 async fn sleep_until(wake: Option<Instant>) {

@@ -14,11 +14,13 @@ pub mod local;
 pub mod logs;
 pub mod manifests;
 pub mod names;
+pub mod progress;
 mod record;
 pub mod run;
 pub mod session;
 pub mod status;
 pub mod up;
+pub mod worker_job;
 
 use std::time::Duration;
 
@@ -50,6 +52,13 @@ pub enum Event<'a> {
         published: u64,
         /// Taken charge of by it.
         confirmed: u64,
+    },
+    /// Items of a run so far.
+    Items {
+        /// The run's Job.
+        job: &'a JobState,
+        /// What is in its queues.
+        counts: progress::Counts,
     },
     /// A Job's state changed.
     Job(&'a JobState),

@@ -1,20 +1,20 @@
-//! Runs a Job over what is in a queue: as many completions as there are items.
+//! Runs a Job over what is in a queue.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::enqueue::{EnqueuePlan, EnqueueReport, enqueue, ensure_queue};
-use super::manifests::{self, ChartPlan};
+use super::manifests::ChartPlan;
 use super::session::Session;
-use super::{Error, Observer, record};
+use super::worker_job::{Contents, Mode, Renderer, Script, Work, Worker};
+use super::{Error, Observer};
 use crate::broker::topology::{self, QueueSpec};
-use crate::chart::{Chart, ValueSources};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::item::Source;
-use crate::names::{QueueName, RUN_LABEL, ReleaseName, random_suffix};
+use crate::names::{QueueName, ReleaseName};
 
-/// Characters of a run's name.
-const RUN_LENGTH: usize = 5;
+/// Failed pods that a Job with one pod an item bears.
+pub const COARSE_BACKOFF_LIMIT: u32 = 3;
 
 /// What to run.
 pub struct RunPlan {
@@ -28,14 +28,22 @@ pub struct RunPlan {
     pub max_item_size: usize,
     /// The workers' image.
     pub image: String,
-    /// A program to start once an item, the item on its standard input; without one the image's
-    /// own command does it all.
+    /// How items come to pods.
+    pub mode: Mode,
+    /// Which worker takes them.
+    pub worker: Worker,
+    /// How it treats them.
+    pub work: Work,
+    /// The program to start for each item, the item on its standard input; or the arguments of
+    /// `script`.
     pub program: Vec<String>,
+    /// A script to bring into the pods.
+    pub script: Option<Script>,
     /// Pods at one time.
     pub parallelism: u32,
-    /// Failed pods that the Job bears before it fails.
-    pub backoff_limit: u32,
-    /// Pods in all, at most.
+    /// Failed pods that the Job bears before it fails; each mode has its own default.
+    pub backoff_limit: Option<u32>,
+    /// Pods in all, at most, where each item gets one.
     pub max_pods: u32,
     /// Chart and values beyond those that `up` was given.
     pub chart: ChartPlan,
@@ -72,12 +80,7 @@ pub async fn start(
     observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Started, Error> {
-    // The chart and its values are tried before anything is changed.
-    let chart = plan.chart.load_chart()?;
-    let values = record::values_for(cluster, &plan.release, &chart, &plan.chart).await?;
-    let version = cluster.server_version().await?;
-    let renderer = Renderer { chart, values, namespace: cluster.namespace(), version };
-    renderer.job(&plan, "preview", 1)?;
+    let renderer = Renderer::prepare(cluster, &plan).await?;
     refuse_busy_queue(cluster, &plan).await?;
 
     let session = Session::open(cluster, &plan.release, "kubectl-workqueue run").await?;
@@ -90,20 +93,36 @@ pub async fn start(
     } else {
         ensure_queue(&session, &plan.queue, observer).await?;
     }
-    let items = ready_items(&session, &plan.queue.name).await?;
+    let contents = contents(&session, &plan.queue.name).await?;
     session.close().await;
+    let items = contents.items;
     if items == 0 {
         return Ok(Started::Nothing);
     }
-    if items > plan.max_pods {
+    if plan.mode == Mode::Coarse && items > plan.max_pods {
         return Err(Error::TooManyPods { queue: plan.queue.name, items, limit: plan.max_pods });
     }
-    let run = random_suffix(RUN_LENGTH);
-    let manifest = renderer.job(&plan, &run, items)?;
-    let name =
-        manifest.pointer("/metadata/name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
-    cluster.create(&manifest, false).await?;
-    Ok(Started::Job(JobState::started(&name, &run, plan.queue.name.as_str(), items, plan.parallelism)))
+    let manifest = renderer.job(&plan, contents)?;
+    let job = cluster.create_job(&manifest).await?;
+    if let Some(script) = &plan.script {
+        // Its pods wait for it; with the Job as its owner it goes when the Job goes.
+        cluster.create(&script_map(script, &manifest, &job.uid), false).await?;
+    }
+    Ok(Started::Job(job))
+}
+
+fn script_map(script: &Script, job: &Value, uid: &str) -> Value {
+    let name = &job["metadata"]["name"];
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "labels": job["metadata"]["labels"],
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid}],
+        },
+        "data": {script.name.as_str(): script.text},
+    })
 }
 
 /// Two runs on one queue would take each other's items, and the one that finds too few would
@@ -114,56 +133,9 @@ async fn refuse_busy_queue(cluster: &Cluster, plan: &RunPlan) -> Result<(), Erro
     busy.map_or(Ok(()), |job| Err(Error::QueueBusy { run: job.run, queue: plan.queue.name.clone() }))
 }
 
-async fn ready_items(session: &Session, queue: &QueueName) -> Result<u32, Error> {
+async fn contents(session: &Session, queue: &QueueName) -> Result<Contents, Error> {
     let depth = topology::depth(&session.broker, queue).await.map_err(|error| session.explain(error))?;
-    Ok(depth.unwrap_or_default().ready)
-}
-
-struct Renderer<'a> {
-    chart: Chart,
-    values: ValueSources,
-    namespace: &'a str,
-    version: String,
-}
-
-impl Renderer<'_> {
-    fn job(&self, plan: &RunPlan, run: &str, completions: u32) -> Result<serde_json::Value, Error> {
-        let mut worker = json!({
-            "name": format!("{}-{}-{run}", plan.release, plan.queue.name.slug()),
-            "image": plan.image,
-            "queue": plan.queue.name.as_str(),
-            "run": run,
-            "completions": completions,
-            "parallelism": plan.parallelism.min(completions),
-            "backoffLimit": plan.backoff_limit,
-        });
-        if !plan.program.is_empty() {
-            worker["command"] = json!(consume_one(&plan.program));
-        }
-        let mut values = self.values.clone();
-        values.overrides.push(json!({"worker": worker}));
-        let rendered = manifests::render(&self.chart, &values, &plan.release, self.namespace, &self.version)?;
-        let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
-        let mut job = objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))?;
-        manifests::adopt(&mut job, &plan.release);
-        job["metadata"]["labels"][RUN_LABEL] = json!(run);
-        Ok(job)
-    }
-}
-
-/// Takes one item with `amqp-consume` and acknowledges it when the program exits with 0.
-///
-/// Around the tool because of two of its ways (measured with rabbitmq-c 0.11): it exits with 0
-/// though its program failed, so that the pod would count as succeeded while its item goes back
-/// to the queue; and it dies of SIGPIPE when the program ends without reading its input. The
-/// shell also keeps the URL, and the password in it, out of the Job's manifest.
-const CONSUME_ONE: &str = r#"dir=$(mktemp -d) || exit
-amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1 -- /bin/sh -c '
-  cat >"$0/item" && "$@" <"$0/item"; status=$?; echo $status >"$0/status"; exit $status
-' "$dir" "$@" || exit
-exit "$(cat "$dir/status")""#;
-
-fn consume_one(program: &[String]) -> Vec<String> {
-    let head = ["/bin/sh", "-c", CONSUME_ONE, "worker"].map(str::to_owned);
-    head.into_iter().chain(program.iter().cloned()).collect()
+    let failed = topology::depth(&session.broker, &queue.failed()).await;
+    let failed = failed.map_err(|error| session.explain(error))?;
+    Ok(Contents { items: depth.unwrap_or_default().ready, failed: failed.unwrap_or_default().ready })
 }

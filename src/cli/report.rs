@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::action::enqueue::EnqueueReport;
 use crate::action::follow::{RunEnd, RunReport};
+use crate::action::progress::Counts;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::error::{ExitStatus, Failure};
 use crate::names::QueueName;
@@ -64,6 +65,8 @@ pub fn job_json(job: &JobState) -> Value {
         "run": job.run,
         "job": job.name,
         "queue": job.queue,
+        "mode": job.mode,
+        "items": job.items,
         "completions": job.completions,
         "parallelism": job.parallelism,
         "active": job.active,
@@ -76,21 +79,28 @@ pub fn job_json(job: &JobState) -> Value {
 
 fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
     let job = &report.job;
-    match report.left {
-        None | Some(0) => {
-            ui.status(&format!("run {} is complete: {} done", job.run, job.succeeded));
-            Ok(ExitStatus::Success)
-        }
-        Some(left) => {
-            let message = format!(
-                "run {} is complete, but {left} items are in queue {}: enqueued meanwhile, or given back by a \
-                 worker that exits with 0 although its program failed",
-                job.run, job.queue
-            );
-            let hint = "`kubectl workqueue run` works on them";
-            Err(Failure::new(message, hint).with_status(ExitStatus::ItemsFailed))
-        }
+    let Counts { waiting, failed } = report.counts.unwrap_or_default();
+    let failure =
+        |message: String, hint: &str| Err(Failure::new(message, hint).with_status(ExitStatus::ItemsFailed));
+    let total = if job.is_coarse() { job.succeeded } else { job.items.unwrap_or(0) };
+    if waiting > 0 {
+        let message = format!(
+            "run {} is complete, but {waiting} items are in queue {}: enqueued meanwhile, or given back by a worker \
+             that exits with 0 although its program failed",
+            job.run, job.queue
+        );
+        return failure(message, "`kubectl workqueue run` works on them");
     }
+    if failed > 0 {
+        let done = total.saturating_sub(failed);
+        let message = format!("run {} is complete: {done} done, {failed} failed", job.run);
+        return failure(
+            message,
+            "`kubectl workqueue failed list` shows them; `failed retry --all` enqueues them again",
+        );
+    }
+    ui.status(&format!("run {} is complete: {total} done", job.run));
+    Ok(ExitStatus::Success)
 }
 
 /// Says how a run ended, and gives its exit code.
@@ -108,7 +118,8 @@ pub fn run_end(ui: &Ui, report: &RunReport, json: bool) -> Result<ExitStatus, Fa
         let mut value = job_json(job);
         value["detached"] = json!(report.end == RunEnd::Detached);
         value["failedPods"] = pods.collect();
-        value["left"] = json!(report.left);
+        value["waiting"] = json!(report.counts.map(|counts| counts.waiting));
+        value["itemsFailed"] = json!(report.counts.map(|counts| counts.failed));
         ui.json(&value);
     }
     let (reason, message) = match &report.end {
@@ -132,11 +143,12 @@ pub fn run_end(ui: &Ui, report: &RunReport, json: bool) -> Result<ExitStatus, Fa
             lines += &format!("\n  {line}");
         }
     }
-    let total = job.completions.unwrap_or(0);
-    let left = report.left.map_or("what is left is".to_owned(), |left| format!("{left} items are"));
-    let hint = format!(
-        "{} of {total} are done; {left} still in the queue, and `kubectl workqueue run` works on it",
-        job.succeeded
-    );
+    let left =
+        report.counts.map_or("what is left is".to_owned(), |counts| format!("{} items are", counts.waiting));
+    let done = match job.completions.filter(|_| job.is_coarse()) {
+        Some(total) => format!("{} of {total} are done; ", job.succeeded),
+        None => String::new(),
+    };
+    let hint = format!("{done}{left} still in the queue, and `kubectl workqueue run` works on it");
     Err(Failure::new(lines, hint).with_status(ExitStatus::JobFailed))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::build::{BuildFlags, image_name, in_words};
 use super::flags::{ClusterFlags, ItemFlags, Output, QueueSpecFlags, ValueFlags, duration};
@@ -12,20 +12,26 @@ use crate::action::build::{BuildPlan, Place, Push, build};
 use crate::action::deadline_after;
 use crate::action::follow::follow;
 use crate::action::run::{RunPlan, Started, check, start};
+use crate::action::worker_job::{Mode, Script, Work, Worker};
 use crate::cluster::Target;
 use crate::error::{ExitStatus, Failure};
 use crate::image::Reference;
+use crate::pod::flags::WorkFlags;
 use crate::ui::Ui;
 
 /// Run a Job over what is in the queue, and follow it to its end
 ///
-/// Enqueues the items that are given, then makes a Job with as many completions as there are
-/// items in the queue: each pod takes one. The logs of all pods come out line by line, each line
-/// with its pod's name in front.
+/// Enqueues the items that are given, then makes a Job. For each item the program after `--` is
+/// started with the item on its standard input (and in the place of an argument that is `{}`); the
+/// item is done when it exits with 0. The logs of all pods come out line by line, each line with
+/// its pod's name in front.
 ///
-/// The image brings its own command, which finds BROKER_URL and QUEUE in its environment, or a
-/// program is given after `--`: it is started with the item on its standard input, and the item
-/// is done when it exits with 0. The image then needs `amqp-consume` (Debian: amqp-tools).
+/// A few pods work on many items each (--mode fine, for programs), with `workqueue-worker` around
+/// the program: it is in the image, or --worker-image brings it into any image. With --mode coarse
+/// each item gets a pod of its own. Without a program the image's own command takes one item, as
+/// in the tutorial: it finds BROKER_URL and QUEUE in its environment.
+///
+/// Items are delivered at least once: a program must bear a repeat.
 ///
 /// Ctrl-C detaches: the Job goes on, and `attach` follows it again.
 #[derive(Debug, Args)]
@@ -50,13 +56,34 @@ pub struct RunArgs {
     /// The program to start for each item, and its arguments
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<String>,
+    /// How items come to pods: `fine`, a few pods for many items; `coarse`, one pod an item
+    /// (default: fine with a program, coarse with the image's own command)
+    #[arg(long, value_name = "MODE")]
+    mode: Option<ModeFlag>,
+    /// Bring `workqueue-worker` into the pods from this image, which `build --worker-only` makes
+    #[arg(long, value_name = "REF", help_heading = "Worker")]
+    worker_image: Option<Reference>,
+    /// Start each item with `amqp-consume` from the image instead of `workqueue-worker`; one pod
+    /// an item
+    #[arg(long, conflicts_with_all = ["worker_image", "script"], help_heading = "Worker")]
+    amqp_consume: bool,
+    /// Bring this script into the pods and start it for each item; no image has to be built
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Worker")]
+    script: Option<PathBuf>,
+    /// Items at one time in a pod, with --mode fine
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Worker")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+    #[command(flatten, next_help_heading = "Worker")]
+    work: WorkFlags,
     /// Pods at one time
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     parallelism: u32,
     /// Failed pods that the Job bears before it fails; Kubernetes waits 10 s before the first pod
     /// that takes a failed one's place, and twice as long before each further one
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    backoff_limit: u32,
+    /// (default: 3, and 20 with --mode fine, where items are retried without it)
+    #[arg(long, value_name = "N")]
+    backoff_limit: Option<u32>,
     /// Refuse to make more pods than this in all
     #[arg(long, value_name = "N", default_value_t = 1000)]
     max_pods: u32,
@@ -79,17 +106,46 @@ pub struct RunArgs {
     timeout: Duration,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ModeFlag {
+    Fine,
+    Coarse,
+}
+
+impl From<ModeFlag> for Mode {
+    fn from(flag: ModeFlag) -> Self {
+        match flag {
+            ModeFlag::Fine => Self::Fine,
+            ModeFlag::Coarse => Self::Coarse,
+        }
+    }
+}
+
 /// Runs the command.
 pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let json = args.output.is_json();
     let building = build_plan(&args, ui)?;
+    let worker = worker(&args)?;
+    let mode = args.mode.map_or(if worker == Worker::Image { Mode::Coarse } else { Mode::Fine }, Into::into);
+    let mode = if args.amqp_consume { Mode::Coarse } else { mode };
+    let script = args.script.as_ref().map(Script::read).transpose()?;
     let mut plan = RunPlan {
         release: args.cluster.release.clone(),
         queue: args.queue.spec(),
         items: args.items.source(),
         max_item_size: args.items.max_item_size,
         image: args.image.to_string(),
+        mode,
+        worker,
+        work: Work {
+            concurrency: args.concurrency,
+            retries: args.work.retries,
+            backoff: args.work.backoff,
+            item_timeout: args.work.item_timeout,
+            grace: args.work.grace,
+        },
         program: args.program,
+        script,
         parallelism: args.parallelism,
         backoff_limit: args.backoff_limit,
         max_pods: args.max_pods,
@@ -119,7 +175,7 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
             return enqueue_failure(&queue, &report).map_or(Ok(ExitStatus::NotEnqueued), Err);
         }
     };
-    let items = job.completions.unwrap_or(0);
+    let items = job.items.or(job.completions).unwrap_or(0);
     ui.done();
     ui.status(&format!("run {}: job {} works on {items} items of queue {queue}", job.run, job.name));
     if args.detach {
@@ -131,6 +187,22 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     }
     let report = follow(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted()).await?;
     run_end(ui, &report, json)
+}
+
+/// Which worker the flags ask for.
+fn worker(args: &RunArgs) -> Result<Worker, Failure> {
+    if args.program.is_empty() && args.script.is_none() {
+        if args.worker_image.is_some() || args.amqp_consume {
+            let hint = "name it after --, or bring a script with --script";
+            return Err(Failure::new("there is no program to start", hint).with_status(ExitStatus::Usage));
+        }
+        return Ok(Worker::Image);
+    }
+    Ok(match &args.worker_image {
+        Some(image) => Worker::Injected(image.to_string()),
+        None if args.amqp_consume => Worker::AmqpConsume,
+        None => Worker::InImage,
+    })
 }
 
 /// What to build before the run, if anything.

@@ -5,19 +5,33 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
+use serde_json::Value;
 
 use super::{Cluster, Error};
-use crate::names::{RUN_LABEL, ReleaseName};
+use crate::names::{MODE_LABEL, RUN_LABEL, ReleaseName};
+
+/// Annotation of a Job: the items in its queue when it was made.
+pub const ITEMS_ANNOTATION: &str = "kubectl-workqueue/items";
+/// Annotation of a Job: the failed items beside its queue when it was made.
+pub const FAILED_BEFORE_ANNOTATION: &str = "kubectl-workqueue/failed-before";
 
 /// A Job at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobState {
     /// The Job's name.
     pub name: String,
+    /// Its uid.
+    pub uid: String,
     /// The run that it belongs to.
     pub run: String,
     /// The queue that its workers take items from.
     pub queue: String,
+    /// How items come to pods: `fine` or `coarse`, where the Job says so.
+    pub mode: Option<String>,
+    /// Items in the queue when it was made, as far as known.
+    pub items: Option<u32>,
+    /// Failed items beside the queue when it was made.
+    pub failed_before: u32,
     /// Pods that have to succeed; `None` for a Job that ends when its queue is empty.
     pub completions: Option<u32>,
     /// Pods at one time.
@@ -51,28 +65,22 @@ pub enum JobEnd {
 }
 
 impl JobState {
-    /// A Job that has just been made.
-    pub fn started(name: &str, run: &str, queue: &str, completions: u32, parallelism: u32) -> Self {
-        Self {
-            name: name.to_owned(),
-            run: run.to_owned(),
-            queue: queue.to_owned(),
-            completions: Some(completions),
-            parallelism,
-            active: 0,
-            succeeded: 0,
-            failed: 0,
-            end: None,
-            created: None,
-        }
+    /// Whether each item gets a pod of its own.
+    pub fn is_coarse(&self) -> bool {
+        self.mode.as_deref() != Some("fine")
     }
 
     fn of(job: &Job) -> Self {
         let count = |number: Option<i32>| u32::try_from(number.unwrap_or(0)).unwrap_or(0);
         let spec = job.spec.as_ref();
         let status = job.status.as_ref();
+        let number = |annotation: &str| job.annotations().get(annotation)?.parse().ok();
         Self {
             name: job.name_any(),
+            uid: job.uid().unwrap_or_default(),
+            mode: job.labels().get(MODE_LABEL).cloned(),
+            items: number(ITEMS_ANNOTATION),
+            failed_before: number(FAILED_BEFORE_ANNOTATION).unwrap_or(0),
             run: job.labels().get(RUN_LABEL).cloned().unwrap_or_default(),
             queue: queue_of(job).unwrap_or_default(),
             completions: spec.and_then(|spec| spec.completions).map(|number| count(Some(number))),
@@ -112,6 +120,20 @@ pub fn pods_of_job(job: &str) -> String {
 }
 
 impl Cluster {
+    /// Makes a Job.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn create_job(&self, manifest: &Value) -> Result<JobState, Error> {
+        let created = self.create(manifest, false).await?;
+        let job = created.try_parse().map_err(|error| Error::Api {
+            what: "reading the job".to_owned(),
+            message: error.to_string(),
+            code: None,
+        })?;
+        Ok(JobState::of(&job))
+    }
+
     /// The Jobs of a release, oldest first.
     ///
     /// # Errors

@@ -172,6 +172,7 @@ impl Observer for Ui {
                 ));
             }
             Event::Enqueued { published, confirmed } => self.progress.enqueued(published, confirmed),
+            Event::Items { job, counts } => self.progress.items(job, counts),
             Event::Job(job) => self.progress.job(job),
             Event::Detail(detail) => self.detail(detail),
             Event::Output { stream, bytes } => self.output(stream, bytes),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::action::progress::Counts;
 use crate::cluster::job::JobState;
 
 /// Time between two lines of counts where stderr is no terminal.
@@ -86,7 +87,24 @@ impl Progress {
         self.show(&format!("{confirmed} items confirmed, {in_flight} in flight, {rate:.0}/s"), LINE_EVERY);
     }
 
+    /// Items of a run whose pods work on many each; one pod an item is told by the Job itself.
+    pub(super) fn items(&self, job: &JobState, counts: Counts) {
+        let Some(total) = job.items.filter(|_| !job.is_coarse()) else { return };
+        let Counts { waiting, failed } = counts;
+        let taken = total.saturating_sub(waiting);
+        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let line = format!("{taken}/{total} items taken{failed}, {} pods", job.active);
+        self.show(&line, LINE_EVERY);
+    }
+
     pub(super) fn job(&self, job: &JobState) {
+        if !job.is_coarse() {
+            let failed = if job.failed > 0 { format!(", {} pods failed", job.failed) } else { String::new() };
+            return self.show(
+                &format!("{} pods work, {} are done{failed}", job.active, job.succeeded),
+                Duration::ZERO,
+            );
+        }
         let total = job.completions.map(|total| format!("/{total}")).unwrap_or_default();
         let failed = if job.failed > 0 { format!(", {} pods failed", job.failed) } else { String::new() };
         let line = format!("{}{total} done, {} running{failed}", job.succeeded, job.active);

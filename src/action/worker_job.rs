@@ -1,0 +1,218 @@
+//! The Job of a run: which worker its pods start, how often, and with what.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::manifests::{self};
+use super::run::RunPlan;
+use super::{Error, record};
+use crate::chart::{Chart, ValueSources};
+use crate::cluster::Cluster;
+use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, ITEMS_ANNOTATION};
+use crate::names::{RUN_LABEL, random_suffix};
+use crate::worker::Backoff;
+
+/// Characters of a run's name.
+const RUN_LENGTH: usize = 5;
+
+/// Where the chart mounts an injected worker, and a script.
+const INJECTED_WORKER: &str = "/run/workqueue/bin/workqueue-worker";
+const SCRIPT_DIR: &str = "/run/workqueue/script";
+
+/// The worker in an image that was made with it: found on PATH.
+const WORKER_IN_IMAGE: &str = "workqueue-worker";
+
+/// Failed pods that a Job of draining workers bears. They are no failed items, which the workers
+/// settle themselves, but evictions and lost nodes: a long run has some of them.
+const FINE_BACKOFF_LIMIT: u32 = 20;
+
+/// The time between a worker's grace period and the end of its pod, for what it gives back.
+const AFTER_GRACE: Duration = Duration::from_secs(15);
+
+/// How items come to pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A few pods work on many items each, until the queue is empty.
+    Fine,
+    /// One pod an item.
+    Coarse,
+}
+
+/// Which worker takes the items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Worker {
+    /// The image's own command does it all, as the tutorial's.
+    Image,
+    /// `amqp-consume` in the image, around the program: for one item a pod.
+    AmqpConsume,
+    /// `workqueue-worker` in the image, around the program.
+    InImage,
+    /// `workqueue-worker`, brought into the pod from the image of this name.
+    Injected(String),
+}
+
+/// How a worker treats its items.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// Items at one time in a pod.
+    pub concurrency: u16,
+    /// Further attempts at an item.
+    pub retries: u32,
+    /// The pause before each.
+    pub backoff: Backoff,
+    /// The limit of one attempt; zero for none.
+    pub item_timeout: Duration,
+    /// How long running items may go on when a pod is stopped.
+    pub grace: Duration,
+}
+
+/// A script that is mounted into the pods.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Its name in the pods.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Script {
+    /// Reads a script.
+    ///
+    /// # Errors
+    /// A file that cannot be read as text, or that does not start with `#!`.
+    pub fn read(path: &PathBuf) -> Result<Self, Error> {
+        let failed = |source| Error::Read { path: path.display().to_string(), source };
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        if !text.starts_with("#!") {
+            return Err(Error::NoFirstLine(path.display().to_string()));
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { name, text })
+    }
+}
+
+/// What a queue holds when a run starts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Contents {
+    /// Items to work on.
+    pub items: u32,
+    /// Items that had failed before.
+    pub failed: u32,
+}
+
+/// Renders Jobs with a release's chart and values.
+pub(super) struct Renderer {
+    chart: Chart,
+    values: ValueSources,
+    namespace: String,
+    version: String,
+}
+
+impl Renderer {
+    /// Reads chart and values, and tries them: what they refuse is found before anything is done.
+    pub(super) async fn prepare(cluster: &Cluster, plan: &RunPlan) -> Result<Self, Error> {
+        let chart = plan.chart.load_chart()?;
+        let values = record::values_for(cluster, &plan.release, &chart, &plan.chart).await?;
+        let version = cluster.server_version().await?;
+        let renderer = Self { chart, values, namespace: cluster.namespace().to_owned(), version };
+        renderer.job(plan, Contents { items: 1, failed: 0 })?;
+        Ok(renderer)
+    }
+
+    /// The Job of a new run.
+    pub(super) fn job(&self, plan: &RunPlan, contents: Contents) -> Result<Value, Error> {
+        let run = random_suffix(RUN_LENGTH);
+        let name = format!("{}-{}-{run}", plan.release, plan.queue.name.slug());
+        let mut values = self.values.clone();
+        values.overrides.push(json!({"worker": worker_values(plan, &name, &run, contents)}));
+        let rendered =
+            manifests::render(&self.chart, &values, &plan.release, &self.namespace, &self.version)?;
+        let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
+        let mut job = objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))?;
+        manifests::adopt(&mut job, &plan.release);
+        job["metadata"]["labels"][RUN_LABEL] = json!(run);
+        // What `attach` measures progress by.
+        job["metadata"]["annotations"][ITEMS_ANNOTATION] = json!(contents.items.to_string());
+        job["metadata"]["annotations"][FAILED_BEFORE_ANNOTATION] = json!(contents.failed.to_string());
+        Ok(job)
+    }
+}
+
+fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> Value {
+    let parallelism = plan.parallelism.min(contents.items);
+    let (completions, backoff_limit) = match plan.mode {
+        Mode::Coarse => (contents.items, plan.backoff_limit.unwrap_or(super::run::COARSE_BACKOFF_LIMIT)),
+        // As many as run at one time: then a pod that is lost is replaced, also when others have
+        // already left, and no item that it held is stranded.
+        Mode::Fine => (parallelism, plan.backoff_limit.unwrap_or(FINE_BACKOFF_LIMIT)),
+    };
+    let mut values = json!({
+        "name": name,
+        "image": plan.image,
+        "queue": plan.queue.name.as_str(),
+        "run": run,
+        "mode": match plan.mode { Mode::Fine => "fine", Mode::Coarse => "coarse" },
+        "completions": completions,
+        "parallelism": parallelism,
+        "backoffLimit": backoff_limit,
+    });
+    if let Some(command) = command(plan) {
+        values["command"] = json!(command);
+        let grace = (plan.work.grace + AFTER_GRACE).as_secs();
+        values["terminationGracePeriodSeconds"] = json!(grace);
+    }
+    if let Worker::Injected(image) = &plan.worker {
+        values["inject"] = json!({"image": image});
+    }
+    if plan.script.is_some() {
+        values["script"] = json!({"configMap": name});
+    }
+    values
+}
+
+/// What a pod starts; `None` for the image's own command.
+fn command(plan: &RunPlan) -> Option<Vec<String>> {
+    let worker = match &plan.worker {
+        Worker::Image => return None,
+        Worker::AmqpConsume => return Some(consume_one(&plan.program)),
+        Worker::InImage => WORKER_IN_IMAGE,
+        Worker::Injected(_) => INJECTED_WORKER,
+    };
+    let Work { concurrency, retries, backoff, item_timeout, grace } = &plan.work;
+    let seconds = |duration: Duration| format!("{}ms", duration.as_millis());
+    let mut command = vec![worker.to_owned()];
+    command.extend(match plan.mode {
+        Mode::Fine => vec!["--drain".to_owned(), format!("--concurrency={concurrency}")],
+        // A failed item is settled when it is safe in QUEUE.failed: its pod has done its work.
+        Mode::Coarse => vec!["--once".to_owned(), "--settled-is-success".to_owned()],
+    });
+    command.extend([
+        format!("--retries={retries}"),
+        format!("--backoff={}..{}", seconds(backoff.initial), seconds(backoff.max)),
+        format!("--item-timeout={}", seconds(*item_timeout)),
+        format!("--grace={}", seconds(*grace)),
+        "--".to_owned(),
+    ]);
+    command.extend(plan.script.as_ref().map(|script| format!("{SCRIPT_DIR}/{}", script.name)));
+    command.extend(plan.program.iter().cloned());
+    Some(command)
+}
+
+/// Takes one item with `amqp-consume` and acknowledges it when the program exits with 0.
+///
+/// Around the tool because of two of its ways (measured with rabbitmq-c 0.11): it exits with 0
+/// though its program failed, so that the pod would count as succeeded while its item goes back
+/// to the queue; and it dies of SIGPIPE when the program ends without reading its input. The
+/// shell also keeps the URL, and the password in it, out of the Job's manifest.
+const CONSUME_ONE: &str = r#"dir=$(mktemp -d) || exit
+amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1 -- /bin/sh -c '
+  cat >"$0/item" && "$@" <"$0/item"; status=$?; echo $status >"$0/status"; exit $status
+' "$dir" "$@" || exit
+exit "$(cat "$dir/status")""#;
+
+fn consume_one(program: &[String]) -> Vec<String> {
+    let head = ["/bin/sh", "-c", CONSUME_ONE, "worker"].map(str::to_owned);
+    head.into_iter().chain(program.iter().cloned()).collect()
+}
