@@ -1,0 +1,109 @@
+//! The installer, the release archive and the krew manifest, with a fake program in their place.
+
+mod sandbox;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use sandbox::{Outcome, Sandbox, root};
+use serde_json::Value;
+
+/// Packs an archive of fake programs into `dist/`.
+fn package(sandbox: &Sandbox) -> PathBuf {
+    sandbox.program("kubectl-workqueue", "echo fake 0.0.0");
+    let mut command = Command::new(root().join("scripts/package"));
+    command.args(["--homepage", "https://project.example", "--base-url", "https://project.example/v"]);
+    command.arg("--binaries").arg(sandbox.path("bin")).arg("--output").arg(sandbox.path("dist"));
+    let outcome = sandbox.finish(&mut command);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    sandbox.path(outcome.stdout.trim().trim_start_matches("[DIR]/"))
+}
+
+fn install(sandbox: &Sandbox, args: &[&str]) -> Outcome {
+    let mut command = Command::new(root().join("install.sh"));
+    let path = format!("{}:/usr/bin:/bin", sandbox.path("prefix/bin").display());
+    command.args(args).env_clear().env("HOME", sandbox.path("home")).env("PATH", path).current_dir(sandbox.path(""));
+    sandbox.finish(&mut command)
+}
+
+#[test]
+fn an_archive_is_installed_and_removed() {
+    let sandbox = Sandbox::new();
+    let archive = package(&sandbox);
+    let archive = archive.to_str().expect("text");
+    for _ in 0..2 {
+        let outcome = install(&sandbox, &["--prefix", "prefix", "--from", archive]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert!(outcome.stdout.contains("installed [DIR]/prefix/bin/kubectl_complete-workqueue\n"), "{}", outcome.stdout);
+        assert!(!outcome.stdout.contains("is not on PATH"), "{}", outcome.stdout);
+    }
+    let version = sandbox.finish(&mut Command::new(sandbox.path("prefix/bin/kubectl-workqueue")));
+    assert_eq!(version.stdout, "fake 0.0.0\n");
+    let removed = install(&sandbox, &["--prefix", "prefix", "--uninstall"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    assert_eq!(std::fs::read_dir(sandbox.path("prefix/bin")).expect("kept").count(), 0);
+    let again = install(&sandbox, &["--prefix=prefix", "--uninstall"]);
+    assert_eq!(again.stdout, "nothing of kubectl workqueue is in [DIR]/prefix/bin\n");
+}
+
+#[test]
+fn the_installer_says_what_is_wrong() {
+    let sandbox = Sandbox::new();
+    let archive = package(&sandbox);
+    let elsewhere = install(&sandbox, &["--prefix", "other", "--from", archive.to_str().expect("text")]);
+    assert!(elsewhere.stdout.contains("warning: [DIR]/other/bin is not on PATH"), "{}", elsewhere.stdout);
+    let plain = sandbox.file("plain", "");
+    let blocked = install(&sandbox, &["--prefix", "plain", "--from", archive.to_str().expect("text")]);
+    assert_eq!((blocked.code, plain.is_file()), (Some(1), true));
+    assert_eq!(blocked.stderr, "error: cannot make [DIR]/plain/bin\nhint: choose another place with --prefix\n");
+    let missing = install(&sandbox, &["--from", "no-such-file"]);
+    assert_eq!((missing.code, missing.stderr.as_str()), (Some(1), "error: cannot read no-such-file\n"));
+    let empty = install(&sandbox, &["--from", "prefix-that-is-no-archive"]);
+    assert_eq!(empty.code, Some(1));
+    assert_eq!(install(&sandbox, &["--unknown"]).code, Some(2));
+    sandbox.file("broken/kubectl-workqueue", "no program");
+    let broken = install(&sandbox, &["--from", "broken"]);
+    assert!(broken.stderr.starts_with("error: broken/kubectl-workqueue does not run on this machine"), "{}", broken.stderr);
+}
+
+#[test]
+fn the_krew_manifest_fits_the_archive() {
+    let sandbox = Sandbox::new();
+    let archive = package(&sandbox);
+    let text = std::fs::read_to_string(sandbox.path("dist/workqueue.yaml")).expect("it was made");
+    assert!(!text.contains('@'), "a placeholder is left: {text}");
+    let manifest: Value = serde_yaml::from_str(&text).expect("YAML");
+    assert_eq!(manifest["apiVersion"], "krew.googlecontainertools.github.com/v1alpha2");
+    assert_eq!(manifest["kind"], "Plugin");
+    // Krew wants the file's name, the plugin's name and the command to agree.
+    assert_eq!(manifest["metadata"]["name"], "workqueue");
+    let spec = &manifest["spec"];
+    assert_eq!(spec["version"], concat!("v", env!("CARGO_PKG_VERSION")));
+    let short = spec["shortDescription"].as_str().expect("text");
+    assert!(short.len() <= 50 && !short.ends_with('.'), "{short}");
+    assert!(spec["description"].as_str().is_some_and(|text| text.lines().all(|line| line.len() <= 80)));
+    let platform = &spec["platforms"][0];
+    assert_eq!(platform["selector"]["matchLabels"]["os"], "linux");
+    let name = archive.file_name().and_then(|name| name.to_str()).expect("text");
+    assert_eq!(platform["uri"], format!("https://project.example/v/{name}"));
+    let sum = sandbox.finish(Command::new("sha256sum").arg(&archive)).stdout;
+    assert_eq!(platform["sha256"].as_str(), sum.split(' ').next());
+
+    let listing = sandbox.finish(Command::new("tar").arg("-tzf").arg(&archive)).stdout;
+    let top = name.trim_end_matches(".tar.gz");
+    for file in platform["files"].as_array().expect("a list") {
+        let from = file["from"].as_str().expect("text").replace('*', top);
+        assert!(listing.lines().any(|line| line == from), "no {from} in {listing}");
+    }
+    let bin = platform["bin"].as_str().expect("text");
+    let installed = platform["files"].as_array().expect("a list").iter();
+    assert!(installed.filter_map(|file| file["from"].as_str()).any(|from| from.ends_with(&format!("/{bin}"))));
+    assert!(listing.lines().any(|line| line == format!("{top}/install.sh")), "{listing}");
+}
+
+#[test]
+fn archives_are_the_same_byte_for_byte() {
+    let sandbox = Sandbox::new();
+    let first = std::fs::read(package(&sandbox)).expect("readable");
+    assert_eq!(first, std::fs::read(package(&sandbox)).expect("readable"));
+}
