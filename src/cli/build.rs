@@ -43,22 +43,21 @@ pub struct BuildArgs {
 
 /// How an image is built, wherever a command builds one.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Build")]
 pub struct BuildFlags {
     /// Build for this platform, such as linux/arm64
-    #[arg(long, value_name = "OS/ARCH")]
+    #[arg(help_heading = "Build", long, value_name = "OS/ARCH")]
     platform: Option<String>,
     /// Set an ARG of the Dockerfile; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(help_heading = "Build", long, value_name = "NAME=VALUE")]
     build_arg: Vec<String>,
     /// Build every step anew
-    #[arg(long)]
+    #[arg(help_heading = "Build", long)]
     no_cache: bool,
     /// Build a lone program on this image (default: one that has its interpreter)
-    #[arg(long, value_name = "REF")]
+    #[arg(help_heading = "Build", long, value_name = "REF")]
     base_image: Option<Reference>,
-    /// The container engine: docker, or one that takes the same words [default: docker]
-    #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::CommandName)]
+    /// The container engine: docker, or one that takes the same words (default: docker)
+    #[arg(help_heading = "Build", long, value_name = "PROGRAM", value_hint = ValueHint::CommandName)]
     docker: Option<String>,
 }
 

@@ -13,21 +13,25 @@ use crate::error::Failure;
 use crate::item::{DEFAULT_MAX_SIZE, Framing, Source};
 use crate::names::{QueueName, ReleaseName};
 
+/// Headings of flags in the help. Each flag names its own: a heading set for a whole group goes on
+/// to whatever flag follows it.
+const CLUSTER: &str = "Cluster";
+const CHART: &str = "Chart";
+
 /// Which cluster, and where in it.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Cluster")]
 pub struct ClusterFlags {
     /// The namespace to work in (default: the context's)
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(help_heading = CLUSTER, short, long, value_name = "NAME")]
     namespace: Option<String>,
     /// The kubeconfig's context to use
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
     /// The kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = CLUSTER, long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The release: what one `up` installs
-    #[arg(long, value_name = "NAME", default_value = "workqueue")]
+    #[arg(help_heading = CLUSTER, long, value_name = "NAME", default_value = "workqueue")]
     pub release: ReleaseName,
 }
 
@@ -57,13 +61,12 @@ impl ClusterFlags {
 
 /// Which cluster, for commands that work without one.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Cluster")]
 pub struct ContextFlags {
     /// The kubeconfig's context to use
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
     /// The kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = CLUSTER, long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }
 
@@ -132,19 +135,18 @@ impl ItemFlags {
 
 /// The chart's values. In commands where `-f` means something else, `--values` alone is offered.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Chart")]
 pub struct ValueFlags {
     /// Use the chart in this directory instead of the bundled one
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = CHART, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     chart: Option<PathBuf>,
     /// Start from one of the chart's presets: ephemeral, production, tutorial
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = CHART, long, value_name = "NAME")]
     preset: Option<String>,
     /// Set a value, in Helm's syntax: a.b=c,d={x,y}
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(help_heading = CHART, long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Set a value that is a string whatever it looks like
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(help_heading = CHART, long, value_name = "KEY=VALUE")]
     set_string: Vec<String>,
 }
 

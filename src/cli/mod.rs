@@ -11,6 +11,7 @@ mod enqueue;
 mod flags;
 mod local;
 mod logs;
+mod reference;
 mod render;
 mod report;
 mod run;
@@ -59,6 +60,9 @@ enum Command {
     Completion(completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(complete::CompleteArgs),
+    /// Print docs/reference.md
+    #[command(name = "__reference", hide = true)]
+    Reference,
 }
 
 impl Command {
@@ -77,6 +81,7 @@ impl Command {
             | Self::Diff(_)
             | Self::Down(_)
             | Self::Logs(_)
+            | Self::Reference
             | Self::Render(_) => flags::Output::default(),
         }
     }
@@ -97,6 +102,7 @@ impl Command {
             Self::Chart(args) => chart::run(&args, ui),
             Self::Completion(args) => completion::run(&args, ui),
             Self::Complete(args) => complete::run(args, ui).await,
+            Self::Reference => reference::run(ui),
         }
     }
 }
