@@ -122,6 +122,30 @@ fn the_tutorials_script_is_built_pushed_pulled_and_run() {
 
 #[test]
 #[ignore = "needs the test bed"]
+fn a_program_that_fails_fails_its_pod_and_keeps_its_item() {
+    let bed = Bed::new("fail");
+    let script = bed.file("worker.sh", "#!/bin/sh\ncat >/dev/null\nexit 7\n");
+    bed.up(&["--preset", "ephemeral"]);
+    let registry = variable("WORKQUEUE_TEST_REGISTRY");
+    let (image, base) = (format!("{registry}/{}:1", bed.namespace), format!("{registry}/seed-worker:1"));
+    let script = script.to_str().expect("text");
+    bed.succeed(&["run", "--build", script, "--image", &image, "--base-image", &base, "--detach", "apple"]);
+    let selector = "app.kubernetes.io/component=worker";
+    let path = "jsonpath={.items[0].status.phase}";
+    let phase = || bed.kubectl(&["get", "pods", "-n", &bed.namespace, "-l", selector, "-o", path]);
+    let started = std::time::Instant::now();
+    while phase() != "Failed" {
+        assert!(started.elapsed().as_secs() < 120, "the pod is {}", phase());
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+    bed.kubectl(&["delete", "jobs", "--all", "-n", &bed.namespace]);
+    let status = bed.succeed(&["status", "-o", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["queues"][0]["ready"], 1, "{status}");
+}
+
+#[test]
+#[ignore = "needs the test bed"]
 fn the_tutorials_own_objects_do_as_well() {
     let bed = Bed::new("tutorial");
     let script = bed.file("worker.py", SCRIPT);

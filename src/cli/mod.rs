@@ -9,6 +9,8 @@ mod diff;
 mod down;
 mod enqueue;
 mod flags;
+#[cfg(test)]
+mod json_test;
 mod local;
 mod logs;
 mod reference;

@@ -103,6 +103,19 @@ fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
+/// A run that was followed as JSON.
+pub fn run_json(report: &RunReport) -> Value {
+    let pods = report.failed_pods.iter().map(|pod| {
+        json!({"pod": pod.pod, "reason": pod.reason, "lastLines": pod.last_lines})
+    });
+    let mut value = job_json(&report.job);
+    value["detached"] = json!(report.end == RunEnd::Detached);
+    value["failedPods"] = pods.collect();
+    value["waiting"] = json!(report.counts.map(|counts| counts.waiting));
+    value["itemsFailed"] = json!(report.counts.map(|counts| counts.failed));
+    value
+}
+
 /// Says how a run ended, and gives its exit code.
 ///
 /// # Errors
@@ -111,16 +124,7 @@ pub fn run_end(ui: &Ui, report: &RunReport, json: bool) -> Result<ExitStatus, Fa
     let job = &report.job;
     ui.done();
     if json {
-        let pods = report
-            .failed_pods
-            .iter()
-            .map(|pod| json!({"pod": pod.pod, "reason": pod.reason, "lastLines": pod.last_lines}));
-        let mut value = job_json(job);
-        value["detached"] = json!(report.end == RunEnd::Detached);
-        value["failedPods"] = pods.collect();
-        value["waiting"] = json!(report.counts.map(|counts| counts.waiting));
-        value["itemsFailed"] = json!(report.counts.map(|counts| counts.failed));
-        ui.json(&value);
+        ui.json(&run_json(report));
     }
     let (reason, message) = match &report.end {
         RunEnd::Complete => return complete(ui, report),

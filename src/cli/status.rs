@@ -34,7 +34,7 @@ pub async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-fn to_json(report: &StatusReport) -> serde_json::Value {
+pub(super) fn to_json(report: &StatusReport) -> serde_json::Value {
     let queues = report.queues.iter().map(
         |(name, depth)| json!({"name": name.as_str(), "ready": depth.ready, "consumers": depth.consumers}),
     );

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::flags::{ClusterFlags, Output, ValueFlags, duration};
 use crate::action::up::{self, DryRun, UpPlan, UpReport};
 use crate::error::{ExitStatus, Failure};
+use crate::names::ReleaseName;
 use crate::ui::Ui;
 
 /// Deploy the broker, or bring it up to date
@@ -87,13 +88,13 @@ pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     };
     ui.done();
     if args.output.is_json() {
-        ui.json(&to_json(&plan, &report));
+        ui.json(&to_json(&plan.release, plan.dry_run != DryRun::None, &report));
     }
     ui.status(&in_words(&plan, &report));
     Ok(ExitStatus::Success)
 }
 
-fn to_json(plan: &UpPlan, report: &UpReport) -> serde_json::Value {
+pub(super) fn to_json(release: &ReleaseName, dry_run: bool, report: &UpReport) -> serde_json::Value {
     let objects = report.objects.iter().map(|(object, change)| {
         json!({
             "apiVersion": object.api_version,
@@ -103,8 +104,8 @@ fn to_json(plan: &UpPlan, report: &UpReport) -> serde_json::Value {
         })
     });
     json!({
-        "release": plan.release.as_str(),
-        "dryRun": plan.dry_run != DryRun::None,
+        "release": release.as_str(),
+        "dryRun": dry_run,
         "changed": report.changed(),
         "objects": objects.collect::<Vec<_>>(),
         "readySeconds": report.ready_after.map(|after| (after.as_secs_f64() * 1000.0).round() / 1000.0),

@@ -1,0 +1,75 @@
+//! The shapes in `docs/json.md` are those of the reports.
+
+use serde_json::Value;
+
+use super::{report, status, up};
+use crate::action::enqueue::EnqueueReport;
+use crate::action::follow::{FailedPod, RunEnd, RunReport};
+use crate::action::status::StatusReport;
+use crate::action::up::UpReport;
+use crate::broker::topology::Depth;
+use crate::cluster::apply::{Change, ObjectRef};
+use crate::cluster::job::{JobEnd, JobState};
+use crate::item::Position;
+
+/// The example under a heading of the page.
+fn example(heading: &str) -> Value {
+    let page = include_str!("../../docs/json.md");
+    let section = page.split("\n## ").find(|section| section.starts_with(heading)).expect("the heading is there");
+    let block = section.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    serde_json::from_str(block.expect("a block of JSON")).expect("JSON")
+}
+
+/// The names and types of all fields, in order.
+fn shape(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {}", shape(value))).collect();
+            fields.sort();
+            format!("{{{}}}", fields.join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.first().map(shape).unwrap_or_default()),
+        Value::String(_) => "string".to_owned(),
+        Value::Number(_) => "number".to_owned(),
+        Value::Bool(_) => "bool".to_owned(),
+        Value::Null => "null".to_owned(),
+    }
+}
+
+fn job() -> JobState {
+    let end = JobEnd::Failed { reason: "BackoffLimitExceeded".to_owned(), message: "m".to_owned() };
+    let created = Some("2026-01-01T00:00:00Z".to_owned());
+    JobState { end: Some(end), created, ..JobState::started("j", "r", "job1", 8, 2) }
+}
+
+#[test]
+fn up_is_documented() {
+    let report = UpReport {
+        objects: vec![(ObjectRef::new("v1", "Service", "s"), Change::Created)],
+        left_out: Vec::new(),
+        ready_after: Some(std::time::Duration::from_millis(1500)),
+    };
+    assert_eq!(shape(&up::to_json(&"r1".parse().expect("legal"), false, &report)), shape(&example("up")));
+}
+
+#[test]
+fn enqueue_is_documented() {
+    let first_refused = Some((Position::Argument(3), "full".to_owned()));
+    let report = EnqueueReport { first_refused, ..EnqueueReport::default() };
+    let json = report::enqueue_json(&"job1".parse().expect("legal"), &report);
+    assert_eq!(shape(&json), shape(&example("enqueue")));
+}
+
+#[test]
+fn runs_are_documented() {
+    let pod = FailedPod { pod: "p".to_owned(), reason: "r".to_owned(), last_lines: vec!["l".to_owned()] };
+    let report = RunReport { job: job(), end: RunEnd::Deleted, failed_pods: vec![pod] };
+    assert_eq!(shape(&report::run_json(&report)), shape(&example("run, attach")));
+}
+
+#[test]
+fn status_is_documented() {
+    let queue = ("job1".parse().expect("legal"), Depth::default());
+    let report = StatusReport { broker: "b".to_owned(), queues: vec![queue], runs: Vec::new() };
+    assert_eq!(shape(&status::to_json(&report)), shape(&example("status")));
+}
