@@ -63,7 +63,7 @@ fn enqueue_is_documented() {
 #[test]
 fn runs_are_documented() {
     let pod = FailedPod { pod: "p".to_owned(), reason: "r".to_owned(), last_lines: vec!["l".to_owned()] };
-    let report = RunReport { job: job(), end: RunEnd::Deleted, failed_pods: vec![pod] };
+    let report = RunReport { job: job(), end: RunEnd::Deleted, failed_pods: vec![pod], left: Some(1) };
     assert_eq!(shape(&report::run_json(&report)), shape(&example("run, attach")));
 }
 
