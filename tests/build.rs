@@ -25,8 +25,19 @@ fn a_directory_is_built_where_it_is() {
     sandbox.file("work/Dockerfile", "FROM scratch\n");
     engine(&sandbox, "podman");
     let outcome = sandbox.run(&[
-        "build", "work", "--image", "r.example/w:1", "--platform", "linux/arm64", "--build-arg", "A=1", "--build-arg",
-        "B=2 3", "--no-cache", "--docker", "podman",
+        "build",
+        "work",
+        "--image",
+        "r.example/w:1",
+        "--platform",
+        "linux/arm64",
+        "--build-arg",
+        "A=1",
+        "--build-arg",
+        "B=2 3",
+        "--no-cache",
+        "--docker",
+        "podman",
     ]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     // Standard output is data alone: the engine's goes to standard error.
@@ -59,7 +70,10 @@ fn a_script_is_built_in_a_directory_that_goes_again() {
     assert!(outcome.stderr.contains("/Dockerfile [DIR]/"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("# Written by kubectl workqueue build"), "{}", outcome.stderr);
     let left: Vec<_> = std::fs::read_dir(sandbox.path("")).expect("readable").flatten().collect();
-    assert!(left.iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("kubectl-")), "{left:?}");
+    assert!(
+        left.iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("kubectl-")),
+        "{left:?}"
+    );
 }
 
 #[test]
@@ -90,7 +104,12 @@ fn a_local_cluster_gets_the_image_loaded() {
         engine(&sandbox, "docker");
         sandbox.program(tool, "");
         let outcome = sandbox.run(&["build", "worker.py", "--image", "r.example/w:1"]);
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), "r.example/w:1\n"), "{}", outcome.stderr);
+        assert_eq!(
+            (outcome.code, outcome.stdout.as_str()),
+            (Some(0), "r.example/w:1\n"),
+            "{}",
+            outcome.stderr
+        );
         assert!(sandbox.calls().ends_with(&format!("{line}\n")), "{}", sandbox.calls());
         assert!(!sandbox.calls().contains("push"), "{}", sandbox.calls());
     }
@@ -100,10 +119,12 @@ fn a_local_cluster_gets_the_image_loaded() {
 fn print_dockerfile_starts_nothing() {
     let sandbox = Sandbox::new();
     sandbox.file("worker.py", SCRIPT);
-    let outcome = sandbox.run(&["build", "worker.py", "--print-dockerfile", "--image", "r.example/w:1", "--push"]);
+    let outcome =
+        sandbox.run(&["build", "worker.py", "--print-dockerfile", "--image", "r.example/w:1", "--push"]);
     assert_eq!(outcome.code, Some(0));
     assert!(outcome.stdout.contains("\nFROM python:3-slim\n"), "{}", outcome.stdout);
-    let expected = "would run: docker build --tag r.example/w:1 DIRECTORY\nwould run: docker push r.example/w:1\n";
+    let expected =
+        "would run: docker build --tag r.example/w:1 DIRECTORY\nwould run: docker push r.example/w:1\n";
     assert_eq!(outcome.stderr, expected);
     let other = sandbox.run(&["build", "worker.py", "--print-dockerfile", "--base-image", "my/python:1"]);
     assert!(other.stdout.contains("\nFROM my/python:1\n"), "{}", other.stdout);

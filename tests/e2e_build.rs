@@ -56,7 +56,8 @@ impl Bed {
     #[track_caller]
     fn succeed(&self, args: &[&str]) -> String {
         let output = self.plugin(args);
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(0), "{args:?}\n{stdout}\n{stderr}");
         stdout.into_owned()
     }
@@ -108,7 +109,16 @@ fn the_tutorials_script_is_built_pushed_pulled_and_run() {
     // The kubelet got it from the registry, by its digest.
     let path = "{.items[*].status.containerStatuses[0].imageID}";
     let selector = "app.kubernetes.io/component=worker";
-    let ids = bed.kubectl(&["get", "pods", "-n", &bed.namespace, "-l", selector, "-o", &format!("jsonpath={path}")]);
+    let ids = bed.kubectl(&[
+        "get",
+        "pods",
+        "-n",
+        &bed.namespace,
+        "-l",
+        selector,
+        "-o",
+        &format!("jsonpath={path}"),
+    ]);
     assert_eq!(ids.split_whitespace().count(), FRUITS.len());
     let pulled = format!("{}/{}@sha256:", variable("WORKQUEUE_TEST_REGISTRY"), bed.namespace);
     assert!(ids.split_whitespace().all(|id| id.contains(&pulled)), "{ids}");
@@ -158,6 +168,7 @@ fn the_tutorials_own_objects_do_as_well() {
     assert!(status.contains("8/8") && status.contains("Complete"), "{status}");
     assert_eq!(Bed::processed(&bed.succeed(&["logs"])), FRUITS);
     bed.succeed(&["down", "--yes"]);
-    let left = bed.kubectl(&["get", "service,replicationcontroller,job,secret", "-n", &bed.namespace, "-o", "name"]);
+    let left =
+        bed.kubectl(&["get", "service,replicationcontroller,job,secret", "-n", &bed.namespace, "-o", "name"]);
     assert!(left.lines().all(|name| name.starts_with("secret/default-token")), "{left}");
 }

@@ -22,7 +22,12 @@ fn package(sandbox: &Sandbox) -> PathBuf {
 fn install(sandbox: &Sandbox, args: &[&str]) -> Outcome {
     let mut command = Command::new(root().join("install.sh"));
     let path = format!("{}:/usr/bin:/bin", sandbox.path("prefix/bin").display());
-    command.args(args).env_clear().env("HOME", sandbox.path("home")).env("PATH", path).current_dir(sandbox.path(""));
+    command
+        .args(args)
+        .env_clear()
+        .env("HOME", sandbox.path("home"))
+        .env("PATH", path)
+        .current_dir(sandbox.path(""));
     sandbox.finish(&mut command)
 }
 
@@ -34,7 +39,11 @@ fn an_archive_is_installed_and_removed() {
     for _ in 0..2 {
         let outcome = install(&sandbox, &["--prefix", "prefix", "--from", archive]);
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-        assert!(outcome.stdout.contains("installed [DIR]/prefix/bin/kubectl_complete-workqueue\n"), "{}", outcome.stdout);
+        assert!(
+            outcome.stdout.contains("installed [DIR]/prefix/bin/kubectl_complete-workqueue\n"),
+            "{}",
+            outcome.stdout
+        );
         assert!(!outcome.stdout.contains("is not on PATH"), "{}", outcome.stdout);
     }
     let version = sandbox.finish(&mut Command::new(sandbox.path("prefix/bin/kubectl-workqueue")));
@@ -55,7 +64,10 @@ fn the_installer_says_what_is_wrong() {
     let plain = sandbox.file("plain", "");
     let blocked = install(&sandbox, &["--prefix", "plain", "--from", archive.to_str().expect("text")]);
     assert_eq!((blocked.code, plain.is_file()), (Some(1), true));
-    assert_eq!(blocked.stderr, "error: cannot make [DIR]/plain/bin\nhint: choose another place with --prefix\n");
+    assert_eq!(
+        blocked.stderr,
+        "error: cannot make [DIR]/plain/bin\nhint: choose another place with --prefix\n"
+    );
     let missing = install(&sandbox, &["--from", "no-such-file"]);
     assert_eq!((missing.code, missing.stderr.as_str()), (Some(1), "error: cannot read no-such-file\n"));
     let empty = install(&sandbox, &["--from", "prefix-that-is-no-archive"]);
@@ -63,7 +75,11 @@ fn the_installer_says_what_is_wrong() {
     assert_eq!(install(&sandbox, &["--unknown"]).code, Some(2));
     sandbox.file("broken/kubectl-workqueue", "no program");
     let broken = install(&sandbox, &["--from", "broken"]);
-    assert!(broken.stderr.starts_with("error: broken/kubectl-workqueue does not run on this machine"), "{}", broken.stderr);
+    assert!(
+        broken.stderr.starts_with("error: broken/kubectl-workqueue does not run on this machine"),
+        "{}",
+        broken.stderr
+    );
 }
 
 #[test]
@@ -98,7 +114,9 @@ fn the_krew_manifest_fits_the_archive() {
     }
     let bin = platform["bin"].as_str().expect("text");
     let installed = platform["files"].as_array().expect("a list").iter();
-    assert!(installed.filter_map(|file| file["from"].as_str()).any(|from| from.ends_with(&format!("/{bin}"))));
+    assert!(
+        installed.filter_map(|file| file["from"].as_str()).any(|from| from.ends_with(&format!("/{bin}")))
+    );
     assert!(listing.lines().any(|line| line == format!("{top}/install.sh")), "{listing}");
 }
 

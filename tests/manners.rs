@@ -18,7 +18,11 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         stdout.read_line(&mut line).expect("text");
         drop(stdout);
         let output = child.wait_with_output().expect("it ends");
-        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""), "{args:?}");
+        assert_eq!(
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+            (Some(0), ""),
+            "{args:?}"
+        );
     }
 }
 

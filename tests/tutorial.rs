@@ -10,7 +10,10 @@ use serde_json::Value;
 
 fn documents(text: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(text);
-    documents.map(|document| Value::deserialize(document).expect("YAML")).filter(|value| !value.is_null()).collect()
+    documents
+        .map(|document| Value::deserialize(document).expect("YAML"))
+        .filter(|value| !value.is_null())
+        .collect()
 }
 
 fn sorted(mut objects: Vec<Value>) -> Vec<Value> {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{report, status, up};
 use crate::action::enqueue::EnqueueReport;
 use crate::action::follow::{FailedPod, RunEnd, RunReport};
+use crate::action::progress::Counts;
 use crate::action::status::StatusReport;
 use crate::action::up::UpReport;
 use crate::broker::topology::Depth;
@@ -15,7 +16,8 @@ use crate::item::Position;
 /// The example under a heading of the page.
 fn example(heading: &str) -> Value {
     let page = include_str!("../../docs/json.md");
-    let section = page.split("\n## ").find(|section| section.starts_with(heading)).expect("the heading is there");
+    let section =
+        page.split("\n## ").find(|section| section.starts_with(heading)).expect("the heading is there");
     let block = section.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
     serde_json::from_str(block.expect("a block of JSON")).expect("JSON")
 }
@@ -24,7 +26,8 @@ fn example(heading: &str) -> Value {
 fn shape(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let mut fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {}", shape(value))).collect();
+            let mut fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}: {}", shape(value))).collect();
             fields.sort();
             format!("{{{}}}", fields.join(", "))
         }
@@ -39,7 +42,8 @@ fn shape(value: &Value) -> String {
 fn job() -> JobState {
     let end = JobEnd::Failed { reason: "BackoffLimitExceeded".to_owned(), message: "m".to_owned() };
     let created = Some("2026-01-01T00:00:00Z".to_owned());
-    JobState { end: Some(end), created, ..JobState::started("j", "r", "job1", 8, 2) }
+    let mode = Some("fine".to_owned());
+    JobState { end: Some(end), created, mode, items: Some(8), completions: Some(2), ..JobState::default() }
 }
 
 #[test]
@@ -63,7 +67,12 @@ fn enqueue_is_documented() {
 #[test]
 fn runs_are_documented() {
     let pod = FailedPod { pod: "p".to_owned(), reason: "r".to_owned(), last_lines: vec!["l".to_owned()] };
-    let report = RunReport { job: job(), end: RunEnd::Deleted, failed_pods: vec![pod], left: Some(1) };
+    let report = RunReport {
+        job: job(),
+        end: RunEnd::Deleted,
+        failed_pods: vec![pod],
+        counts: Some(Counts::default()),
+    };
     assert_eq!(shape(&report::run_json(&report)), shape(&example("run, attach")));
 }
 

@@ -22,9 +22,10 @@ pub fn run(ui: &Ui) -> Result<ExitStatus, Failure> {
 fn reference() -> String {
     let mut root = Cli::command();
     root.build();
-    let mut text = "<!-- Written by `cargo run -- __reference > docs/reference.md`; a test compares it. -->\n\n\
+    let mut text =
+        "<!-- Written by `cargo run -- __reference > docs/reference.md`; a test compares it. -->\n\n\
                     # Command reference\n\n"
-        .to_owned();
+            .to_owned();
     text += &paragraphs(root.get_long_about());
     text += "\n| Command | What it does |\n| --- | --- |\n";
     for sub in commands(&root) {
@@ -83,7 +84,8 @@ fn item(arg: &Arg) -> String {
     if !defaults.is_empty() && arg.get_action().takes_values() {
         notes.push(format!("default: `{}`", defaults.join(" ")));
     }
-    let possible: Vec<String> = arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+    let possible: Vec<String> =
+        arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if !possible.is_empty() && arg.get_action().takes_values() {
         notes.push(format!("one of: {}", possible.join(", ")));
     }
@@ -99,7 +101,8 @@ fn spelling(arg: &Arg) -> String {
         .into_iter()
         .chain(arg.get_long().map(|long| format!("--{long}")))
         .collect();
-    let values: Vec<String> = arg.get_value_names().unwrap_or_default().iter().map(|name| format!("<{name}>")).collect();
+    let values: Vec<String> =
+        arg.get_value_names().unwrap_or_default().iter().map(|name| format!("<{name}>")).collect();
     let values = if arg.get_action().takes_values() { values.join(" ") } else { String::new() };
     let values = match arg.is_require_equals_set() {
         true => format!("[={values}]"),

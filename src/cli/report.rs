@@ -105,9 +105,10 @@ fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
 
 /// A run that was followed as JSON.
 pub fn run_json(report: &RunReport) -> Value {
-    let pods = report.failed_pods.iter().map(|pod| {
-        json!({"pod": pod.pod, "reason": pod.reason, "lastLines": pod.last_lines})
-    });
+    let pods = report
+        .failed_pods
+        .iter()
+        .map(|pod| json!({"pod": pod.pod, "reason": pod.reason, "lastLines": pod.last_lines}));
     let mut value = job_json(&report.job);
     value["detached"] = json!(report.end == RunEnd::Detached);
     value["failedPods"] = pods.collect();

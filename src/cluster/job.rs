@@ -16,7 +16,7 @@ pub const ITEMS_ANNOTATION: &str = "kubectl-workqueue/items";
 pub const FAILED_BEFORE_ANNOTATION: &str = "kubectl-workqueue/failed-before";
 
 /// A Job at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobState {
     /// The Job's name.
     pub name: String,

@@ -28,7 +28,7 @@ fn a_failing_program_fails_the_run_and_keeps_the_item() {
 fn ctrl_c_detaches_and_attach_comes_back() {
     let bed = Bed::with_release("detach");
     let slow = "read item; echo \"begin $item\"; sleep 5; echo \"end $item\"";
-    let run = ["run", "--image", &seed_worker(), "apple", "banana", "--", "/bin/sh", "-c", slow];
+    let run = ["run", "--amqp-consume", "--image", &seed_worker(), "apple", "banana", "--", "/bin/sh", "-c", slow];
     let mut child = bed.spawn(&run);
     // Both pods have begun: now the user leaves.
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));

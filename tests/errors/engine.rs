@@ -25,7 +25,8 @@ hint: install Docker, or name another engine with --docker podman
 #[test]
 fn daemon_down() {
     let sandbox = with_script();
-    let words = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+    let words =
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
     engine(&sandbox, &format!("build | version) echo 'ERROR: {words}' >&2; exit 1 ;;"));
     let expected = format!(
         "\
@@ -52,7 +53,10 @@ error: `docker build` failed (exit code 17)
 #[test]
 fn a_quiet_build_that_fails_shows_its_last_lines() {
     let sandbox = with_script();
-    engine(&sandbox, "build) n=0; while [ $n -lt 30 ]; do n=$((n+1)); echo line $n; done; echo why >&2; exit 1 ;;");
+    engine(
+        &sandbox,
+        "build) n=0; while [ $n -lt 30 ]; do n=$((n+1)); echo line $n; done; echo why >&2; exit 1 ;;",
+    );
     let outcome = sandbox.run(&[BUILD.as_slice(), &["--quiet"]].concat());
     assert_eq!(outcome.code, Some(1));
     let (first, last) = (outcome.stderr.lines().nth(1), outcome.stderr.lines().last());

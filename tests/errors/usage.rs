@@ -9,7 +9,10 @@ fn an_image_reference_that_is_not_one() {
         ("host:port/worker", "the registry is HOST or HOST:PORT"),
         ("team/Worker:1", "a repository's name is in lowercase"),
         ("https://example.org/worker", "a reference has no scheme: leave out what stands before \"://\""),
-        ("worker:", "a tag has 1 to 128 letters, digits, \"_\", \".\" and \"-\", and starts with none of the last two"),
+        (
+            "worker:",
+            "a tag has 1 to 128 letters, digits, \"_\", \".\" and \"-\", and starts with none of the last two",
+        ),
         ("", "it lacks the repository's name"),
     ];
     for (reference, rule) in cases {
@@ -52,7 +55,9 @@ hint: name it with a tag
 fn a_chart_into_a_directory_that_is_not_empty() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.run(&["chart", "mine"]).code, Some(0));
-    assert!(sandbox.path("mine/Chart.yaml").is_file() && sandbox.path("mine/presets/tutorial.yaml").is_file());
+    assert!(
+        sandbox.path("mine/Chart.yaml").is_file() && sandbox.path("mine/presets/tutorial.yaml").is_file()
+    );
     let expected = "\
 error: directory mine is not empty
 hint: --force writes over the files of the same names, and leaves the others
