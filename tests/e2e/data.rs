@@ -29,7 +29,16 @@ fn the_queue_is_made_to_lose_nothing() {
 
     // Each byte arrives: od shows them, whatever they are.
     let run = bed
-        .workqueue(&["run", "--image", &seed_worker(), "--", "/bin/sh", "-c", "od -An -c | tr -s ' '"])
+        .workqueue(&[
+            "run",
+            "--amqp-consume",
+            "--image",
+            &seed_worker(),
+            "--",
+            "/bin/sh",
+            "-c",
+            "od -An -c | tr -s ' '",
+        ])
         .ok();
     for shown in ["a p p l e", "377 376 \\0 b i n a r y", "a b \\t c", "t w o \\n l i n e s", "x"] {
         assert!(

@@ -10,7 +10,18 @@ use crate::bed::{Bed, finish, seed_worker, variable};
 fn a_failing_program_fails_the_run_and_keeps_the_item() {
     let bed = Bed::with_release("failing");
     let script = "read item; echo \"cannot do $item\" >&2; exit 3";
-    let program = ["--backoff-limit", "1", "--image", &seed_worker(), "bad", "--", "/bin/sh", "-c", script];
+    let program = [
+        "--amqp-consume",
+        "--backoff-limit",
+        "1",
+        "--image",
+        &seed_worker(),
+        "bad",
+        "--",
+        "/bin/sh",
+        "-c",
+        script,
+    ];
     let failed = bed.workqueue(&[&["run"], &program[..]].concat()).exits(4);
     let failed = failed.says("BackoffLimitExceeded").says("cannot do bad").says("0 of 1 are done");
     assert!(failed.stdout.lines().any(|line| line.ends_with(" cannot do bad")), "{}", failed.stdout);
@@ -28,7 +39,8 @@ fn a_failing_program_fails_the_run_and_keeps_the_item() {
 fn ctrl_c_detaches_and_attach_comes_back() {
     let bed = Bed::with_release("detach");
     let slow = "read item; echo \"begin $item\"; sleep 5; echo \"end $item\"";
-    let run = ["run", "--amqp-consume", "--image", &seed_worker(), "apple", "banana", "--", "/bin/sh", "-c", slow];
+    let run =
+        ["run", "--amqp-consume", "--image", &seed_worker(), "apple", "banana", "--", "/bin/sh", "-c", slow];
     let mut child = bed.spawn(&run);
     // Both pods have begun: now the user leaves.
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));

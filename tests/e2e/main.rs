@@ -10,3 +10,4 @@ mod errors;
 mod follow;
 mod render;
 mod tutorial;
+mod worker;
