@@ -165,9 +165,8 @@ impl Driver {
                         Ended::Broken(error) => {
                             // A session that breaks at once is another failed attempt.
                             if connected.elapsed() > LONGEST_PAUSE {
-                                attempts = 0;
+                                (attempts, down_since) = (0, Instant::now());
                             }
-                            down_since = Instant::now();
                             self.note(format!("{error}: connecting again, while what runs goes on"));
                             error
                         }

@@ -4,6 +4,7 @@
 
 mod address;
 pub mod consumer;
+mod consumers;
 mod delivery;
 pub mod publisher;
 mod session;
@@ -22,6 +23,7 @@ use crate::item::Position;
 use crate::names::QueueName;
 
 pub use address::{Address, AddressError};
+pub use delivery::failed_item;
 
 /// Seconds between heartbeats; two missed ones end the connection.
 const HEARTBEAT_SECONDS: u16 = 30;

@@ -3,19 +3,16 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt as _};
+use lapin::Channel;
 use lapin::message::Delivery as Message;
-use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
-};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Consumer};
+use lapin::options::{BasicGetOptions, BasicNackOptions};
 use tokio::sync::mpsc;
 
 use super::consumer::{Command, Options};
+use super::consumers::{Consumers, Role, refusal};
 use super::delivery::{earlier_deliveries, item_id};
 use super::settle::{Held, Outbox};
 use super::topology::{self, short};
@@ -39,19 +36,13 @@ pub(super) enum Ended {
     Broken(Error),
 }
 
-/// What the broker knows this worker's consumers by, in the order of [`Session::consumers`].
-const ROLES: [&str; 3] = ["worker", "look-ahead", "leaving"];
-const WORKER: usize = 0;
-const LOOK_AHEAD: usize = 1;
-const LEAVING: usize = 2;
-
 /// A connection with its channels and what came through them.
 pub(super) struct Session {
     number: u64,
     broker: Broker,
     channel: Channel,
     outbox: Arc<Outbox>,
-    consumers: [Option<Consumer>; 3],
+    consumers: Consumers,
     events: BoxStream<'static, lapin::Event>,
     held: HashMap<u64, Held>,
     settling: FuturesUnordered<Settling>,
@@ -72,7 +63,7 @@ impl Session {
             broker,
             channel,
             outbox: Arc::new(outbox),
-            consumers: [None, None, None],
+            consumers: Consumers::default(),
             events,
             held: HashMap::new(),
             settling: FuturesUnordered::new(),
@@ -87,20 +78,20 @@ impl Session {
         options: &mut Options,
         commands_rx: &mut mpsc::UnboundedReceiver<Command>,
     ) -> Ended {
-        let ended = match self.serve_until_broken(options, commands_rx).await {
-            Ok(()) => Ended::Left,
-            Err(error) => Ended::Broken(error),
-        };
-        for &tag in self.held.keys() {
-            self.tell(Event::Lost(self.claim(tag)));
+        match self.serve_until_broken(options, commands_rx).await {
+            Ok(()) => {
+                self.leave().await;
+                Ended::Left
+            }
+            Err(error) => {
+                for &tag in self.held.keys() {
+                    self.tell(Event::Lost(self.claim(tag)));
+                }
+                // The items come back the sooner for it.
+                tokio::time::timeout(LEAVE_GRACE, self.broker.close()).await.ok();
+                Ended::Broken(error)
+            }
         }
-        if matches!(ended, Ended::Broken(_)) {
-            // Its items come back the sooner for it.
-            tokio::time::timeout(LEAVE_GRACE, self.broker.close()).await.ok();
-        } else {
-            self.leave().await;
-        }
-        ended
     }
 
     async fn serve_until_broken(
@@ -117,7 +108,7 @@ impl Session {
                     Some(command) => self.obey(command, options).await?,
                 },
                 Some((tag, result)) = self.settling.next() => self.settled(tag, result)?,
-                message = next_message(&mut self.consumers) => self.deliver(message?),
+                message = self.consumers.next() => self.deliver(message?),
                 Some(event) = self.events.next() => self.hear(event)?,
             }
         }
@@ -140,57 +131,10 @@ impl Session {
         Ok(())
     }
 
-    /// Brings the consumers in line with what is wanted. New ones come before old ones go, so
-    /// that this worker counts as a consumer throughout.
+    /// Brings the consumers in line with what is wanted, and takes in what was on its way.
     async fn consume(&mut self, options: &Options) -> Result<(), Error> {
-        let active = options.consuming == Consuming::Active;
-        let wanted = [active, active && options.quick, options.consuming == Consuming::Leaving];
-        for (role, wanted) in wanted.into_iter().enumerate() {
-            if wanted && self.consumers[role].is_none() {
-                self.start(role, options).await?;
-            }
-        }
-        for (role, wanted) in wanted.into_iter().enumerate() {
-            if !wanted {
-                self.cancel(role).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn start(&mut self, role: usize, options: &Options) -> Result<(), Error> {
-        let mut arguments = FieldTable::default();
-        let prefetch = match role {
-            WORKER => options.concurrency,
-            // Quick items: their confirms take longer than they do.
-            LOOK_AHEAD => (4 * options.concurrency).clamp(16, 256),
-            // This one is only there to be counted. If nobody else takes items it is given one,
-            // which goes back when the worker has left.
-            _ => {
-                arguments.insert("x-priority".into(), AMQPValue::LongInt(-1000));
-                1
-            }
-        };
-        let failure = |error: lapin::Error| refusal(options, "consuming", &error);
-        // Applies to consumers that start after it.
-        self.channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(failure)?;
-        let tag = format!("{}-{}", options.purpose, ROLES[role]).into();
-        let queue = short(&options.queue);
-        let consume = self.channel.basic_consume(queue, tag, BasicConsumeOptions::default(), arguments);
-        self.consumers[role] = Some(consume.await.map_err(failure)?);
-        Ok(())
-    }
-
-    /// Ends a consumer. What was on its way is taken in.
-    async fn cancel(&mut self, role: usize) -> Result<(), Error> {
-        let Some(mut consumer) = self.consumers[role].take() else { return Ok(()) };
-        let cancelled = self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await;
-        cancelled.map_err(|error| Error::from_lapin("ending a consumer", &error))?;
-        while let Some(message) = consumer.next().await {
-            let message = message.map_err(|error| Error::from_lapin("receiving", &error))?;
-            if role != LEAVING {
-                self.deliver((role, message));
-            }
+        for message in self.consumers.set(&self.channel, options).await? {
+            self.deliver(message);
         }
         Ok(())
     }
@@ -203,7 +147,7 @@ impl Session {
             let got = self.channel.basic_get(short(&options.queue), BasicGetOptions::default()).await;
             if let Some(got) = got.map_err(|error| refusal(options, "looking", &error))? {
                 depth.ready = 1;
-                self.deliver((WORKER, got.delivery));
+                self.deliver((Role::Worker, got.delivery));
             }
         }
         self.tell(Event::Depth(depth));
@@ -216,10 +160,7 @@ impl Session {
         Ok(Depth { ready: depth.ready.into(), consumers: depth.consumers.into() })
     }
 
-    fn deliver(&mut self, (role, message): (usize, Message)) {
-        if role == LEAVING {
-            return;
-        }
+    fn deliver(&mut self, (role, message): (Role, Message)) {
         let tag = message.delivery_tag;
         let id = item_id(&message.properties, &message.data);
         let delivery = Delivery {
@@ -230,7 +171,9 @@ impl Session {
             body: Arc::new(message.data),
         };
         self.held.insert(tag, Held { acker: message.acker, properties: message.properties, id });
-        self.tell(Event::Delivery(delivery));
+        if role != Role::Leaving {
+            self.tell(Event::Delivery(delivery));
+        }
     }
 
     fn settle(&mut self, claim: Claim, verdict: Verdict) {
@@ -293,35 +236,6 @@ impl Session {
         // A worker that listens no more needs no answer.
         self.events_tx.send(Ok(event)).ok();
     }
-}
-
-/// The next message of any consumer, with its role. A consumer that ends by itself was cancelled
-/// by the broker: that breaks the session, and says nothing about what is in the queue.
-async fn next_message(consumers: &mut [Option<Consumer>; 3]) -> Result<(usize, Message), Error> {
-    std::future::poll_fn(|context: &mut Context<'_>| {
-        for (role, consumer) in consumers.iter_mut().enumerate() {
-            let Some(consumer) = consumer else { continue };
-            match consumer.poll_next_unpin(context) {
-                Poll::Ready(Some(Ok(message))) => return Poll::Ready(Ok((role, message))),
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Err(Error::from_lapin("receiving", &error)));
-                }
-                Poll::Ready(None) => {
-                    return Poll::Ready(Err(Error::Connection("the broker ended the consumer".to_owned())));
-                }
-                Poll::Pending => {}
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-fn refusal(options: &Options, operation: &str, error: &lapin::Error) -> Error {
-    if topology::is_not_found(error) {
-        return Error::NoQueue(options.queue.clone());
-    }
-    Error::from_lapin(format!("{operation} from queue {}", options.queue), error)
 }
 
 /// An answer in reasonable time: a connection that is dead without knowing it gives none.

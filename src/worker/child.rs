@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
@@ -100,6 +101,7 @@ pub(super) async fn run(
         out.file = Some(tokio::fs::File::create(directory.join("stdout")).await?);
         err.file = Some(tokio::fs::File::create(directory.join("stderr")).await?);
     }
+    let passing_on = [out.passing_on.clone(), err.passing_on.clone()];
     let (mut child, group) = spawn(&job, reaper)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let end = {
@@ -131,9 +133,13 @@ pub(super) async fn run(
         let cause = guard.sent;
         heard = heard || timeout(OUTPUT_GRACE, &mut listen).await.is_ok();
         end_leftovers(group, cause.is_some()).await;
-        if !heard {
-            // Processes that left the group may hold the output open for ever.
-            timeout(LEFTOVER_GRACE, &mut listen).await.ok();
+        // Processes that left the group may hold the output open for ever; a slow console is
+        // waited for.
+        while !heard {
+            heard = timeout(LEFTOVER_GRACE, &mut listen).await.is_ok();
+            if !passing_on.iter().any(|passing_on| passing_on.load(Ordering::Relaxed)) {
+                break;
+            }
         }
         end_of(status?, cause)
     };

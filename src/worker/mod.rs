@@ -6,6 +6,7 @@ mod attempts;
 mod backoff;
 mod child;
 mod drain;
+mod ending;
 mod ledger;
 pub mod output;
 mod reap;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
@@ -135,13 +136,15 @@ pub(super) struct Listener<'a> {
     pub file: Option<tokio::fs::File>,
     /// The end of it.
     pub tail: Tail,
+    /// Whether what was read is on its way to a console or file that takes its time.
+    pub passing_on: Arc<AtomicBool>,
 }
 
 impl<'a> Listener<'a> {
     /// Passes output on line by line with a tag, and byte by byte without one.
     pub fn new(console: &'a Console, tag: Option<Arc<str>>) -> Self {
         let tagger = tag.map(|tag| Tagger { tag, line: Vec::new() });
-        Self { console, tagger, file: None, tail: Tail::new(TAIL_LIMIT) }
+        Self { console, tagger, file: None, tail: Tail::new(TAIL_LIMIT), passing_on: Arc::default() }
     }
 
     /// Listens until the program closes the stream.
@@ -154,7 +157,9 @@ impl<'a> Listener<'a> {
             if read == 0 {
                 break;
             }
+            self.passing_on.store(true, Ordering::Relaxed);
             self.hear(stream, &buffer[..read]).await;
+            self.passing_on.store(false, Ordering::Relaxed);
         }
         let rest = self.tagger.as_mut().map(Tagger::take_line).unwrap_or_default();
         if !rest.is_empty() {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::attempts::{Outcome, Shared, process};
 use super::child::Urgency;
-use super::drain::{Drain, Step};
+use super::drain::Drain;
 use super::ledger::{Ledger, Stage, Taken, Ticket};
 use super::output::Console;
 use super::reap::Reaper;
@@ -17,11 +17,8 @@ use super::{Ending, Error, Mode, Notice, Plan, Report, StopSignal, Watch};
 use crate::queue::{Consuming, Event, Queue, Verdict};
 use crate::record::{ResultRecord, Status};
 
-/// How long after the grace period what is finished may take to be settled.
-const SETTLE_GRACE: Duration = Duration::from_secs(4);
-
-/// The same after a second signal.
-const HASTE: Duration = Duration::from_secs(1);
+/// How long what is finished may take to be settled after a second signal.
+pub(super) const HASTE: Duration = Duration::from_secs(1);
 
 /// Items that take less than this on average are quick; the loop then looks ahead.
 const QUICK: f64 = 0.1;
@@ -48,22 +45,23 @@ pub async fn run<Q: Queue, W: Watch>(
     worker.finish(result).await
 }
 
-struct Worker<Q, W> {
-    queue: Q,
-    shared: Arc<Shared<W>>,
-    ledger: Ledger,
-    slots: JoinSet<(Ticket, Outcome, Duration)>,
-    urgency_tx: watch::Sender<Urgency>,
-    drain: Option<Drain>,
+/// The loop's state.
+pub(super) struct Worker<Q, W> {
+    pub(super) queue: Q,
+    pub(super) shared: Arc<Shared<W>>,
+    pub(super) ledger: Ledger,
+    pub(super) slots: JoinSet<(Ticket, Outcome, Duration)>,
+    pub(super) urgency_tx: watch::Sender<Urgency>,
+    pub(super) drain: Option<Drain>,
     /// When the drain rule wants to be asked again.
-    drain_at: Option<Instant>,
+    pub(super) drain_at: Option<Instant>,
     /// When running items are ended, then when the worker goes in any case.
-    deadline: Option<Instant>,
-    stopped_by: Option<StopSignal>,
-    no_more: bool,
+    pub(super) deadline: Option<Instant>,
+    pub(super) stopped_by: Option<StopSignal>,
+    pub(super) no_more: bool,
     /// Average time that programs take, in seconds; the last ones weigh most.
-    average: Option<f64>,
-    report: Report,
+    pub(super) average: Option<f64>,
+    pub(super) report: Report,
 }
 
 impl<Q: Queue, W: Watch> Worker<Q, W> {
@@ -117,7 +115,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         }
     }
 
-    fn stopping(&self) -> bool {
+    pub(super) fn stopping(&self) -> bool {
         self.stopped_by.is_some()
     }
 
@@ -228,7 +226,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         self.ledger.set_stage(ticket, Stage::Settling(record));
     }
 
-    fn give_back(&mut self, ticket: Ticket) {
+    pub(super) fn give_back(&mut self, ticket: Ticket) {
         match self.ledger.get(ticket).and_then(|entry| entry.claim) {
             Some(claim) => {
                 self.queue.settle(claim, Verdict::GiveBack);
@@ -263,67 +261,6 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         } else if average > SLOW {
             self.queue.look_ahead(false);
         }
-    }
-
-    fn ask_drain(&mut self) {
-        self.drain_at = None;
-        let holds_items = self.ledger.holds_items();
-        if self.stopping() || self.no_more || matches!(self.report.ending, Ending::Once(_)) {
-            return;
-        }
-        if let Some(drain) = &mut self.drain {
-            let step = drain.step(Instant::now(), holds_items);
-            self.follow(step);
-        }
-    }
-
-    fn follow(&mut self, step: Step) {
-        match step {
-            Step::Wait => {}
-            Step::WaitUntil(at) => self.drain_at = Some(at),
-            Step::Aside => {
-                self.queue.consume(Consuming::Paused);
-                self.ask_drain();
-            }
-            Step::Look => {
-                self.queue.measure();
-                self.ask_drain();
-            }
-            Step::Return => {
-                self.queue.consume(Consuming::Active);
-                self.ask_drain();
-            }
-            Step::Leave => self.no_more = true,
-        }
-    }
-
-    fn stop(&mut self, signal: StopSignal) {
-        let now = Instant::now();
-        if self.stopping() {
-            self.urgency_tx.send_replace(Urgency::Now);
-            self.deadline = Some(now + HASTE);
-            return;
-        }
-        self.stopped_by = Some(signal);
-        self.report.ending = Ending::Stopped(signal);
-        self.urgency_tx.send_replace(Urgency::Finish);
-        self.deadline = Some(now + self.shared.plan.grace);
-        self.queue.consume(Consuming::Leaving);
-        for ticket in self.ledger.drain_waiting() {
-            self.give_back(ticket);
-        }
-        self.shared.watch.on(Notice::Stopping { running: self.slots.len() });
-    }
-
-    /// The grace period is over, or what came after it.
-    fn out_of_time(&mut self) -> bool {
-        let urgency = *self.urgency_tx.borrow();
-        if urgency >= Urgency::End {
-            return true;
-        }
-        self.urgency_tx.send_replace(Urgency::End);
-        self.deadline = Some(Instant::now() + SETTLE_GRACE);
-        false
     }
 
     /// Ends what still runs, and takes leave of the queue.

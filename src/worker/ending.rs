@@ -1,0 +1,80 @@
+//! How a worker comes to its end: by the rule for leaving, by signals, and by time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::child::Urgency;
+use super::drain::Step;
+use super::run::{HASTE, Worker};
+use super::{Ending, Notice, StopSignal, Watch};
+use crate::queue::{Consuming, Queue};
+
+/// How long after the grace period what is finished may take to be settled.
+const SETTLE_GRACE: Duration = Duration::from_secs(4);
+
+impl<Q: Queue, W: Watch> Worker<Q, W> {
+    /// Asks the rule for leaving what to do next.
+    pub(super) fn ask_drain(&mut self) {
+        self.drain_at = None;
+        let holds_items = self.ledger.holds_items();
+        if self.stopping() || self.no_more || matches!(self.report.ending, Ending::Once(_)) {
+            return;
+        }
+        if let Some(drain) = &mut self.drain {
+            let step = drain.step(Instant::now(), holds_items);
+            self.follow(step);
+        }
+    }
+
+    /// Does what the rule says.
+    pub(super) fn follow(&mut self, step: Step) {
+        match step {
+            Step::Wait => {}
+            Step::WaitUntil(at) => self.drain_at = Some(at),
+            Step::Aside => {
+                self.queue.consume(Consuming::Paused);
+                self.ask_drain();
+            }
+            Step::Look => {
+                self.queue.measure();
+                self.ask_drain();
+            }
+            Step::Return => {
+                self.queue.consume(Consuming::Active);
+                self.ask_drain();
+            }
+            Step::Leave => self.no_more = true,
+        }
+    }
+
+    /// Takes a signal.
+    pub(super) fn stop(&mut self, signal: StopSignal) {
+        let now = Instant::now();
+        if self.stopping() {
+            self.urgency_tx.send_replace(Urgency::Now);
+            self.deadline = Some(now + HASTE);
+            return;
+        }
+        self.stopped_by = Some(signal);
+        self.report.ending = Ending::Stopped(signal);
+        self.urgency_tx.send_replace(Urgency::Finish);
+        self.deadline = Some(now + self.shared.plan.grace);
+        self.queue.consume(Consuming::Leaving);
+        for ticket in self.ledger.drain_waiting() {
+            self.give_back(ticket);
+        }
+        self.shared.watch.on(Notice::Stopping { running: self.slots.len() });
+    }
+
+    /// The grace period is over, or what came after it.
+    pub(super) fn out_of_time(&mut self) -> bool {
+        let urgency = *self.urgency_tx.borrow();
+        if urgency >= Urgency::End {
+            return true;
+        }
+        self.urgency_tx.send_replace(Urgency::End);
+        self.deadline = Some(Instant::now() + SETTLE_GRACE);
+        false
+    }
+}

@@ -1,0 +1,101 @@
+//! No worker waits for ever, and none leaves an item behind.
+
+use std::time::{Duration, Instant};
+
+use super::backend::{Bench, broker_url, ended, signal};
+
+#[tokio::test]
+async fn nothing_to_do() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    let started = Instant::now();
+    let run = bench.work(&[], &["true"]).await;
+    assert_eq!(run.code(), Some(0), "{}", run.stderr);
+    assert!(started.elapsed() < Duration::from_secs(15));
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn one_item_and_eight_workers() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[b"x"]).await;
+    let started = Instant::now();
+    let workers: Vec<_> = (0..8).map(|_| bench.start(&[], &["sh", "-c", "sleep 2; echo done"])).collect();
+    let mut output = String::new();
+    for worker in workers {
+        let run = ended(worker).await;
+        assert_eq!(run.code(), Some(0), "{}", run.stderr);
+        output += &run.stdout();
+    }
+    assert_eq!(output, "done\n");
+    assert!(started.elapsed() < Duration::from_secs(30), "somebody waited: {:?}", started.elapsed());
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn an_item_that_comes_while_workers_end() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[b"first"]).await;
+    let worker = bench.start(&[], &["sh", "-c", "cat; echo"]);
+    bench.until_ready(0).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    bench.publish(Some("late"), b"late").await;
+    let run = ended(worker).await;
+    assert_eq!(run.code(), Some(0), "{}", run.stderr);
+    // It is done, or still in the queue for the next worker: never lost, never half done.
+    let left = bench.ready("").await;
+    assert_eq!(run.stdout(), if left == 0 { "first\nlate\n" } else { "first\n" });
+    let rest = bench.work(&[], &["sh", "-c", "cat; echo"]).await;
+    assert_eq!((rest.code(), bench.ready("").await), (Some(0), 0));
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn the_item_of_a_killed_worker_is_waited_for() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[b"x"]).await;
+    let mut victim = bench.start(&[], &["sleep", "1000"]);
+    bench.until_ready(0).await;
+    let peer = bench.start(&[], &["echo", "taken over"]);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    victim.kill().await.expect("it runs");
+    let run = ended(peer).await;
+    assert_eq!((run.code(), run.stdout().as_str()), (Some(0), "taken over\n"), "{}", run.stderr);
+    assert_eq!(bench.ready("").await, 0);
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn the_item_of_a_worker_in_its_grace_period_is_waited_for() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[b"x"]).await;
+    let leaving = bench.start(&["--grace", "6s"], &["sleep", "1000"]);
+    bench.until_ready(0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    signal(&leaving, "-TERM");
+    // As a Job does: the replacement starts while the old pod is still in its grace period.
+    let replacement = bench.start(&[], &["echo", "taken over"]);
+    assert_eq!(ended(leaving).await.code(), Some(143));
+    let run = ended(replacement).await;
+    assert_eq!((run.code(), run.stdout().as_str()), (Some(0), "taken over\n"), "{}", run.stderr);
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn a_worker_does_not_wait_for_a_peers_long_item_for_ever() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[b"x"]).await;
+    let holder = bench.start(&[], &["sleep", "20"]);
+    bench.until_ready(0).await;
+    let started = Instant::now();
+    let run = bench.work(&["--idle-timeout", "4s"], &["true"]).await;
+    assert_eq!(run.code(), Some(0), "{}", run.stderr);
+    assert!((3..15).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    assert_eq!(ended(holder).await.code(), Some(0));
+    bench.clear().await;
+}

@@ -1,0 +1,106 @@
+//! What a broker holds after items were settled or given back.
+
+use std::time::Duration;
+
+use kubectl_workqueue::broker::failed_item;
+
+use super::backend::{Bench, broker_url, ended, signal};
+
+#[tokio::test]
+async fn results_and_failed_items_tell_what_happened() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[b"good", b"bad"]).await;
+    let script = "echo out; echo oops >&2; [ \"$(cat)\" = good ] || exit 7";
+    let run = bench.work(&["--retries", "1"], &["sh", "-c", script]).await;
+    assert_eq!(run.code(), Some(0), "{}", run.stderr);
+    let records = bench.records(2).await;
+    let [good, bad] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((&good["id"], &good["status"], &good["run"]), (&"1".into(), &"done".into(), &"r1".into()));
+    assert_eq!((&bad["id"], &bad["status"], &bad["exit"]), (&"2".into(), &"failed".into(), &7.into()));
+    assert_eq!((&bad["attempts"], &bad["reason"]), (&2.into(), &"exit".into()));
+    assert_eq!((&bad["stdout"]["tail"], &bad["stderr"]["tail"]), (&"out\n".into(), &"oops\n".into()));
+    let failed = bench.take(".failed").await.expect("the item that failed");
+    assert_eq!(failed.delivery.data, b"bad");
+    let properties = &failed.delivery.properties;
+    assert_eq!(properties.message_id().as_ref().map(|id| id.as_str()), Some("2"));
+    let noted = failed_item(properties).expect("the worker's headers");
+    assert_eq!((noted.reason.as_str(), noted.exit, noted.attempts), ("exit", Some(7), 2));
+    assert_eq!((noted.stderr.as_str(), noted.failures, noted.run.as_deref()), ("oops\n", 1, Some("r1")));
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn equal_bodies_without_ids_are_two_items() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.publish(None, b"same").await;
+    bench.publish(None, b"same").await;
+    let run = bench.work(&["--concurrency", "2"], &["sh", "-c", "echo $WORKQUEUE_ITEM_ID"]).await;
+    assert_eq!(run.code(), Some(0), "{}", run.stderr);
+    // printf same | sha256sum
+    let id = "sha256-0967115f2813a354";
+    assert_eq!(run.stdout(), format!("{id}\t{id}\n").repeat(2));
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn sigterm_lets_items_finish_or_gives_them_back() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[b"a", b"b", b"c"]).await;
+    let worker = bench.start(&["--forever"], &["sh", "-c", "sleep 1; cat"]);
+    bench.until_ready(2).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    signal(&worker, "-TERM");
+    let run = ended(worker).await;
+    assert_eq!((run.code(), run.stdout().as_str()), (Some(143), "a"), "{}", run.stderr);
+    bench.until_ready(2).await;
+    let worker =
+        bench.start(&["--forever", "--grace", "1s"], &["sh", "-c", "trap '' TERM; sleep 100; sleep 100"]);
+    bench.until_ready(1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    signal(&worker, "-TERM");
+    let run = ended(worker).await;
+    assert_eq!(run.code(), Some(143), "{}", run.stderr);
+    bench.until_ready(2).await;
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn once_exits_as_the_program_did() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[b"0", b"3", b"3", b"0"]).await;
+    let program = ["sh", "-c", "exit $(cat)"];
+    let flags = ["--once", "--retries", "0"];
+    for (flags, code) in [
+        (&flags[..], 0),
+        (&flags[..], 3),
+        (&[&flags[..], &["--settled-is-success"]].concat(), 0),
+        (&flags[..], 0),
+    ] {
+        let run = bench.work(flags, &program).await;
+        assert_eq!(run.code(), Some(code), "{}", run.stderr);
+    }
+    assert_eq!(bench.work(&flags, &program).await.code(), Some(0));
+    assert_eq!((bench.ready("").await, bench.ready(".failed").await), (0, 2));
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn a_missing_queue_and_a_wrong_password_are_told() {
+    let Some(url) = broker_url() else { return };
+    let mut bench = Bench::new(&url).await;
+    let queue = std::mem::replace(&mut bench.queue, "worker-test-nowhere".to_owned());
+    let run = bench.work(&[], &["true"]).await;
+    assert_eq!(run.code(), Some(1));
+    assert!(run.stderr.contains("there is no queue worker-test-nowhere"), "{}", run.stderr);
+    bench.queue = queue;
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+    let run = ended(bench.start_at(&format!("{scheme}://nobody:wr0ng@{host}"), &[], &["true"])).await;
+    assert_eq!(run.code(), Some(1));
+    assert!(run.stderr.contains("refused the login") && !run.stderr.contains("wr0ng"), "{}", run.stderr);
+    bench.clear().await;
+}
