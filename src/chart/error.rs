@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// How many places an error keeps.
+const MAX_LOCATIONS: usize = 8;
+
 /// What kind of thing went wrong, for callers that choose a hint or an exit code by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,7 +74,10 @@ impl Error {
 
     /// Adds the place of the template that was being executed; the innermost comes first.
     pub(crate) fn at(mut self, location: Location) -> Self {
-        self.locations.push(location);
+        // Of an endless recursion only the innermost calls are of interest.
+        if self.locations.len() < MAX_LOCATIONS {
+            self.locations.push(location);
+        }
         self
     }
 
@@ -99,7 +105,7 @@ impl Error {
         self.locations.first()
     }
 
-    /// The places from the innermost template out to the file that was being rendered.
+    /// The places from the innermost template outwards, at most eight.
     #[must_use]
     pub fn locations(&self) -> &[Location] {
         &self.locations

@@ -33,9 +33,10 @@ pub(crate) fn get(files: &Value, name: &str) -> Rc<[u8]> {
 
 /// The files whose path matches; all of them if the pattern is malformed.
 pub(crate) fn glob(files: &Value, pattern: &str) -> Result<Value, String> {
+    let pattern = glob::files_pattern(pattern);
     let mut found = Entries::new();
     for (name, bytes) in entries(files) {
-        if glob::matches(pattern, &name).unwrap_or(true) {
+        if pattern.as_ref().is_none_or(|pattern| pattern.is_match(&name)) {
             found.insert(name, Value::Bytes(bytes));
         }
     }

@@ -1,10 +1,11 @@
 //! Patterns for file names: those of `.Files.Glob` and those of `.helmignore`.
 
-/// Matches a path against a pattern of `.Files.Glob`: `*` and `?` stop at a slash, `**` does not;
-/// `[a-z]` and `[!a-z]` are classes, `{a,b}` are alternatives. A malformed pattern is `None`.
-pub(crate) fn matches(pattern: &str, path: &str) -> Option<bool> {
-    let regex = translate(pattern)?;
-    regex::Regex::new(&regex).ok().map(|regex| regex.is_match(path))
+use regex::Regex;
+
+/// A pattern of `.Files.Glob`: `*` and `?` stop at a slash, `**` does not; `[a-z]` and `[!a-z]`
+/// are classes, `{a,b}` are alternatives. Nothing if it is malformed.
+pub(crate) fn files_pattern(pattern: &str) -> Option<Regex> {
+    Regex::new(&translate(pattern)?).ok()
 }
 
 fn translate(pattern: &str) -> Option<String> {
@@ -54,9 +55,9 @@ fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String)
     Some(())
 }
 
-/// Matches a path against a shell pattern of `.helmignore` (Go's `filepath.Match`): no wildcard
-/// crosses a slash. A malformed pattern is `None`.
-pub(crate) fn shell_matches(pattern: &str, path: &str) -> Option<bool> {
+/// A shell pattern of `.helmignore` (Go's `filepath.Match`): no wildcard crosses a slash. Nothing
+/// if it is malformed.
+pub(crate) fn shell_pattern(pattern: &str) -> Option<Regex> {
     let mut out = String::from("(?s)^");
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
@@ -86,5 +87,5 @@ pub(crate) fn shell_matches(pattern: &str, path: &str) -> Option<bool> {
         }
     }
     out.push('$');
-    regex::Regex::new(&out).ok().map(|regex| regex.is_match(path))
+    Regex::new(&out).ok()
 }

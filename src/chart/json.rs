@@ -28,7 +28,7 @@ pub(crate) fn scalar_text(value: &Value) -> Text {
     match value {
         Value::Nil => Text::Bare("null".into()),
         Value::Bool(value) => Text::Bare(value.to_string()),
-        Value::Int(value) | Value::Int64(value) | Value::Duration(value) => Text::Bare(value.to_string()),
+        Value::Int(value) | Value::Int64(value) => Text::Bare(value.to_string()),
         Value::Uint64(value) => Text::Bare(value.to_string()),
         Value::Float(value) if value.is_finite() => Text::Bare(float::json(*value)),
         Value::String(text) => Text::Quoted(text.to_string()),
@@ -154,14 +154,28 @@ pub(crate) fn parse(text: &str) -> Result<Value, String> {
 
 /// A value of `serde_json`; its numbers become floats.
 pub(crate) fn from_serde(value: serde_json::Value) -> Value {
+    convert(value, false)
+}
+
+/// An object of a cluster, whose integers stay integers.
+pub(crate) fn from_cluster(object: serde_json::Value) -> Value {
+    convert(object, true)
+}
+
+fn convert(value: serde_json::Value, exact: bool) -> Value {
     match value {
         serde_json::Value::Null => Value::Nil,
         serde_json::Value::Bool(value) => Value::Bool(value),
-        serde_json::Value::Number(number) => Value::Float(number.as_f64().unwrap_or(0.0)),
+        serde_json::Value::Number(number) => match number.as_i64().filter(|_| exact) {
+            Some(integer) => Value::Int64(integer),
+            None => Value::Float(number.as_f64().unwrap_or(0.0)),
+        },
         serde_json::Value::String(text) => Value::string(text),
-        serde_json::Value::Array(items) => Value::list(items.into_iter().map(from_serde).collect()),
+        serde_json::Value::Array(items) => {
+            Value::list(items.into_iter().map(|item| convert(item, exact)).collect())
+        }
         serde_json::Value::Object(entries) => Value::map(
-            entries.into_iter().map(|(key, value)| (key.into(), from_serde(value))).collect::<Entries>(),
+            entries.into_iter().map(|(key, value)| (key.into(), convert(value, exact))).collect::<Entries>(),
         ),
     }
 }

@@ -10,6 +10,9 @@ pub(crate) const MAX_DATA_DEPTH: usize = 1_000;
 pub(crate) const MAX_SYNTAX_DEPTH: usize = 1_000;
 /// How deep templates may call each other; helm stops a name at 1,000 includes.
 pub(crate) const MAX_CALL_DEPTH: usize = 2_000;
+/// How deep blocks and pipelines may be nested while they are executed, in all templates that are
+/// being executed together.
+pub(crate) const MAX_LEVELS: usize = 40_000;
 /// How often one name may be on the chain of includes.
 pub(crate) const MAX_INCLUDES_OF_ONE_NAME: usize = 1_000;
 /// How long a string or a list that a function makes may be.
@@ -17,7 +20,7 @@ pub(crate) const MAX_LENGTH: usize = 32 << 20;
 /// How much all functions and templates of one render may produce together, in bytes.
 const MAX_PRODUCED: usize = 512 << 20;
 /// How many nodes of templates one render may execute.
-const MAX_STEPS: usize = 20_000_000;
+const MAX_STEPS: usize = 10_000_000;
 /// How large a file of a chart may be; the same as in helm.
 pub(crate) const MAX_FILE: usize = 5 << 20;
 /// How many nodes a YAML document may have once its aliases are expanded.

@@ -152,14 +152,18 @@ fn check_head(value: &Value) -> Result<Option<Map>, String> {
     let head = match value {
         Value::Nil => return Ok(None),
         Value::Map(map) => map,
-        other => return Err(format!("a manifest must be a map, not a {}", other.kind_name())),
+        other => {
+            return Err(format!("a manifest must be a map, not a {}", other.kind_name()));
+        }
     };
     check_scalar(head, "apiVersion")?;
     check_scalar(head, "kind")?;
     let metadata = match head.get("metadata") {
         None | Some(Value::Nil) => return Ok(None),
         Some(Value::Map(map)) => map,
-        Some(other) => return Err(format!("metadata must be a map, not a {}", other.kind_name())),
+        Some(other) => {
+            return Err(format!("metadata must be a map, not a {}", other.kind_name()));
+        }
     };
     check_scalar(&metadata, "name")?;
     let annotations = match metadata.get("annotations") {

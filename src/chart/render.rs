@@ -209,19 +209,15 @@ fn print_templates(
     let depth = |job: &Job| job.path.matches('/').count();
     jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
     let scope = Rc::new(Scope::default());
-    for job in &jobs {
-        scope.parse(&job.path, &job.text)?;
-    }
+    let templates =
+        jobs.iter().map(|job| scope.parse_file(&job.path, &job.text)).collect::<Result<Vec<_>>>()?;
     let engine = Engine::new(lookup);
     let mut printed = Vec::new();
-    for job in jobs {
+    for (job, template) in jobs.into_iter().zip(templates) {
         let name = job.path.rsplit('/').next().unwrap_or("");
         if name.starts_with('_') {
             continue;
         }
-        let Some(template) = scope.get(&job.path) else {
-            continue;
-        };
         let own =
             Value::object([("Name", job.path.as_str().into()), ("BasePath", job.base_path.as_str().into())]);
         job.data.insert("Template", own);

@@ -54,10 +54,10 @@ impl Version {
     /// The next version after a part was raised: 0 the major one, 1 the minor one, 2 the patch.
     pub(crate) fn raised(&self, part: usize) -> Self {
         let (major, minor, patch) = match part {
-            0 => (self.major + 1, 0, 0),
-            1 => (self.major, self.minor + 1, 0),
+            0 => (self.major.saturating_add(1), 0, 0),
+            1 => (self.major, self.minor.saturating_add(1), 0),
             // Raising the patch of a pre-release only takes the pre-release away.
-            _ => (self.major, self.minor, self.patch + u64::from(self.pre.is_empty())),
+            _ => (self.major, self.minor, self.patch.saturating_add(self.pre.is_empty().into())),
         };
         let prefix = if self.original.starts_with('v') { "v" } else { "" };
         Self {

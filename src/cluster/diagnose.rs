@@ -147,9 +147,9 @@ impl StuckPods {
         // A pod alternates between two stuck states (ErrImagePull, ImagePullBackOff); only one
         // that got out of both starts anew.
         match stuck_reason(pod) {
-            Some(reason) => self.0.entry(name).or_insert_with(|| (Instant::now(), reason)),
-            None => return self.forget(&name),
-        };
+            Some(reason) => _ = self.0.entry(name).or_insert_with(|| (Instant::now(), reason)),
+            None => self.forget(&name),
+        }
     }
 
     /// Drops a pod that has gone.

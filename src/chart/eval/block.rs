@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::super::error::{Error, ErrorKind};
-use super::super::golang::print;
-use super::super::template::ast::{Branch, Node, Pipeline, Pos, Span};
-use super::super::value::Value;
 use super::{Datum, State};
+use crate::chart::error::{Error, ErrorKind};
+use crate::chart::golang::print;
+use crate::chart::template::ast::{Branch, Node, Pipeline, Pos, Span};
+use crate::chart::value::Value;
 
 /// How a list of nodes ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,15 @@ type Items = Box<dyn Iterator<Item = (Value, Value)>>;
 
 impl State<'_> {
     pub(super) fn nodes(&mut self, nodes: &[Node], dot: &Datum) -> Result<Flow, Error> {
+        self.engine.enter()?;
         for node in nodes {
             let flow = self.node(node, dot)?;
             if flow != Flow::Normal {
+                self.engine.leave();
                 return Ok(flow);
             }
         }
+        self.engine.leave();
         Ok(Flow::Normal)
     }
 
@@ -120,16 +123,13 @@ impl State<'_> {
                 let entries = map.entries().into_iter();
                 Box::new(entries.map(|(key, item)| (Value::String(key), item)))
             }
-            Value::Int(_) | Value::Int64(_) | Value::Uint64(_) | Value::Duration(_)
-                if pipeline.variables.len() > 1 =>
-            {
+            Value::Int(_) | Value::Int64(_) | Value::Uint64(_) if pipeline.variables.len() > 1 => {
                 let message = "can't use a number to iterate over more than one variable";
                 return Err(self.fail(pipeline.span, message));
             }
             Value::Int(count) => Box::new((0..*count).map(|n| (Value::Int(n), Value::Int(n)))),
             Value::Int64(count) => Box::new((0..*count).map(|n| (Value::Int64(n), Value::Int64(n)))),
             Value::Uint64(count) => Box::new((0..*count).map(|n| (Value::Uint64(n), Value::Uint64(n)))),
-            Value::Duration(count) => Box::new((0..*count).map(|n| (Value::Duration(n), Value::Duration(n)))),
             other => {
                 let text = print::display(other).unwrap_or_default();
                 return Err(self.fail(pipeline.span, format!("range can't iterate over {text}")));

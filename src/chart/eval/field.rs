@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::super::capabilities::{HELM_CLIENT_VERSION, HELM_COMMIT, HELM_GO_VERSION, HELM_VERSION};
-use super::super::error::{Error, ErrorKind};
-use super::super::functions::Call;
-use super::super::value::{Map, MapKind, Value};
 use super::methods::{self, Method};
 use super::pipeline::Arguments;
 use super::{Datum, State};
+use crate::chart::capabilities::{HELM_CLIENT_VERSION, HELM_COMMIT, HELM_GO_VERSION, HELM_VERSION};
+use crate::chart::error::{Error, ErrorKind};
+use crate::chart::functions::Call;
+use crate::chart::value::{Map, MapKind, Value};
 
 impl State<'_> {
     /// Follows a path of names; the arguments go to the last one.

@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::super::files;
-use super::super::functions::{Body, Call, Function, Type};
-use super::super::golang::time::{self, Time};
-use super::super::semver::Version;
-use super::super::value::{ListKind, MapKind, Value};
-use super::super::yaml;
+use crate::chart::files;
+use crate::chart::functions::{Body, Call, Function, Type};
+use crate::chart::golang::time::{self, Time};
+use crate::chart::semver::Version;
+use crate::chart::value::{ListKind, MapKind, Value};
+use crate::chart::yaml;
 
 type MethodBody = fn(&Value, &Call<'_>) -> Result<Value, String>;
 
@@ -35,7 +35,6 @@ pub(super) fn find(receiver: &Value, name: &str) -> Option<&'static Method> {
         Value::KubeVersion(_) => KUBE_VERSION,
         Value::Version(_) => VERSION,
         Value::Time(_) => TIME,
-        Value::Duration(_) => DURATION,
         _ => return None,
     };
     methods.iter().find(|method| method.signature.name == name)
@@ -154,19 +153,4 @@ const TIME: &[Method] = &[
     method("Second", &[], |t, _| Ok(Value::Int(point(t)?.civil().second.into()))),
     method("YearDay", &[], |t, _| Ok(Value::Int(point(t)?.civil().year_day()))),
     method("IsZero", &[], |t, _| Ok((point(t)? == Time::zero()).into())),
-    method("Add", &[Type::Duration], |t, call| Ok(Value::Time(point(t)?.plus(nanos(call.arg(0)))))),
-];
-
-fn nanos(value: &Value) -> i64 {
-    if let Value::Duration(nanos) = value { *nanos } else { 0 }
-}
-
-const DURATION: &[Method] = &[
-    method("String", &[], |d, _| Ok(time::duration_to_string(nanos(d)).into())),
-    method("Nanoseconds", &[], |d, _| Ok(Value::Int64(nanos(d)))),
-    method("Microseconds", &[], |d, _| Ok(Value::Int64(nanos(d) / 1_000))),
-    method("Milliseconds", &[], |d, _| Ok(Value::Int64(nanos(d) / 1_000_000))),
-    method("Seconds", &[], |d, _| Ok(Value::Float(nanos(d) as f64 / 1e9))),
-    method("Minutes", &[], |d, _| Ok(Value::Float(nanos(d) as f64 / 60e9))),
-    method("Hours", &[], |d, _| Ok(Value::Float(nanos(d) as f64 / 3600e9))),
 ];

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::error::{Error, ErrorKind};
-use super::limits::{Budget, MAX_CALL_DEPTH};
+use super::limits::{Budget, MAX_CALL_DEPTH, MAX_LEVELS};
 use super::lookup::Lookup;
 use super::template::ast::Span;
 use super::template::{Scope, Template};
@@ -24,11 +24,34 @@ pub(crate) struct Engine<'a> {
     /// How often each name is on the chain of includes.
     pub(crate) includes: RefCell<HashMap<String, usize>>,
     depth: Cell<usize>,
+    /// How many blocks and pipelines are being executed, one inside the other.
+    levels: Cell<usize>,
 }
 
 impl<'a> Engine<'a> {
     pub(crate) fn new(lookup: &'a dyn Lookup) -> Self {
-        Self { budget: Budget::default(), lookup, includes: RefCell::default(), depth: Cell::new(0) }
+        Self {
+            budget: Budget::default(),
+            lookup,
+            includes: RefCell::default(),
+            depth: Cell::new(0),
+            levels: Cell::new(0),
+        }
+    }
+
+    /// Goes one block or pipeline deeper; the caller goes back with [`Engine::leave`].
+    fn enter(&self) -> Result<(), Error> {
+        let levels = self.levels.get() + 1;
+        if levels > MAX_LEVELS {
+            let message = format!("templates are nested deeper than {MAX_LEVELS} levels");
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        self.levels.set(levels);
+        Ok(())
+    }
+
+    fn leave(&self) {
+        self.levels.set(self.levels.get() - 1);
     }
 
     /// Executes a template on a value and returns what it prints.

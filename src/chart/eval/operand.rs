@@ -1,11 +1,11 @@
 //! Evaluates operands and checks them against the types that functions want.
 
-use super::super::error::Error;
-use super::super::functions::Type;
-use super::super::template::ast::{Number, Operand, OperandKind, Span};
-use super::super::value::{MapKind, Value};
 use super::pipeline::Arguments;
 use super::{Datum, State};
+use crate::chart::error::Error;
+use crate::chart::functions::Type;
+use crate::chart::template::ast::{Number, Operand, OperandKind, Span};
+use crate::chart::value::{MapKind, Value};
 
 /// A literal number where any type will do.
 fn constant(number: Number) -> Value {
@@ -75,8 +75,7 @@ impl State<'_> {
             | (Type::Float, Value::Float(_))
             | (Type::Bool, Value::Bool(_))
             | (Type::Time, Value::Time(_))
-            | (Type::Version, Value::Version(_))
-            | (Type::Duration, Value::Duration(_)) => true,
+            | (Type::Version, Value::Version(_)) => true,
             (Type::Map, Value::Map(map)) => matches!(map.kind(), MapKind::Any | MapKind::Values),
             // No value becomes an empty map; a nil in a box has a type of its own.
             (Type::Map, Value::Nil) => !boxed,

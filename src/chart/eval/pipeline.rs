@@ -1,19 +1,22 @@
 //! Evaluates pipelines and calls functions.
 
-use super::super::error::{Error, ErrorKind};
-use super::super::functions::{Body, Call, Function, Type};
-use super::super::template::ast::{Command, Operand, OperandKind, Pipeline, Span};
-use super::super::value::Value;
 use super::{Datum, State};
+use crate::chart::error::{Error, ErrorKind};
+use crate::chart::functions::{Body, Call, Function, Type};
+use crate::chart::template::ast::{Command, Operand, OperandKind, Pipeline, Span};
+use crate::chart::value::Value;
 
 impl State<'_> {
     /// The value of the last command; variables take it.
     pub(super) fn pipeline(&mut self, pipeline: &Pipeline, dot: &Datum) -> Result<Value, Error> {
+        // Not left after an error, which ends the render.
+        self.engine.enter()?;
         let mut last = None;
         for command in &pipeline.commands {
             let value = self.command(command, dot, last.take())?;
             last = Some(value);
         }
+        self.engine.leave();
         let value = last.unwrap_or_default();
         for name in &pipeline.variables {
             if !pipeline.assigns {
@@ -175,7 +178,7 @@ fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::RawString(bytes) | Value::Bytes(bytes) => bytes.len(),
-        Value::List(list) => list.items().len() * size_of::<Value>(),
+        Value::List(list) => size_of_val(list.items()),
         Value::Map(map) => map.len() * size_of::<Value>() * 2,
         _ => 0,
     }

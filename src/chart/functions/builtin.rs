@@ -1,9 +1,9 @@
 //! The functions of the template language itself.
 
-use super::super::golang::{print, printf};
-use super::super::value::Value;
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, variadic};
+use crate::chart::golang::{print, printf};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     variadic("print", &[], Any, |c| Ok(print::sprint(c.args())?.into())),
@@ -63,7 +63,9 @@ fn position(key: &Value, length: usize) -> Result<usize, String> {
         Value::Int(n) | Value::Int64(n) => *n,
         Value::Uint64(n) => i64::try_from(*n).unwrap_or(i64::MAX),
         Value::Nil => return Err("cannot index slice/array with nil".into()),
-        other => return Err(format!("cannot index slice/array with type {}", other.type_name())),
+        other => {
+            return Err(format!("cannot index slice/array with type {}", other.type_name()));
+        }
     };
     let position = usize::try_from(number).ok().filter(|position| *position < length);
     position.ok_or_else(|| format!("index out of range: {number}"))

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::super::limits::Budget;
-use super::super::value::{Entries, Map, MapKind, Value};
+use crate::chart::limits::Budget;
+use crate::chart::value::{Entries, Map, MapKind, Value};
 
 /// The arguments of one call.
 pub(crate) struct Call<'a> {

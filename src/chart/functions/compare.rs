@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::super::limits::MAX_DATA_DEPTH;
-use super::super::value::Value;
 use super::Type::Any;
 use super::{Call, Function, plain, variadic};
+use crate::chart::limits::MAX_DATA_DEPTH;
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     variadic("eq", &[Any], Any, eq),
@@ -34,7 +34,7 @@ enum Basic {
 fn basic(value: &Value) -> Basic {
     match value {
         Value::Bool(_) => Basic::Bool,
-        Value::Int(_) | Value::Int64(_) | Value::Duration(_) => Basic::Int,
+        Value::Int(_) | Value::Int64(_) => Basic::Int,
         Value::Uint64(_) => Basic::Uint,
         Value::Float(_) => Basic::Float,
         Value::String(_) | Value::RawString(_) => Basic::String,
@@ -44,7 +44,7 @@ fn basic(value: &Value) -> Basic {
 
 fn integer(value: &Value) -> i128 {
     match value {
-        Value::Int(n) | Value::Int64(n) | Value::Duration(n) => i128::from(*n),
+        Value::Int(n) | Value::Int64(n) => i128::from(*n),
         Value::Uint64(n) => i128::from(*n),
         _ => 0,
     }

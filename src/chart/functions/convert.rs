@@ -1,10 +1,10 @@
 //! Conversions between strings and numbers.
 
-use super::super::golang::{float, print};
-use super::super::value::Value;
-use super::super::yaml::integer_of;
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, variadic};
+use crate::chart::golang::{float, print};
+use crate::chart::value::Value;
+use crate::chart::yaml::integer_of;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("toString", &[Any], |c| to_text(c.arg(0))),
@@ -17,7 +17,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("quote", &[], Any, |c| {
         let quoted = each(c, |value| {
             let text = to_text(value)?;
-            Ok(super::super::golang::quote::quote(raw_bytes(&text)))
+            Ok(crate::chart::golang::quote::quote(raw_bytes(&text)))
         })?;
         Ok(quoted.join(" ").into())
     }),
@@ -83,11 +83,8 @@ pub(super) fn to_int(value: &Value) -> i64 {
 
 fn float_to_int(value: f64) -> i64 {
     // Out of range the processors that helm runs on give the smallest integer.
-    if value >= -9.223_372_036_854_775_808e18 && value < 9.223_372_036_854_775_808e18 {
-        value as i64
-    } else {
-        i64::MIN
-    }
+    const LIMIT: f64 = (1_u64 << 63) as f64;
+    if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
 }
 
 /// Cuts `.0` and the like off.

@@ -1,10 +1,10 @@
 //! YAML, JSON and TOML.
 
-use super::super::json::{self, Options};
-use super::super::value::{Entries, Value};
-use super::super::yaml::{self, Numbers};
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, toml};
+use crate::chart::json::{self, Options};
+use crate::chart::value::{Entries, Value};
+use crate::chart::yaml::{self, Numbers};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("toYaml", &[Any], |c| Ok(yaml_of(c).unwrap_or_default().into())),

@@ -1,9 +1,9 @@
 //! Dates, in UTC.
 
-use super::super::golang::time::{self, Time};
-use super::super::value::Value;
 use super::Type::{Any, String as Text, Time as Date};
 use super::{Call, Function, plain};
+use crate::chart::golang::time::{self, Time};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("now", &[], |_| Ok(Value::Time(Time::now()))),
@@ -27,7 +27,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     plain("unixEpoch", &[Date], |c| Ok(point(c.arg(0)).seconds.to_string().into())),
     plain("ago", &[Any], |c| {
         let age = Time::now().since(point(c.arg(0)));
-        let seconds = (age + age.signum() * 500_000_000) / 1_000_000_000;
+        let seconds = age.saturating_add(age.signum() * 500_000_000) / 1_000_000_000;
         Ok(time::duration_to_string(seconds.saturating_mul(1_000_000_000)).into())
     }),
 ];

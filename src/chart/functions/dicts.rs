@@ -1,9 +1,9 @@
 //! Maps.
 
-use super::super::value::{Entries, Map, Value};
 use super::Type::{Any, Map as Dict, String as Text};
 use super::convert::text_of;
 use super::{Call, Function, plain, variadic};
+use crate::chart::value::{Entries, Map, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     variadic("dict", &[], Any, dict),
@@ -90,7 +90,7 @@ fn dig(call: &Call<'_>) -> Result<Value, String> {
 
 /// Go asserts the exact type here, so `.Values` itself is refused.
 fn is_plain(map: &Map) -> bool {
-    map.kind() == super::super::value::MapKind::Any
+    map.kind() == crate::chart::value::MapKind::Any
 }
 
 fn not_a_map(value: &Value) -> String {

@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::value::Value;
 use super::Type::String as Text;
 use super::{Function, plain};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("b64enc", &[Text], |c| Ok(STANDARD.encode(c.bytes(0)).into())),
@@ -37,7 +37,9 @@ fn offset_of_error(text: &[u8], belongs: fn(u8) -> bool, block: usize) -> usize 
         return end;
     }
     if end < text.len() && end % block >= 2 {
-        return (end + 1).min(text.len());
+        let wanted = block - end % block;
+        let padding = text[end..].iter().take(wanted).take_while(|byte| **byte == b'=').count();
+        return if padding < wanted { end + padding - 1 } else { end + padding };
     }
     if end < text.len() { end } else { end - end % block }
 }
@@ -71,7 +73,7 @@ fn base32_decoded(text: &[u8]) -> Value {
 }
 
 fn decode_base32(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() % 8 != 0 {
+    if !text.len().is_multiple_of(8) {
         return None;
     }
     let mut out = Vec::with_capacity(text.len() / 8 * 5);

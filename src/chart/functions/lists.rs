@@ -1,12 +1,12 @@
 //! Lists.
 
-use super::super::limits::MAX_LENGTH;
-use super::super::value::{List, ListKind, Value};
 use super::Type::{Any, Int};
 use super::compare::deep_equal;
 use super::convert::{text_of, texts, to_int};
 use super::logic::is_empty;
 use super::{Call, Function, plain, variadic};
+use crate::chart::limits::MAX_LENGTH;
+use crate::chart::value::{List, ListKind, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     variadic("list", &[], Any, |c| Ok(Value::list(c.args().to_vec()))),

@@ -1,8 +1,8 @@
 //! Truth and defaults.
 
-use super::super::value::Value;
 use super::Type::{Any, Bool};
 use super::{Body, Call, Function, plain, variadic};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "and", params: &[Any], rest: Some(Any), body: Body::And },

@@ -1,10 +1,10 @@
 //! Arithmetic: on integers, and on floats by way of exact decimals.
 
-use super::super::golang::decimal::{self, Operation};
-use super::super::value::Value;
 use super::Type::{Any, Float, Int};
 use super::convert::{to_float, to_int};
 use super::{Call, Function, plain, variadic};
+use crate::chart::golang::decimal::{self, Operation};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("add1", &[Any], |c| Ok(Value::Int64(to_int(c.arg(0)).wrapping_add(1)))),

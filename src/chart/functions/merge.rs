@@ -1,18 +1,18 @@
 //! Merging and copying maps.
 
-use super::super::limits::MAX_DATA_DEPTH;
-use super::super::value::{Entries, List, Map, Value};
 use super::Type::{Any, Map as Dict};
 use super::logic::is_empty;
 use super::{Call, Function, plain, variadic};
+use crate::chart::limits::MAX_DATA_DEPTH;
+use crate::chart::value::{Entries, List, Map, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     variadic("merge", &[Dict], Dict, |c| merged(c, false)),
     variadic("mustMerge", &[Dict], Dict, |c| merged(c, false)),
     variadic("mergeOverwrite", &[Dict], Dict, |c| merged(c, true)),
     variadic("mustMergeOverwrite", &[Dict], Dict, |c| merged(c, true)),
-    plain("deepCopy", &[Any], |c| deep_copy(c, c.arg(0), 0)),
-    plain("mustDeepCopy", &[Any], |c| deep_copy(c, c.arg(0), 0)),
+    plain("deepCopy", &[Any], copied),
+    plain("mustDeepCopy", &[Any], copied),
 ];
 
 /// Merges the other maps into the first one, which is changed and returned.
@@ -36,13 +36,11 @@ fn merge(call: &Call<'_>, target: &Map, source: &Map, overwrite: bool, depth: us
             (Some(Value::Map(own)), Value::Map(other)) => {
                 merge(call, &own, other, overwrite, depth + 1)?;
             }
-            (Some(own), _) => {
-                // A non-empty value wins over an empty one whichever side it is on.
-                if (overwrite && !is_empty(&value)) || is_empty(&own) {
-                    target.insert(key, value);
-                }
-            }
-            (None, _) => target.insert(key, value),
+            // A nil is taken over only by force.
+            (_, Value::Nil) if !overwrite => {}
+            // Anything replaces what is empty, false and 0 included.
+            (Some(own), _) if !overwrite && !is_empty(&own) => {}
+            _ => target.insert(key, value),
         }
     }
     Ok(())
@@ -55,11 +53,18 @@ fn check_depth(depth: usize) -> Result<(), String> {
     Ok(())
 }
 
+fn copied(call: &Call<'_>) -> Result<Value, String> {
+    match call.arg(0) {
+        Value::Nil => Err("cannot copy nil".into()),
+        value => deep_copy(call, value, 0),
+    }
+}
+
 fn deep_copy(call: &Call<'_>, value: &Value, depth: usize) -> Result<Value, String> {
     check_depth(depth)?;
     Ok(match value {
         Value::List(list) => {
-            call.will_produce(list.items().len() * size_of::<Value>())?;
+            call.will_produce(size_of_val(list.items()))?;
             let items = list.items().iter().map(|item| deep_copy(call, item, depth + 1));
             Value::List(List::new(list.kind(), items.collect::<Result<_, _>>()?))
         }

@@ -47,7 +47,6 @@ pub(crate) enum Type {
     Bool,
     Map,
     Time,
-    Duration,
     Version,
 }
 
@@ -62,7 +61,6 @@ impl Type {
             Self::Bool => "bool",
             Self::Map => "map[string]interface {}",
             Self::Time => "time.Time",
-            Self::Duration => "time.Duration",
             Self::Version => "*semver.Version",
         }
     }

@@ -1,8 +1,8 @@
 //! Paths with slashes.
 
-use super::super::value::Value;
 use super::Type::String as Text;
 use super::{Call, Function, plain};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("base", &[Text], base),

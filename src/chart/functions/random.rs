@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 
-use super::super::value::Value;
 use super::Type::{Int, String as Text};
 use super::{Call, Function, plain};
+use crate::chart::value::Value;
 
 const DIGITS: &[u8] = b"0123456789";
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use super::super::error::{Error, ErrorKind};
-use super::super::eval::State;
-use super::super::json;
-use super::super::limits::MAX_INCLUDES_OF_ONE_NAME;
-use super::super::template::Scope;
-use super::super::value::Value;
 use super::Type::{Any, String as Text};
 use super::{Body, Function, Late, Type};
+use crate::chart::error::{Error, ErrorKind};
+use crate::chart::eval::State;
+use crate::chart::json;
+use crate::chart::limits::MAX_INCLUDES_OF_ONE_NAME;
+use crate::chart::template::Scope;
+use crate::chart::value::Value;
 
 const fn late(name: &'static str, params: &'static [Type], body: Late) -> Function {
     Function { name, params, rest: None, body: Body::Late(body) }
@@ -83,5 +83,5 @@ fn lookup(state: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
     let (namespace, name) = (text(args, 2), text(args, 3));
     let found = state.engine.lookup.lookup(&version, &kind, &namespace, &name);
     let object = found.map_err(|message| Error::new(ErrorKind::Execute, message))?;
-    Ok(json::from_serde(object))
+    Ok(json::from_cluster(object))
 }

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::super::semver::{Constraints, Version};
-use super::super::value::Value;
 use super::Type::String as Text;
 use super::{Function, plain};
+use crate::chart::semver::{Constraints, Version};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("semver", &[Text], |c| Ok(Value::Version(Rc::new(Version::parse(&c.text(0))?)))),

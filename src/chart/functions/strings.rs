@@ -1,9 +1,9 @@
 //! Strings: trimming, cutting, searching, indenting.
 
-use super::super::value::{Entries, Map, MapKind, Value};
 use super::Type::{Any, Int, String as Text};
 use super::convert::texts;
 use super::{Call, Function, plain};
+use crate::chart::value::{Entries, Map, MapKind, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("trim", &[Text], |c| Ok(c.text(0).trim().into())),
@@ -123,7 +123,7 @@ fn indented(call: &Call<'_>) -> Result<String, String> {
     let spaces = usize::try_from(call.int(0)).map_err(|_| "strings: negative Repeat count")?;
     let text = call.text(1);
     let lines = text.matches('\n').count() + 1;
-    call.will_produce(text.len() + spaces.saturating_mul(lines))?;
+    call.will_produce(text.len().saturating_add(spaces.saturating_mul(lines)))?;
     let pad = " ".repeat(spaces);
     let line_break = format!("\n{pad}");
     Ok(pad + &text.replace('\n', &line_break))
@@ -132,7 +132,7 @@ fn indented(call: &Call<'_>) -> Result<String, String> {
 fn join(call: &Call<'_>) -> Result<Value, String> {
     let (separator, items) = (call.text(0), texts(call.arg(1))?);
     let separators = separator.len().saturating_mul(items.len());
-    call.will_produce(items.iter().map(String::len).sum::<usize>() + separators)?;
+    call.will_produce(separators.saturating_add(items.iter().map(String::len).sum()))?;
     Ok(items.join(&separator).into())
 }
 

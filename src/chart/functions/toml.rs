@@ -1,8 +1,10 @@
 //! Writes TOML as the library behind `toToml` does.
 
-use super::super::golang::float;
-use super::super::limits::MAX_DATA_DEPTH;
-use super::super::value::{Map, Value};
+use std::rc::Rc;
+
+use crate::chart::golang::float;
+use crate::chart::limits::MAX_DATA_DEPTH;
+use crate::chart::value::{Map, Value};
 
 /// A map as a TOML document.
 pub(super) fn to_toml(value: &Value) -> Result<String, String> {
@@ -26,15 +28,35 @@ fn is_table_array(value: &Value) -> bool {
     }
 }
 
+type Entry = (Rc<str>, Value);
+
+/// The tables of a map, and its other entries.
+fn by_kind(map: &Map) -> (Vec<Entry>, Vec<Entry>) {
+    let entries = map.entries().into_iter();
+    entries.partition(|(_, value)| is_table(value) || is_table_array(value))
+}
+
+fn inline_entries(out: &mut String, entries: &[Entry], more: bool, depth: usize) -> Result<(), String> {
+    for (index, (name, item)) in entries.iter().enumerate() {
+        if item.is_nil() {
+            continue;
+        }
+        out.push_str(&format!("{} = {}", key(name), inline(item, depth + 1)?));
+        // Counted with the nils, which leave a comma behind.
+        if more || index + 1 < entries.len() {
+            out.push_str(", ");
+        }
+    }
+    Ok(())
+}
+
 /// Plain values come first, then tables.
 fn table(out: &mut String, map: &Map, path: &[String]) -> Result<(), String> {
     if path.len() > MAX_DATA_DEPTH {
         return Err("toml: value is nested too deeply".into());
     }
-    let indent = "  ".repeat(path.len().saturating_sub(1));
-    let entries = map.entries();
-    let (tables, plain): (Vec<_>, Vec<_>) =
-        entries.into_iter().partition(|(_, value)| is_table(value) || is_table_array(value));
+    let indent = "  ".repeat(path.len());
+    let (tables, plain) = by_kind(map);
     for (name, value) in plain {
         if value.is_nil() {
             continue;
@@ -55,7 +77,7 @@ fn table(out: &mut String, map: &Map, path: &[String]) -> Result<(), String> {
             Value::List(list) => {
                 for item in list.items() {
                     if let Value::Map(map) = item {
-                        separate(out, path);
+                        separate(out, &[]);
                         out.push_str(&format!("{indent}[[{}]]\n", inner.join(".")));
                         table(out, map, &inner)?;
                     }
@@ -115,11 +137,11 @@ fn inline(value: &Value, depth: usize) -> Result<String, String> {
             format!("[{}]", items.collect::<Result<Vec<_>, _>>()?.join(", "))
         }
         Value::Map(map) => {
-            let mut parts = Vec::new();
-            for (name, item) in map.entries() {
-                parts.push(format!("{} = {}", key(&name), inline(&item, depth + 1)?));
-            }
-            format!("{{{}}}", parts.join(", "))
+            let (tables, plain) = by_kind(map);
+            let mut out = String::from("{");
+            inline_entries(&mut out, &plain, !tables.is_empty(), depth)?;
+            inline_entries(&mut out, &tables, false, depth)?;
+            out + "}"
         }
         Value::Nil => return Err("toml: cannot encode array with nil element".into()),
         other => return Err(format!("toml: unsupported type: {}", other.type_name())),

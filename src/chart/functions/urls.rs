@@ -1,8 +1,8 @@
 //! URLs.
 
-use super::super::value::Value;
 use super::Type::{Map as Dict, String as Text};
 use super::{Call, Function, plain};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("urlParse", &[Text], parse),
@@ -60,6 +60,9 @@ fn parse(call: &Call<'_>) -> Result<Value, String> {
         let (authority, tail) = behind.split_at(end);
         (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
         path = tail;
+        if let Some(c) = host.chars().find(|c| " \"<>^`{|}\\".contains(*c)) {
+            return Err(format!("unable to parse url: invalid character {c:?} in host name"));
+        }
     } else if !scheme.is_empty() && !rest.starts_with('/') {
         (opaque, path) = (rest, "");
     }

@@ -1,8 +1,8 @@
 //! Strings as words: capitals, initials, wrapping.
 
-use super::super::value::Value;
 use super::Type::{Int, String as Text};
 use super::{Call, Function, plain};
+use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("upper", &[Text], |c| Ok(map_chars(&c.text(0), upper).into())),

@@ -1,5 +1,18 @@
 //! Go's text forms of floating-point numbers (`strconv.FormatFloat` and `ParseFloat`).
 
+/// No float has more significant digits or more digits behind the point.
+const MAX_DIGITS: usize = 1100;
+
+/// A text with many digits behind the point: those beyond the last one that counts are zeros.
+fn exact(value: f64, precision: usize, format: fn(f64, usize) -> String) -> String {
+    let text = format(value, precision.min(MAX_DIGITS));
+    let zeros = "0".repeat(precision.saturating_sub(MAX_DIGITS));
+    match text.find('e') {
+        Some(exponent) => [&text[..exponent], &zeros, &text[exponent..]].concat(),
+        None => text + &zeros,
+    }
+}
+
 /// The significant decimal digits of a number and where its decimal point stands.
 struct Digits {
     negative: bool,
@@ -12,17 +25,22 @@ impl Digits {
     /// The fewest digits that read back as the same number, or `significant` of them.
     fn of(value: f64, significant: Option<usize>) -> Self {
         let text = match significant {
-            None => format!("{:e}", value.abs()),
-            Some(count) => format!("{:.*e}", count.max(1) - 1, value.abs()),
+            None => shortest_even(value.abs()),
+            Some(count) => format!("{:.*e}", count.clamp(1, MAX_DIGITS) - 1, value.abs()),
         };
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        Self::read(&text, value.is_sign_negative())
+    }
+
+    /// Takes the digits from Rust's scientific form.
+    fn read(text: &str, negative: bool) -> Self {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
         let mut digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
         while digits.len() > 1 && digits.last() == Some(&b'0') {
             digits.pop();
         }
         let is_zero = digits == [b'0'];
         Self {
-            negative: value.is_sign_negative(),
+            negative,
             point: if is_zero { 0 } else { exponent.parse().unwrap_or(0) + 1 },
             digits: if is_zero { Vec::new() } else { digits },
         }
@@ -62,6 +80,16 @@ impl Digits {
     }
 }
 
+/// The shortest scientific form. Of two that are equally close Go takes the even one, and Rust
+/// does so only where the number of digits is given.
+fn shortest_even(value: f64) -> String {
+    let shortest = format!("{value:e}");
+    let mantissa = shortest.split('e').next().unwrap_or(&shortest);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let rounded = format!("{value:.*e}", digits.saturating_sub(1));
+    if rounded.parse() == Ok(value) { rounded } else { shortest }
+}
+
 fn push_exponent(text: &mut String, verb: char, exponent: i32) {
     text.push(verb);
     text.push(if exponent < 0 { '-' } else { '+' });
@@ -82,7 +110,16 @@ pub(crate) fn general(value: f64, precision: Option<usize>, verb: char) -> Strin
     if let Some(text) = special(value) {
         return text.into();
     }
-    let digits = Digits::of(value, precision);
+    general_form(&Digits::of(value, precision), precision, verb)
+}
+
+/// `%g` of a number of 32 bits, with the fewest digits.
+pub(crate) fn general_narrow(value: f32) -> String {
+    let text = format!("{:e}", value.abs());
+    general_form(&Digits::read(&text, value.is_sign_negative()), None, 'g')
+}
+
+fn general_form(digits: &Digits, precision: Option<usize>, verb: char) -> String {
     let count = i32::try_from(digits.digits.len()).unwrap_or(i32::MAX);
     let limit = match precision {
         None => 6,
@@ -107,7 +144,7 @@ pub(crate) fn shortest(value: f64) -> String {
 /// The form of a float in JSON, as `encoding/json` writes it.
 pub(crate) fn json(value: f64) -> String {
     let magnitude = value.abs();
-    if magnitude != 0.0 && (magnitude < 1e-6 || magnitude >= 1e21) {
+    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         let text = Digits::of(value, None).scientific('e');
         // encoding/json cleans e-09 up to e-9.
         return text.replace("e-0", "e-");
@@ -120,7 +157,7 @@ pub(crate) fn scientific(value: f64, precision: usize, verb: char) -> String {
     if let Some(text) = special(value) {
         return text.into();
     }
-    let text = format!("{value:.precision$e}");
+    let text = exact(value, precision, |value, precision| format!("{value:.precision$e}"));
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let mut result = mantissa.to_owned();
     push_exponent(&mut result, verb, exponent.parse().unwrap_or(0));
@@ -129,7 +166,10 @@ pub(crate) fn scientific(value: f64, precision: usize, verb: char) -> String {
 
 /// `%f`.
 pub(crate) fn fixed(value: f64, precision: usize) -> String {
-    special(value).map_or_else(|| format!("{value:.precision$}"), Into::into)
+    special(value).map_or_else(
+        || exact(value, precision, |value, precision| format!("{value:.precision$}")),
+        Into::into,
+    )
 }
 
 /// Go's `strconv.ParseFloat` for decimal and hexadecimal numbers; out of range is no number.
@@ -146,8 +186,17 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
     if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
-    let value: f64 = unsigned.parse().ok()?;
+    let value: f64 = without_underscores(unsigned)?.parse().ok()?;
     value.is_finite().then_some(sign * value)
+}
+
+/// Takes out underscores, which have to stand between digits.
+fn without_underscores(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let separates = |at: usize| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+    let all_separate = (0..bytes.len()).filter(|at| bytes[*at] == b'_').all(separates);
+    all_separate.then(|| text.replace('_', ""))
 }
 
 fn parse_hex(text: &str) -> Option<f64> {

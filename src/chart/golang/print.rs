@@ -1,9 +1,9 @@
 //! Go's `fmt.Sprint` and the default form (`%v`) of every value.
 
-use super::super::limits::MAX_DATA_DEPTH;
-use super::super::value::Value;
 use super::float;
 use super::printf;
+use crate::chart::limits::MAX_DATA_DEPTH;
+use crate::chart::value::Value;
 
 /// Why a value could not be printed: it is too deep or too long.
 pub(crate) type PrintResult<T> = Result<T, String>;
@@ -29,7 +29,6 @@ pub(crate) fn scalar(value: &Value) -> Option<String> {
         Value::String(text) => text.to_string(),
         Value::RawString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         Value::Time(time) => time.to_string(),
-        Value::Duration(nanos) => super::time::duration_to_string(*nanos),
         Value::Version(version) => version.to_string(),
         Value::KubeVersion(version) => version.fields(),
         Value::HelmVersion => "{v4.1.4 05fa37973dc9e42b76e1d2883494c87174b6074f clean go1.25.9 v1.35}".into(),

@@ -2,8 +2,8 @@
 
 use std::io::Read as _;
 
-use super::super::error::{Error, ErrorKind, Result};
 use super::MAX_FILE;
+use crate::chart::error::{Error, ErrorKind, Result};
 
 /// How large all files of an archive may be together.
 const MAX_ARCHIVE: u64 = 100 << 20;

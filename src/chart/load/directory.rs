@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::error::{Error, ErrorKind, Result};
 use super::MAX_FILE;
 use super::ignore::Rules;
+use crate::chart::error::{Error, ErrorKind, Result};
 
 /// Directories deeper than this are taken for a loop of links.
 const MAX_DEPTH: usize = 64;

@@ -1,7 +1,9 @@
 //! The rules of `.helmignore`.
 
-use super::super::error::{Error, ErrorKind, Result};
-use super::super::glob;
+use regex::Regex;
+
+use crate::chart::error::{Error, ErrorKind, Result};
+use crate::chart::glob;
 
 /// The rules of one `.helmignore`, and the one that always applies.
 pub(super) struct Rules {
@@ -9,7 +11,7 @@ pub(super) struct Rules {
 }
 
 struct Rule {
-    pattern: String,
+    pattern: Regex,
     negated: bool,
     only_directories: bool,
     /// Compared with the whole path rather than with the name alone.
@@ -47,13 +49,13 @@ impl Rule {
         if line.contains("**") {
             return invalid("double-star (**) syntax is not supported");
         }
-        if glob::shell_matches(line, "abc").is_none() {
-            return invalid("syntax error in pattern");
-        }
         let rest = line.strip_prefix('!').unwrap_or(line);
         let body = rest.strip_suffix('/').unwrap_or(rest);
+        let Some(pattern) = glob::shell_pattern(body.strip_prefix('/').unwrap_or(body)) else {
+            return invalid("syntax error in pattern");
+        };
         Ok(Self {
-            pattern: body.strip_prefix('/').unwrap_or(body).to_owned(),
+            pattern,
             negated: line.starts_with('!'),
             only_directories: rest.ends_with('/'),
             whole_path: body.contains('/'),
@@ -63,6 +65,6 @@ impl Rule {
     fn matches(&self, path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
         let subject = if self.whole_path { path } else { name };
-        glob::shell_matches(&self.pattern, subject).unwrap_or(false)
+        self.pattern.is_match(subject)
     }
 }

@@ -35,7 +35,7 @@ impl Visitor<'_> for TextVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Text, E> {
-        Ok(Text(super::super::golang::float::general(value, None, 'g')))
+        Ok(Text(crate::chart::golang::float::general(value, None, 'g')))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Text, E> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::error::{Error, ErrorKind, Result};
-use super::super::golang::quote::is_printable;
-use super::super::semver::Version;
-use super::super::value::{Entries, Map, MapKind, Value};
 use super::lenient;
+use crate::chart::error::{Error, ErrorKind, Result};
+use crate::chart::golang::quote::is_printable;
+use crate::chart::semver::Version;
+use crate::chart::value::{Entries, Map, MapKind, Value};
 
 /// What `Chart.yaml` says of a chart.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -114,7 +114,7 @@ impl Condition {
         let parts: Vec<&str> = numbers.split('.').collect();
         let is_part =
             |p: &&str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit() || b"xX*".contains(&b));
-        if parts.len() > 3 || !parts.iter().all(|p| is_part(p)) {
+        if parts.len() > 3 || !parts.iter().all(is_part) {
             return None;
         }
         let wild = |index: usize| parts.get(index).is_none_or(|p| matches!(*p, "x" | "X" | "*"));

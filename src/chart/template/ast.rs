@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::super::functions::Function;
-use super::super::value::Value;
+use crate::chart::functions::Function;
+use crate::chart::value::Value;
 
 /// A byte offset in the template's text.
 pub(crate) type Pos = usize;

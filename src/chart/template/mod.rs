@@ -71,26 +71,31 @@ impl Scope {
         own.or_else(|| self.parent.as_ref()?.get(name))
     }
 
-    /// Parses a file and adds the templates in it; returns the one of the file itself.
+    /// Parses a text, adds the templates that are defined in it and returns that of the text.
     pub(crate) fn parse(&self, name: &str, text: &str) -> Result<Rc<Template>, Error> {
         let source = Rc::new(Source { name: name.to_owned(), text: text.to_owned() });
         let parsed = parser::parse(&source.text).map_err(|error| {
             Error::new(ErrorKind::Parse, error.message).at(source.locate(error.pos, None))
         })?;
         for (defined, root) in parsed.defined {
-            self.add(defined, &source, root);
+            let source = Rc::clone(&source);
+            self.add(defined, Template { source, root });
         }
-        self.add(name.into(), &source, parsed.root);
-        self.get(name).ok_or_else(|| Error::new(ErrorKind::Parse, format!("template {name:?} is empty")))
+        let root = parsed.root;
+        Ok(Rc::new(Template { source, root }))
+    }
+
+    /// Parses a file, whose template can be called by the file's name.
+    pub(crate) fn parse_file(&self, name: &str, text: &str) -> Result<Rc<Template>, Error> {
+        let template = self.parse(name, text)?;
+        self.templates.borrow_mut().insert(name.into(), Rc::clone(&template));
+        Ok(template)
     }
 
     /// Adds a template unless it is empty and would replace one that is not.
-    fn add(&self, name: Rc<str>, source: &Rc<Source>, root: Vec<Node>) {
-        if ast::is_empty(&root) && self.get(&name).is_some() {
-            return;
+    fn add(&self, name: Rc<str>, template: Template) {
+        if !ast::is_empty(&template.root) || self.get(&name).is_none() {
+            self.templates.borrow_mut().insert(name, Rc::new(template));
         }
-        let source = Rc::clone(source);
-        let template = Rc::new(Template { source, root });
-        self.templates.borrow_mut().insert(name, template);
     }
 }

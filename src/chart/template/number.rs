@@ -1,7 +1,7 @@
 //! Reads numeric literals with Go's syntax.
 
-use super::super::golang::{float, quote};
 use super::ast::Number;
+use crate::chart::golang::{float, quote};
 
 /// A character constant with its quotes: `'a'`.
 pub(super) fn character(text: &str) -> Option<Number> {
@@ -20,8 +20,8 @@ pub(super) fn character(text: &str) -> Option<Number> {
 /// A number; the error says what is wrong with it.
 pub(super) fn number(text: &str) -> Result<Number, String> {
     let is_hex = text.trim_start_matches(['+', '-']).to_ascii_lowercase().starts_with("0x");
-    let looks_like_float =
-        text.contains(['.', 'e', 'E', 'p', 'P']) && !(is_hex && !text.contains(['p', 'P']));
+    let marks: &[char] = if is_hex { &['p', 'P'] } else { &['.', 'e', 'E'] };
+    let looks_like_float = text.contains(marks);
     if !underscores_separate_digits(text) {
         return Err(format!("bad number syntax: {text:?}"));
     }

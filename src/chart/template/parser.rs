@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::super::limits::MAX_SYNTAX_DEPTH;
 use super::ast::{self, Branch, Node, Pos};
 use super::lexer;
 use super::token::{Keyword, Kind, SyntaxError, Token};
+use crate::chart::limits::MAX_SYNTAX_DEPTH;
 
 /// What one file holds.
 pub(super) struct Parsed {
@@ -240,7 +240,9 @@ impl<'a> Parser<'a> {
         self.loops = loops;
         match stop {
             Stop::End(_) => {}
-            Stop::Else(pos) => return Err(SyntaxError::new(pos, "unexpected {{else}} in define clause")),
+            Stop::Else(pos) => {
+                return Err(SyntaxError::new(pos, "unexpected {{else}} in define clause"));
+            }
             Stop::Eof => return Err(self.unexpected_eof()),
         }
         let old = self.defined.iter_mut().find(|(old, _)| *old == name);

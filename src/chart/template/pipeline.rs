@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::super::functions;
-use super::super::golang::quote;
-use super::super::value::Value;
 use super::ast::{Command, Operand, OperandKind, Pipeline, Span};
 use super::number;
 use super::parser::{Parse, Parser, unexpected};
 use super::token::{Kind, SyntaxError, Token};
+use crate::chart::functions;
+use crate::chart::golang::quote;
+use crate::chart::value::Value;
 
 /// The bytes of a string literal.
 pub(super) fn string_literal(token: Token<'_>) -> Parse<Vec<u8>> {
@@ -146,7 +146,9 @@ impl Parser<'_> {
                 let kind = OperandKind::Chain(Box::new(term), fields);
                 return Ok(Some(Operand { span, kind }));
             }
-            _ => return Err(SyntaxError::new(term.span.start, "unexpected . after a literal")),
+            _ => {
+                return Err(SyntaxError::new(term.span.start, "unexpected . after a literal"));
+            }
         }
         Ok(Some(term))
     }

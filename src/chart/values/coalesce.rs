@@ -1,8 +1,8 @@
 //! Fills the user's values up with a chart's defaults.
 
-use super::super::error::{Error, ErrorKind, Result};
-use super::super::value::{Entries, Map, MapKind, Value};
 use super::dependencies::Node;
+use crate::chart::error::{Error, ErrorKind, Result};
+use crate::chart::value::{Entries, Map, MapKind, Value};
 
 /// What becomes of nulls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

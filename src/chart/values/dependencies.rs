@@ -1,11 +1,11 @@
 //! Decides which dependencies take part, under which names, and what a chart imports from them.
 
-use super::super::error::{Error, ErrorKind, Result};
-use super::super::load::{Chart, Dependency, Import};
-use super::super::semver::{Constraints, Version};
-use super::super::value::{Entries, Map, MapKind, Value};
 use super::coalesce::{Nulls, coalesce_values, copy, fill_table, merged_defaults};
 use super::sources;
+use crate::chart::error::{Error, ErrorKind, Result};
+use crate::chart::load::{Chart, Dependency, Import};
+use crate::chart::semver::{Constraints, Version};
+use crate::chart::value::{Entries, Map, MapKind, Value};
 
 /// A chart that takes part in a render.
 #[derive(Debug)]
@@ -120,10 +120,12 @@ impl<'a> Node<'a> {
                     Import::Table { child, parent } => (child.clone(), parent.as_str()),
                 };
                 if let Some(table) = table(&defaults, &format!("{name}.{child}")) {
-                    fill_table(&imported, &nested(parent, copy(&table)), Nulls::Keep);
+                    fill_table(&imported, &nested(parent, table), Nulls::Keep);
                 }
             }
         }
+        // Only now a copy: as in helm, one import can add to a table that another one shares.
+        let defaults = copy(&defaults);
         fill_table(&defaults, &imported, Nulls::Keep);
         self.values = defaults;
         Ok(())

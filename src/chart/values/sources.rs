@@ -1,10 +1,10 @@
 //! Where the user's values come from, and their order.
 
-use super::super::error::{Error, ErrorKind, Result};
-use super::super::json;
-use super::super::value::{Entries, Map, MapKind, Value};
-use super::super::yaml::{self, Numbers};
 use super::strvals::{self, Mode};
+use crate::chart::error::{Error, ErrorKind, Result};
+use crate::chart::json;
+use crate::chart::value::{Entries, Map, MapKind, Value};
+use crate::chart::yaml::{self, Numbers};
 
 /// A values file that has been read.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,8 @@
 //! The syntax of `--set`: `a.b=1,list[0]=x,names={x,y}`.
 
-use super::super::json;
-use super::super::limits::MAX_FILE;
-use super::super::value::{Entries, Map, Value};
+use crate::chart::json;
+use crate::chart::limits::MAX_FILE;
+use crate::chart::value::{Entries, Map, Value};
 
 /// The largest index of a list.
 const MAX_INDEX: usize = 65_536;
@@ -86,7 +86,9 @@ impl Parser<'_> {
             None if key.is_empty() => Ok(Step::End),
             None => Err(format!("key {key:?} has no value")),
             Some('[') => {
-                let index = self.index()?;
+                let Some(index) = self.index()? else {
+                    return Ok(Step::End);
+                };
                 let list = match data.get(&key) {
                     None => Vec::new(),
                     Some(Value::List(list)) => list.items().to_vec(),
@@ -125,13 +127,15 @@ impl Parser<'_> {
         Ok(step)
     }
 
-    fn index(&mut self) -> Result<usize, String> {
+    /// Reads an index; none if the argument ends within it, which sets nothing.
+    fn index(&mut self) -> Result<Option<usize>, String> {
         let (text, stop) = self.until("]");
         if stop.is_none() {
-            return Err("error parsing index: unexpected end".into());
+            return Ok(None);
         }
         let index: i64 = text.parse().map_err(|_| format!("error parsing index {text:?}"))?;
-        usize::try_from(index).map_err(|_| format!("negative {index} index not allowed"))
+        let position = usize::try_from(index);
+        position.map(Some).map_err(|_| format!("negative {index} index not allowed"))
     }
 
     /// Reads what follows an index.
@@ -145,19 +149,22 @@ impl Parser<'_> {
         if !extra.is_empty() {
             return Err(format!("unexpected data at end of array index: {extra:?}"));
         }
-        let mut step = Step::More;
         let value = match stop {
             None => return Ok((list, Step::End)),
             Some('=') => self.value()?.0,
             Some('[') => {
-                let inner_index = self.index()?;
+                let Some(inner_index) = self.index()? else {
+                    return Ok((list, Step::End));
+                };
                 let inner = match list.get(index) {
                     None | Some(Value::Nil) => Vec::new(),
                     Some(Value::List(inner)) => inner.items().to_vec(),
                     Some(_) => return Err(format!("item {index} is not a list")),
                 };
                 let (inner, inner_step) = self.item(inner, inner_index, level)?;
-                step = inner_step;
+                if inner_step == Step::End {
+                    return Ok((list, Step::End));
+                }
                 Value::list(inner)
             }
             Some(_) => {
@@ -165,7 +172,9 @@ impl Parser<'_> {
                     Some(Value::Map(map)) => map.clone(),
                     _ => new_map(),
                 };
-                step = self.key(&inner, level)?;
+                if self.key(&inner, level)? == Step::End {
+                    return Ok((list, Step::End));
+                }
                 Value::Map(inner)
             }
         };
@@ -176,7 +185,7 @@ impl Parser<'_> {
             list.resize(index + 1, Value::Nil);
         }
         list[index] = value;
-        Ok((list, step))
+        Ok((list, Step::More))
     }
 
     fn value(&mut self) -> Result<(Value, Step), String> {

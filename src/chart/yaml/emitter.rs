@@ -1,12 +1,12 @@
 //! Writes YAML exactly as go-yaml does: its quoting, its folding at 80 columns, its order of keys.
 
-use super::super::golang::float;
-use super::super::json;
-use super::super::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
-use super::super::value::Value;
 use super::scalar;
 use super::sort::sort_keys;
 use super::style::{self, Style, Version, is_break, is_printable};
+use crate::chart::golang::float;
+use crate::chart::json;
+use crate::chart::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
+use crate::chart::value::Value;
 
 /// The column after which text is folded.
 const WIDTH: usize = 80;
@@ -73,8 +73,10 @@ impl Emitter {
                 Ok(())
             }
             Value::List(list) => {
-                // A list that is a map's value is not indented further than its key.
-                let indentless = place == Place::Value && self.version == Version::V2;
+                // A list that is a map's value is not indented further than its key, unless it
+                // starts on the line of a colon that stands alone.
+                let behind_key = place == Place::Value && !self.indention;
+                let indentless = behind_key && self.version == Version::V2;
                 let inner = if indentless { indent.unwrap_or(0) } else { inner };
                 for item in list.items() {
                     self.indent(inner);
@@ -94,7 +96,7 @@ impl Emitter {
         depth: usize,
     ) -> Result<(), String> {
         let entries = entries.iter().map(|(key, value)| (key.to_string(), value));
-        for (key, value) in sort_keys(entries.collect()) {
+        for (key, value) in sort_keys(entries.collect(), self.version) {
             if json::quote(&key, true).len() > MAX_KEY && self.version == Version::V2 {
                 return Err("a map key is too long for YAML".into());
             }
@@ -136,12 +138,9 @@ impl Emitter {
             return Err(format!("unsupported value: {}", float::shortest(value)));
         }
         // On the way through JSON whole numbers become integers.
-        if self.version == Version::V2 && value.fract() == 0.0 && value.abs() < 1e21 {
-            if let Some(scalar::Scalar::Int(_) | scalar::Scalar::Uint(_)) =
-                scalar::integer(&float::json(value))
-            {
-                return Ok(if value == 0.0 { "0".into() } else { float::json(value) });
-            }
+        let text = float::json(value);
+        if self.version == Version::V2 && value.fract() == 0.0 && scalar::integer(&text).is_some() {
+            return Ok(if value == 0.0 { "0".into() } else { text });
         }
         Ok(float::general(value, None, 'g'))
     }
@@ -257,7 +256,7 @@ impl Emitter {
         let last = text.chars().count().saturating_sub(1);
         let mut chars = text.chars().enumerate().peekable();
         while let Some((index, c)) = chars.next() {
-            if c == '\u{feff}' || is_break(c) || !is_printable(c, self.version) || matches!(c, '"' | '\\') {
+            if c == '\u{feff}' || is_break(c) || !is_printable(c) || matches!(c, '"' | '\\') {
                 self.escape(c);
                 spaces = false;
             } else if c == ' ' && self.may_fold(fold, spaces) && index > 0 && index < last {

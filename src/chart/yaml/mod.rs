@@ -3,13 +3,17 @@
 mod emitter;
 mod pretty;
 mod reader;
+mod repair;
 mod scalar;
 mod sort;
+mod stream;
 mod style;
+mod tabs;
 
 pub(crate) use emitter::to_yaml;
 pub(crate) use pretty::to_yaml_pretty;
-pub(crate) use reader::{Numbers, documents, parse};
+pub(crate) use reader::{Numbers, parse};
+pub(crate) use stream::documents;
 
 /// An integer in Go's syntax with any prefix: `10`, `0x10`, `0o17`, `1_000`.
 pub(crate) fn integer_of(text: &str) -> Option<i64> {

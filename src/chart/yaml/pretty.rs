@@ -1,8 +1,8 @@
 //! `toYamlPretty`: the younger go-yaml, which indents lists and does not fold.
 
-use super::super::value::Value;
 use super::emitter;
 use super::style::Version;
+use crate::chart::value::Value;
 
 /// Writes a value with its lists indented by two columns.
 pub(crate) fn to_yaml_pretty(value: &Value) -> Result<String, String> {

@@ -1,14 +1,18 @@
 //! Reads YAML 1.1: the events of a YAML parser, with go-yaml's meaning of scalars.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
-use super::super::golang::float;
-use super::super::limits::{MAX_DATA_DEPTH, MAX_YAML_NODES};
-use super::super::value::{Entries, Value};
+use super::repair;
 use super::scalar::{self, Scalar};
+use super::stream;
+use super::tabs::Tabs;
+use crate::chart::golang::float;
+use crate::chart::limits::{MAX_DATA_DEPTH, MAX_YAML_NODES};
+use crate::chart::value::{Entries, Value};
 
 /// How numbers are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,18 +23,67 @@ pub(crate) enum Numbers {
     Exact,
 }
 
+/// How often a text is repaired before its errors count.
+const MAX_REPAIRS: usize = 1_000;
+
 /// Reads the first document of a text; the others are not looked at.
 pub(crate) fn parse(text: &str, numbers: Numbers) -> Result<Value, String> {
-    let mut reader = Reader { numbers, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
-    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
-    while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| describe(&error))?;
-        if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
-            break;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    stream::check_directives(text)?;
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..MAX_REPAIRS {
+        match read(&text, numbers) {
+            Ok(value) => return Ok(value),
+            Err(Failure::Syntax(error, in_flow)) => match repair::repair(&text, &error, in_flow) {
+                Some(repaired) => text = Cow::Owned(repaired),
+                None => return Err(describe(&error)),
+            },
+            Err(Failure::Meaning(message)) => return Err(message),
         }
-        reader.event(event).map_err(|message| format!("line {}: {message}", span.start.line()))?;
     }
+    Err("too many lines with unusual indentation".into())
+}
+
+/// Why a text could not be read.
+enum Failure {
+    /// The error, and whether it arose between braces or brackets.
+    Syntax(ScanError, bool),
+    Meaning(String),
+}
+
+fn read(text: &str, numbers: Numbers) -> Result<Value, Failure> {
+    let mut reader = Reader { numbers, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
+    let cut = ends_within_line(text);
+    let mut tabs = Tabs::new(text);
+    let mut parser = Parser::new_from_str(text);
+    // What follows the first node is not looked at.
+    while reader.root.is_none()
+        && let Some(event) = parser.next_event()
+    {
+        let (mut event, span) = event.map_err(|error| Failure::Syntax(error, tabs.in_flow()))?;
+        match &mut event {
+            Event::DocumentEnd | Event::StreamEnd => break,
+            Event::Scalar(text, ScalarStyle::Literal | ScalarStyle::Folded, ..)
+                if cut.is_some_and(|end| span.end.index() >= end) && text.ends_with('\n') =>
+            {
+                text.to_mut().pop();
+            }
+            _ => {}
+        }
+        tabs.event(&event, span);
+        reader
+            .event(event)
+            .map_err(|message| Failure::Meaning(format!("line {}: {message}", span.start.line())))?;
+    }
+    tabs.check().map_err(Failure::Meaning)?;
     Ok(reader.root.unwrap_or_default())
+}
+
+/// The text's length in characters if its last line is not ended by a line break: then go-yaml
+/// gives a block scalar that ends there no line break either, and the parser does.
+fn ends_within_line(text: &str) -> Option<usize> {
+    let last_line = text.rsplit('\n').next().unwrap_or("");
+    (!last_line.trim().is_empty()).then(|| text.chars().count())
 }
 
 /// The message in go-yaml's words as far as they are known: without the context, and for errors of
@@ -44,24 +97,6 @@ fn describe(error: &ScanError) -> String {
         },
         _ => format!("line {line}: {info}"),
     }
-}
-
-/// Splits a stream at its `---` lines, as helm does with a values file.
-pub(crate) fn documents(text: &str) -> Vec<String> {
-    let mut documents = Vec::new();
-    let mut current = String::new();
-    for line in text.split_inclusive('\n') {
-        let is_separator = line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty());
-        if !is_separator {
-            current.push_str(line);
-        } else if !current.is_empty() {
-            documents.push(std::mem::take(&mut current));
-        }
-    }
-    if !current.is_empty() {
-        documents.push(current);
-    }
-    documents
 }
 
 /// A collection that has been opened and not yet closed.
@@ -89,9 +124,10 @@ impl Reader {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
+                let merges = tag.as_ref().is_some_and(|tag| tag.suffix == "merge");
                 let value = self.scalar(&text, style, tag.as_deref())?;
                 if self.wants_key() {
-                    let key = if plain && text == "<<" {
+                    let key = if (plain || merges) && text == "<<" {
                         Key::Merge
                     } else {
                         Key::Name(key_name(&value, &text, plain)?)
@@ -212,7 +248,10 @@ impl Reader {
             None if style == ScalarStyle::Plain => scalar::resolve(text),
             None | Some((true, "str")) => Scalar::String,
             Some((true, "binary")) => return binary(text),
-            Some((true, "timestamp")) => Scalar::Timestamp,
+            Some((true, "timestamp")) => match scalar::resolve(text) {
+                Scalar::Timestamp => Scalar::Timestamp,
+                _ => return Err(format!("cannot decode `{text}` as a !!timestamp")),
+            },
             Some((true, kind)) => tagged(text, kind)?,
             // Tags that go-yaml does not know leave the text as it is.
             Some((false, _)) => Scalar::String,
@@ -231,7 +270,7 @@ impl Reader {
             Scalar::Uint(value) => Value::Float(value as f64),
             Scalar::Float(value) if value.is_finite() => Value::Float(value),
             Scalar::Float(_) => return Err(format!("unsupported number {text}")),
-            Scalar::Timestamp | Scalar::Merge | Scalar::String => Value::string(text),
+            Scalar::Timestamp | Scalar::String => Value::string(text),
         })
     }
 }
@@ -266,7 +305,11 @@ fn key_name(value: &Value, text: &str, plain: bool) -> Result<String, String> {
         Value::Float(value) => match scalar::resolve(text) {
             Scalar::Int(value) if plain => value.to_string(),
             // Go writes such keys with the precision of 32 bits.
-            _ => float::general(f64::from(*value as f32), Some(9), 'g'),
+            _ => match *value as f32 {
+                f32::INFINITY => ".inf".into(),
+                f32::NEG_INFINITY => "-.inf".into(),
+                narrow => float::general_narrow(narrow),
+            },
         },
         _ => return Err(format!("unsupported map key {text:?}")),
     })

@@ -1,7 +1,7 @@
 //! What a plain scalar means in YAML 1.1, as go-yaml resolves it.
 
-use super::super::golang::float;
-use super::super::golang::time;
+use crate::chart::golang::float;
+use crate::chart::golang::time;
 
 /// A resolved scalar.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +13,6 @@ pub(crate) enum Scalar {
     Float(f64),
     /// A date or a time: a string for everyone, but one that has to be quoted to stay one.
     Timestamp,
-    Merge,
     String,
 }
 
@@ -23,7 +22,7 @@ pub(crate) fn resolve(text: &str) -> Scalar {
         return scalar;
     }
     match text.as_bytes().first() {
-        Some(b'.') => float_of(text).map_or(Scalar::String, Scalar::Float),
+        Some(b'.') => float::parse(text).map_or(Scalar::String, Scalar::Float),
         Some(b'0'..=b'9' | b'+' | b'-') => number(text),
         _ => Scalar::String,
     }
@@ -41,7 +40,6 @@ fn word(text: &str) -> Option<Scalar> {
         ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
-        "<<" => Scalar::Merge,
         _ => return None,
     })
 }
@@ -87,11 +85,6 @@ pub(crate) fn integer(plain: &str) -> Option<Scalar> {
         Err(_) if plain.starts_with('+') => None,
         Err(_) => Some(Scalar::Uint(magnitude)),
     }
-}
-
-fn float_of(text: &str) -> Option<f64> {
-    // Go takes underscores only behind a base prefix, which cannot start with a dot.
-    if text.contains('_') { None } else { float::parse(text) }
 }
 
 /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`

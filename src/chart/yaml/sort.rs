@@ -2,44 +2,49 @@
 
 use std::cmp::Ordering;
 
+use super::style::Version;
+
 /// Sorts keys. The order is not always transitive, so this is an insertion sort into a
 /// sorted vector rather than a library sort, which may panic on such an order.
-pub(crate) fn sort_keys<T>(entries: Vec<(String, T)>) -> Vec<(String, T)> {
+pub(super) fn sort_keys<T>(entries: Vec<(String, T)>, version: Version) -> Vec<(String, T)> {
     let mut entries: Vec<(Vec<char>, (String, T))> =
         entries.into_iter().map(|(key, value)| (key.chars().collect(), (key, value))).collect();
-    merge_sort(&mut entries);
+    merge_sort(&mut entries, version);
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
 /// A merge sort asks only `less` and never checks the order for consistency.
-fn merge_sort<T>(entries: &mut Vec<(Vec<char>, T)>) {
+fn merge_sort<T>(entries: &mut Vec<(Vec<char>, T)>, version: Version) {
     if entries.len() < 2 {
         return;
     }
     let mut right = entries.split_off(entries.len() / 2);
-    merge_sort(entries);
-    merge_sort(&mut right);
+    merge_sort(entries, version);
+    merge_sort(&mut right, version);
     let left = std::mem::take(entries);
     let mut left = left.into_iter().peekable();
     let mut right = right.into_iter().peekable();
     while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-        let next = if less(&b.0, &a.0) { right.next() } else { left.next() };
+        let next = if less(&b.0, &a.0, version) { right.next() } else { left.next() };
         entries.extend(next);
     }
     entries.extend(left);
     entries.extend(right);
 }
 
-fn less(a: &[char], b: &[char]) -> bool {
+fn less(a: &[char], b: &[char], version: Version) -> bool {
     let common = a.iter().zip(b).take_while(|(x, y)| x == y).count();
     let (Some(x), Some(y)) = (a.get(common), b.get(common)) else {
         return a.len() < b.len();
     };
     match (x.is_alphabetic(), y.is_alphabetic()) {
         (true, true) => return x < y,
-        (true, false) => return false,
-        (false, true) => return true,
-        (false, false) => {}
+        (x_is_letter, y_is_letter) if x_is_letter != y_is_letter => {
+            // The younger version ends a number at a letter.
+            let in_number = common > 0 && a[common - 1].is_numeric();
+            return if version == Version::V3 && in_number { x_is_letter } else { y_is_letter };
+        }
+        _ => {}
     }
     // Zeros count as leading ones unless another digit stands before them.
     let zero = *x == '0' || *y == '0';

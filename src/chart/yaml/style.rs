@@ -23,11 +23,10 @@ pub(super) fn is_break(c: char) -> bool {
 }
 
 /// Whether go-yaml writes the character as it is.
-pub(super) fn is_printable(c: char, version: Version) -> bool {
+pub(super) fn is_printable(c: char) -> bool {
     match c {
         '\n' | ' '..='~' => true,
         '\u{a0}'..='\u{fffd}' => c != '\u{feff}',
-        '\u{10000}'.. => version == Version::V3,
         _ => false,
     }
 }
@@ -65,7 +64,8 @@ fn analyze(text: &str, version: Version) -> Analysis {
             ('#', Some(_)) => preceded,
             _ => false,
         };
-        special |= !is_printable(c, version) && !(version == Version::V3 && c == '\t');
+        let is_tab = version == Version::V3 && c == '\t';
+        special |= !(is_printable(c) || is_tab);
         if is_break(c) {
             line_breaks = true;
             space_break |= previous == Some(' ');

@@ -1,0 +1,3 @@
+{{- define "lib.name" -}}
+{{ printf "%s-%s" .Release.Name .Chart.Name | lower }}
+{{- end }}
