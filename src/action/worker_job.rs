@@ -11,6 +11,7 @@ use super::{Error, record};
 use crate::chart::{Chart, ValueSources};
 use crate::cluster::Cluster;
 use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, ITEMS_ANNOTATION};
+use crate::image::CONSUME_ONE;
 use crate::names::{RUN_LABEL, random_suffix};
 use crate::worker::Backoff;
 
@@ -200,18 +201,7 @@ fn command(plan: &RunPlan) -> Option<Vec<String>> {
     Some(command)
 }
 
-/// Takes one item with `amqp-consume` and acknowledges it when the program exits with 0.
-///
-/// Around the tool because of two of its ways (measured with rabbitmq-c 0.11): it exits with 0
-/// though its program failed, so that the pod would count as succeeded while its item goes back
-/// to the queue; and it dies of SIGPIPE when the program ends without reading its input. The
-/// shell also keeps the URL, and the password in it, out of the Job's manifest.
-const CONSUME_ONE: &str = r#"dir=$(mktemp -d) || exit
-amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1 -- /bin/sh -c '
-  cat >"$0/item" && "$@" <"$0/item"; status=$?; echo $status >"$0/status"; exit $status
-' "$dir" "$@" || exit
-exit "$(cat "$dir/status")""#;
-
+/// The program with the worker around it that the image's `amqp-consume` makes possible.
 fn consume_one(program: &[String]) -> Vec<String> {
     let head = ["/bin/sh", "-c", CONSUME_ONE, "worker"].map(str::to_owned);
     head.into_iter().chain(program.iter().cloned()).collect()

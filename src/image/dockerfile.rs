@@ -2,23 +2,13 @@
 //!
 //! The image needs no root, no home and no writable directory but `/tmp` when it runs.
 
+use super::consume::CONSUME_ONE;
 use super::shebang::Interpreter;
 
 /// The user and group that the program runs as: the number that distroless images use.
 const USER: &str = "65532:65532";
 
-/// Takes one item from the queue and gives it to the program on its standard input; the item is
-/// done when the program exits with 0, and goes back to the queue when it does not.
-///
-/// `amqp-consume` itself exits with 0 after a program that failed (rabbitmq-c from 0.12 on), and the
-/// pod would count as done: the program's shell ends it. As process 1 it would not heed the signal.
-fn worker(program: &str) -> String {
-    format!(
-        r#"trap 'kill $!' TERM; amqp-consume --url="$BROKER_URL" -q "$QUEUE" -c 1 /bin/sh -c '{program} || kill $PPID' & wait $!"#
-    )
-}
-
-/// Installs what [`worker`] starts, unless the base image has it.
+/// Installs what [`CONSUME_ONE`] starts, unless the base image has it.
 const INSTALL_WORKER: &str = r#"if ! command -v amqp-consume >/dev/null; then \
       if command -v apt-get >/dev/null; then \
         apt-get update && apt-get install -y --no-install-recommends amqp-tools ca-certificates && \
@@ -58,7 +48,7 @@ pub(super) fn dockerfile(program: &Program) -> String {
     lines.push("WORKDIR /tmp".to_owned());
     lines.push(format!("USER {USER}"));
     lines.push("ENTRYPOINT []".to_owned());
-    let command = ["/bin/sh", "-c", &worker(&format!("/app/{name}"))];
+    let command = ["/bin/sh", "-c", CONSUME_ONE, "worker", &format!("/app/{name}")];
     lines.push(format!("CMD {}", serde_json::json!(command)));
     lines.join("\n") + "\n"
 }
@@ -114,7 +104,8 @@ mod tests {
             "RUN command -v python >/dev/null || \\\n    { found=$(command -v python3) && mkdir -p /usr/local/bin && ",
             "COPY worker.py /app/worker.py\n",
             "ENV HOME=/tmp PYTHONUNBUFFERED=1\nWORKDIR /tmp\nUSER 65532:65532\nENTRYPOINT []\n",
-            r#" -q \"$QUEUE\" -c 1 /bin/sh -c '/app/worker.py || kill $PPID' & wait $!"]"#,
+            r#"-q \"$QUEUE\" -c 1 -- "#,
+            r#"","worker","/app/worker.py"]"#,
         ];
         for part in expected {
             assert!(text.contains(part), "no {part:?} in:\n{text}");

@@ -3,6 +3,7 @@
 //! Knows nothing of Kubernetes: where an image goes beyond a registry is said in the names of
 //! contexts and clusters.
 
+mod consume;
 mod context;
 mod dockerfile;
 mod engine;
@@ -13,6 +14,7 @@ mod shebang;
 
 use std::path::PathBuf;
 
+pub use consume::CONSUME_ONE;
 pub use context::{Context, Prepared};
 pub use engine::{BuildOptions, Engine};
 pub use local::LocalCluster;

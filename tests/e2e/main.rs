@@ -4,6 +4,7 @@
 //! Needs the variables that `tests/cluster/env` prints; `make e2e` sets them and runs all of it.
 
 mod bed;
+mod build;
 mod chart;
 mod data;
 mod errors;
