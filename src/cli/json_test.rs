@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{report, status, up};
+use super::{local, report, status, up};
 use crate::action::enqueue::EnqueueReport;
 use crate::action::follow::{FailedPod, RunEnd, RunReport};
+use crate::action::local::LocalReport;
 use crate::action::progress::Counts;
 use crate::action::status::StatusReport;
 use crate::action::up::UpReport;
@@ -74,6 +75,12 @@ fn runs_are_documented() {
         counts: Some(Counts::default()),
     };
     assert_eq!(shape(&report::run_json(&report)), shape(&example("run, attach")));
+}
+
+#[test]
+fn local_is_documented() {
+    let report = LocalReport { done: 7, failed: 1, failures: Vec::new(), interrupted: false };
+    assert_eq!(shape(&local::to_json(&report)), shape(&example("local")));
 }
 
 #[test]

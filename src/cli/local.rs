@@ -136,7 +136,7 @@ fn in_words(report: &LocalReport) -> String {
     text
 }
 
-fn to_json(report: &LocalReport) -> serde_json::Value {
+pub(super) fn to_json(report: &LocalReport) -> serde_json::Value {
     json!({
         "done": report.done,
         "failed": report.failed,
