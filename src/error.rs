@@ -182,6 +182,10 @@ fn image_hint(error: &image::Error) -> Option<String> {
         E::NoShebang { suggestion, .. } => format!("begin it with a line such as {suggestion}"),
         E::CarriageReturn { path } => format!("mend it with: sed -i 's/\\r$//' {}", path.display()),
         E::NoBaseImage { .. } => "name an image that has it with --base-image".to_owned(),
+        E::WorkerNotStatic(_) | E::NoWorker => {
+            "the installer brings one; from a checkout `scripts/build-worker` makes it, and --worker names it"
+                .to_owned()
+        }
         E::Start { role: image::Role::Engine, .. } => {
             "install Docker, or name another engine with --docker podman".to_owned()
         }

@@ -131,3 +131,43 @@ fn print_dockerfile_starts_nothing() {
     sandbox.file("Dockerfile", "FROM scratch\n");
     assert_eq!(sandbox.run(&["build", "--print-dockerfile"]).stdout, "FROM scratch\n");
 }
+
+/// The first bytes of a 64-bit executable without a loader, for this machine.
+fn static_executable() -> Vec<u8> {
+    let mut head = b"\x7fELF\x02\x01".to_vec();
+    head.resize(120, 0);
+    let machine = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    // The table of program headers stands at 64, its entries have 56 bytes, and there is one.
+    (head[18], head[32], head[54], head[56], head[64]) = (machine, 64, 56, 1, 1);
+    head
+}
+
+#[test]
+fn a_static_worker_on_path_goes_into_the_image() {
+    let sandbox = Sandbox::new();
+    sandbox.file("worker.py", SCRIPT);
+    std::fs::write(sandbox.path("bin/workqueue-worker"), static_executable()).expect("writable");
+    let build = ["build", "worker.py", "--print-dockerfile"];
+    let text = sandbox.run(&build).stdout;
+    assert!(text.contains("\nCOPY workqueue-worker /usr/local/bin/workqueue-worker\n"), "{text}");
+    assert!(!text.contains("amqp-consume"), "{text}");
+    // Its architecture is that of this machine.
+    let text = sandbox.run(&[build.as_slice(), &["--platform", "linux/s390x"]].concat()).stdout;
+    assert!(text.contains("amqp-consume") && !text.contains("workqueue-worker"), "{text}");
+}
+
+#[test]
+fn an_image_of_the_worker_alone() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("worker"), static_executable()).expect("writable");
+    sandbox.program("docker", "case $1 in build) for last; do :; done; echo \"$last\"/* ;; esac");
+    let args = ["build", "--worker-only", "--worker", "worker", "--image", "r.example/w:1"];
+    let outcome = sandbox.run(&args);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("/workqueue-worker\n"), "{}", outcome.stderr);
+    let text = sandbox.run(&[args.as_slice(), &["--print-dockerfile"]].concat()).stdout;
+    assert!(
+        text.contains("\nFROM scratch\n") && text.contains("ENTRYPOINT [\"/workqueue-worker\"]"),
+        "{text}"
+    );
+}

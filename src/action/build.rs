@@ -8,15 +8,17 @@ use std::time::Duration;
 use super::{Error, Event, Observer};
 use crate::cluster::kubeconfig::ContextNames;
 use crate::cluster::{Cluster, Target};
-use crate::image::{BuildOptions, Context, Engine, Interrupt, LocalCluster, Reference};
+use crate::image::{self, BuildOptions, Context, Engine, Interrupt, LocalCluster, Reference, Worker};
 
 /// How long the nodes may take to tell their architecture; without it there is no warning.
 const NODES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to build, and where it goes.
 pub struct BuildPlan {
-    /// A directory with a Dockerfile, or a lone program.
-    pub context: PathBuf,
+    /// What the image is made of.
+    pub source: Source,
+    /// The static worker to put beside a lone program, instead of the one that is found.
+    pub worker: Option<PathBuf>,
     /// The image to build a lone program on, instead of the one for its interpreter.
     pub base_image: Option<Reference>,
     /// The image's name.
@@ -27,6 +29,15 @@ pub struct BuildPlan {
     pub options: BuildOptions,
     /// Whether to push.
     pub push: Push,
+}
+
+/// What an image is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A directory with a Dockerfile, or a lone program.
+    Path(PathBuf),
+    /// The static worker alone.
+    Worker,
 }
 
 /// Whether an image is pushed. One that is not is loaded into the cluster if that is a local one.
@@ -66,8 +77,16 @@ impl BuildPlan {
     /// # Errors
     /// A context that cannot be built.
     pub fn open_context(&self) -> Result<Context, Error> {
+        let worker = match &self.worker {
+            Some(path) => Some(Worker::at(path)?),
+            None => Worker::find().filter(|worker| worker.fits(self.options.platform.as_deref())),
+        };
+        let path = match &self.source {
+            Source::Path(path) => path,
+            Source::Worker => return Ok(Context::of_worker(&worker.ok_or(image::Error::NoWorker)?)),
+        };
         let base_image = self.base_image.as_ref().map(ToString::to_string);
-        Ok(Context::open(&self.context, base_image.as_deref())?)
+        Ok(Context::open(path, base_image.as_deref(), worker.as_ref())?)
     }
 
     /// The command lines of a build, for people to read; a lone program is built in a directory

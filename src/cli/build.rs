@@ -1,11 +1,11 @@
 //! `build`: makes a worker image and brings it to where the nodes find it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
 use super::flags::ContextFlags;
-use crate::action::build::{BuildPlan, BuildReport, Place, Push, build};
+use crate::action::build::{BuildPlan, BuildReport, Place, Push, Source, build};
 use crate::cluster::Target;
 use crate::error::{ExitStatus, Failure};
 use crate::image::{BuildOptions, Engine, Output, Reference};
@@ -32,6 +32,9 @@ pub struct BuildArgs {
     /// Push the image to its registry
     #[arg(long)]
     push: bool,
+    /// Make an image of the static worker alone, for `run --worker-image`
+    #[arg(long, conflicts_with_all = ["source", "base_image"])]
+    worker_only: bool,
     /// Show the Dockerfile and the commands, and build nothing
     #[arg(long)]
     print_dockerfile: bool,
@@ -56,6 +59,10 @@ pub struct BuildFlags {
     /// Build a lone program on this image (default: one that has its interpreter)
     #[arg(help_heading = "Build", long, value_name = "REF")]
     base_image: Option<Reference>,
+    /// Put this static worker into the image of a lone program (default: workqueue-worker beside the
+    /// plugin or on PATH; without one, amqp-consume is installed)
+    #[arg(help_heading = "Build", long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    worker: Option<PathBuf>,
     /// The container engine: docker, or one that takes the same words (default: docker)
     #[arg(help_heading = "Build", long, value_name = "PROGRAM", value_hint = ValueHint::CommandName)]
     docker: Option<String>,
@@ -68,15 +75,17 @@ impl BuildFlags {
             || !self.build_arg.is_empty()
             || self.platform.is_some()
             || self.base_image.is_some()
+            || self.worker.is_some()
             || self.docker.is_some()
     }
 
     /// What to build, from here on.
-    pub fn plan(&self, context: &Path, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
+    pub fn plan(&self, source: Source, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
         let program = self.docker.clone().unwrap_or_else(|| "docker".to_owned());
         let output = if ui.is_quiet() { Output::Kept } else { Output::Shown };
         BuildPlan {
-            context: context.to_owned(),
+            source,
+            worker: self.worker.clone(),
             base_image: self.base_image.clone(),
             image,
             engine: Engine { program, output },
@@ -106,7 +115,8 @@ pub async fn run(args: BuildArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let push = if args.push { Push::Always } else { Push::Never };
     // Without a name nothing is built: any will do.
     let image = args.image.unwrap_or_else(|| "worker".parse().expect("a word is a reference"));
-    let plan = args.build.plan(&args.source, image, push, ui);
+    let source = if args.worker_only { Source::Worker } else { Source::Path(args.source) };
+    let plan = args.build.plan(source, image, push, ui);
     if args.print_dockerfile {
         return print(&plan, &target, ui);
     }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use super::build::{BuildFlags, image_name, in_words};
 use super::flags::{ClusterFlags, ItemFlags, Output, QueueSpecFlags, ValueFlags, duration};
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, job_json, run_end};
-use crate::action::build::{BuildPlan, Place, Push, build};
+use crate::action::build::{BuildPlan, Place, Push, Source, build};
 use crate::action::deadline_after;
 use crate::action::follow::follow;
 use crate::action::run::{RunPlan, Started, check, start};
@@ -224,7 +224,7 @@ fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
         (_, true) => Push::Never,
         _ => Push::UnlessLoaded,
     };
-    Ok(Some(args.build_flags.plan(context, image, push, ui)))
+    Ok(Some(args.build_flags.plan(Source::Path(context.clone()), image, push, ui)))
 }
 
 /// Builds the image, and makes the plan use what was built.

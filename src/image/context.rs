@@ -6,8 +6,9 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::dockerfile::{Program, dockerfile};
+use super::dockerfile::{Program, dockerfile, worker_only};
 use super::shebang::{DEBIAN, Kind, kind, suggestion};
+use super::worker::{NAME, Worker};
 use crate::names::random_suffix;
 
 /// The names under which engines look for instructions; docker itself knows the first alone.
@@ -26,13 +27,11 @@ pub enum Context {
         /// The Dockerfile in it.
         dockerfile: PathBuf,
     },
-    /// A script or an executable.
-    Program {
-        /// The file.
-        path: PathBuf,
-        /// Its name in the image.
-        name: String,
-        /// The Dockerfile that was written for it.
+    /// Executable files, and the Dockerfile that was written for them.
+    Written {
+        /// The files, with their names in the context.
+        files: Vec<(PathBuf, String)>,
+        /// The Dockerfile.
         dockerfile: String,
     },
 }
@@ -43,9 +42,14 @@ impl Context {
     /// # Errors
     /// What cannot be read, a directory without a Dockerfile, a file that Linux could not start,
     /// an interpreter without a known image.
-    pub fn open(path: &Path, base_image: Option<&str>) -> Result<Self, Error> {
+    pub fn open(path: &Path, base_image: Option<&str>, worker: Option<&Worker>) -> Result<Self, Error> {
         let metadata = fs::metadata(path).map_err(read_error(path))?;
-        if metadata.is_dir() { directory(path) } else { program(path, base_image) }
+        if metadata.is_dir() { directory(path) } else { program(path, base_image, worker) }
+    }
+
+    /// The context of an image that holds nothing but the worker.
+    pub fn of_worker(worker: &Worker) -> Self {
+        Self::Written { files: vec![worker_file(worker)], dockerfile: worker_only() }
     }
 
     /// The text of the Dockerfile.
@@ -57,7 +61,7 @@ impl Context {
             Self::Directory { dockerfile, .. } => {
                 fs::read_to_string(dockerfile).map_err(read_error(dockerfile))
             }
-            Self::Program { dockerfile, .. } => Ok(dockerfile.clone()),
+            Self::Written { dockerfile, .. } => Ok(dockerfile.clone()),
         }
     }
 
@@ -68,7 +72,7 @@ impl Context {
                 // The name that every engine looks for needs no flag.
                 (path, (!dockerfile.ends_with(DOCKERFILES[0])).then_some(dockerfile))
             }
-            Self::Program { .. } => (Path::new("DIRECTORY"), None),
+            Self::Written { .. } => (Path::new("DIRECTORY"), None),
         }
     }
 
@@ -86,7 +90,7 @@ impl Context {
                     temporary: false,
                 })
             }
-            Self::Program { path, name, dockerfile } => stage(path, name, dockerfile),
+            Self::Written { files, dockerfile } => stage(files, dockerfile),
         }
     }
 }
@@ -131,7 +135,7 @@ fn directory(path: &Path) -> Result<Context, Error> {
     })
 }
 
-fn program(path: &Path, base_image: Option<&str>) -> Result<Context, Error> {
+fn program(path: &Path, base_image: Option<&str>, worker: Option<&Worker>) -> Result<Context, Error> {
     let interpreter = match kind(&head(path).map_err(read_error(path))?) {
         Kind::Executable => None,
         Kind::Script(interpreter) => Some(interpreter),
@@ -149,8 +153,14 @@ fn program(path: &Path, base_image: Option<&str>) -> Result<Context, Error> {
         return Err(Error::NoBaseImage { path: path.to_owned(), interpreter });
     };
     let name = image_name(path);
-    let dockerfile = dockerfile(&Program { name: name.clone(), interpreter, base_image });
-    Ok(Context::Program { path: path.to_owned(), name, dockerfile })
+    let has_worker = worker.is_some();
+    let dockerfile = dockerfile(&Program { name: name.clone(), interpreter, base_image, has_worker });
+    let files = worker.map(worker_file).into_iter().chain([(path.to_owned(), name)]).collect();
+    Ok(Context::Written { files, dockerfile })
+}
+
+fn worker_file(worker: &Worker) -> (PathBuf, String) {
+    (worker.path().to_owned(), NAME.to_owned())
 }
 
 fn head(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -165,20 +175,26 @@ fn image_name(path: &Path) -> String {
     let legal = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let name: String = name.chars().map(legal).collect();
     let name = name.trim_start_matches(['-', '.']);
-    // These two names mean something else in a context.
-    if name.is_empty() || DOCKERFILES.contains(&name) { "program".to_owned() } else { name.to_owned() }
+    // These mean something else in a context.
+    if name.is_empty() || name == NAME || DOCKERFILES.contains(&name) {
+        "program".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
-fn stage(program: &Path, name: &str, dockerfile: &str) -> Result<Prepared, Error> {
+fn stage(files: &[(PathBuf, String)], dockerfile: &str) -> Result<Prepared, Error> {
     let path = std::env::temp_dir().join(format!("kubectl-workqueue-{}", random_suffix(10)));
     let write_error = |source| Error::Write { path: path.clone(), source };
     fs::DirBuilder::new().mode(0o700).create(&path).map_err(write_error)?;
     let prepared = Prepared { path: path.clone(), dockerfile: None, temporary: true };
     fs::write(path.join(DOCKERFILES[0]), dockerfile).map_err(write_error)?;
-    let copy = path.join(name);
-    fs::copy(program, &copy).map_err(read_error(program))?;
-    // The run bit that people forget; readable for the user of the image, who owns nothing in it.
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).map_err(write_error)?;
+    for (file, name) in files {
+        let copy = path.join(name);
+        fs::copy(file, &copy).map_err(read_error(file))?;
+        // The run bit that people forget; readable for the user of the image, who owns nothing in it.
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).map_err(write_error)?;
+    }
     Ok(prepared)
 }
 
@@ -198,7 +214,7 @@ mod tests {
     fn a_script_is_staged_with_its_run_bit_and_goes_again() {
         let script = std::env::temp_dir().join(format!("workqueue-context-{}.py", std::process::id()));
         fs::write(&script, "#!/usr/bin/env python\n").expect("writable");
-        let context = Context::open(&script, None).expect("a script");
+        let context = Context::open(&script, None, None).expect("a script");
         let prepared = context.prepare().expect("writable");
         let staged = prepared.path.join(script.file_name().expect("it has one"));
         let mode = fs::metadata(&staged).expect("staged").permissions().mode();

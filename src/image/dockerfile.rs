@@ -4,12 +4,13 @@
 
 use super::consume::CONSUME_ONE;
 use super::shebang::Interpreter;
+use super::worker::NAME as WORKER;
 
 /// The user and group that the program runs as: the number that distroless images use.
 const USER: &str = "65532:65532";
 
 /// Installs what [`CONSUME_ONE`] starts, unless the base image has it.
-const INSTALL_WORKER: &str = r#"if ! command -v amqp-consume >/dev/null; then \
+const INSTALL_AMQP_CONSUME: &str = r#"if ! command -v amqp-consume >/dev/null; then \
       if command -v apt-get >/dev/null; then \
         apt-get update && apt-get install -y --no-install-recommends amqp-tools ca-certificates && \
         rm -rf /var/lib/apt/lists/*; \
@@ -29,17 +30,30 @@ pub(super) struct Program {
     pub(super) interpreter: Option<Interpreter>,
     /// The image to build on.
     pub(super) base_image: String,
+    /// Whether the context has a static worker; without one, `amqp-consume` is installed.
+    pub(super) has_worker: bool,
+}
+
+/// The Dockerfile of an image that holds nothing but the worker.
+pub(super) fn worker_only() -> String {
+    format!(
+        "# Written by kubectl workqueue build --worker-only.\nFROM scratch\nCOPY {WORKER} /{WORKER}\n\
+         USER {USER}\nENTRYPOINT [\"/{WORKER}\"]\n"
+    )
 }
 
 /// Writes the Dockerfile.
 pub(super) fn dockerfile(program: &Program) -> String {
-    let Program { name, interpreter, base_image } = program;
+    let Program { name, interpreter, base_image, has_worker } = program;
     let mut lines = vec![
         "# Written by kubectl workqueue build. BROKER_URL and QUEUE are set by the Job.".to_owned(),
         format!("FROM {base_image}"),
         "USER root".to_owned(),
-        format!("RUN {INSTALL_WORKER}"),
     ];
+    lines.push(match has_worker {
+        true => format!("COPY {WORKER} /usr/local/bin/{WORKER}"),
+        false => format!("RUN {INSTALL_AMQP_CONSUME}"),
+    });
     lines.extend(interpreter.as_ref().map(|interpreter| format!("RUN {}", find_interpreter(interpreter))));
     lines.push(format!("COPY {name} /app/{name}"));
     // Without the second, the log of a pod stays empty until the Python program ends.
@@ -48,9 +62,18 @@ pub(super) fn dockerfile(program: &Program) -> String {
     lines.push("WORKDIR /tmp".to_owned());
     lines.push(format!("USER {USER}"));
     lines.push("ENTRYPOINT []".to_owned());
-    let command = ["/bin/sh", "-c", CONSUME_ONE, "worker", &format!("/app/{name}")];
-    lines.push(format!("CMD {}", serde_json::json!(command)));
+    lines.push(format!("CMD {}", serde_json::json!(command(&format!("/app/{name}"), *has_worker))));
     lines.join("\n") + "\n"
+}
+
+/// Takes one item and ends. An item that has failed for good is settled once it is in
+/// QUEUE.failed: its pod has done its work.
+fn command(program: &str, has_worker: bool) -> Vec<String> {
+    let words: &[&str] = match has_worker {
+        true => &["/usr/local/bin/workqueue-worker", "--once", "--settled-is-success", "--"],
+        false => &["/bin/sh", "-c", CONSUME_ONE, "worker"],
+    };
+    words.iter().copied().chain([program]).map(str::to_owned).collect()
 }
 
 /// Makes sure that the script's first line leads to an interpreter, and ends the build if none is
@@ -93,6 +116,7 @@ mod tests {
             name: "worker.py".to_owned(),
             interpreter: Some(interpreter),
             base_image: "python:3-slim".to_owned(),
+            has_worker: false,
         }
     }
 
@@ -124,9 +148,14 @@ mod tests {
 
     #[test]
     fn an_executable_needs_no_interpreter() {
-        let program = Program { name: "w".to_owned(), interpreter: None, base_image: "debian".to_owned() };
-        let text = dockerfile(&program);
-        assert!(!text.contains("ln -s") && !text.contains("PYTHON"), "{text}");
+        let (name, base_image) = ("w".to_owned(), "scratch".to_owned());
+        let text = dockerfile(&Program { name, interpreter: None, base_image, has_worker: true });
+        // Nothing has to be run to build it: an empty base image will do.
+        assert!(!text.contains("RUN") && !text.contains("PYTHON"), "{text}");
+        assert!(text.contains("COPY workqueue-worker /usr/local/bin/workqueue-worker\n"), "{text}");
+        let command =
+            r#"CMD ["/usr/local/bin/workqueue-worker","--once","--settled-is-success","--","/app/w"]"#;
+        assert!(text.contains(command), "{text}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod local;
 mod process;
 mod reference;
 mod shebang;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ pub use engine::{BuildOptions, Engine};
 pub use local::LocalCluster;
 pub use process::{Interrupt, Output};
 pub use reference::{Reference, ReferenceError};
+pub use worker::Worker;
 
 /// What keeps an image from being built or from reaching the nodes.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,12 @@ pub enum Error {
         /// The interpreter.
         interpreter: String,
     },
+    /// The worker needs a loader and libraries, which an image may not have.
+    #[error("{} is no static executable", .0.display())]
+    WorkerNotStatic(PathBuf),
+    /// There is no worker to make an image of.
+    #[error("there is no static workqueue-worker beside the program or on PATH")]
+    NoWorker,
     /// A program is not there, or cannot be started.
     #[error("cannot start {program:?}")]
     Start {

@@ -95,3 +95,18 @@ fn a_directory_that_cannot_be_read() {
     locked(0o755);
     assert_fails(&outcome, 1, "error: cannot read locked: Permission denied (os error 13)\n");
 }
+
+#[test]
+fn no_worker_to_make_an_image_of() {
+    let sandbox = Sandbox::new();
+    sandbox.file("worker", "#!/bin/sh\n");
+    engine(&sandbox, "");
+    let build = ["build", "--worker-only", "--image", "worker:1"];
+    let hint = "hint: the installer brings one; from a checkout `scripts/build-worker` makes it, and --worker names it\n";
+    let expected =
+        format!("error: there is no static workqueue-worker beside the program or on PATH\n{hint}");
+    assert_fails(&sandbox.run(&build), 1, &expected);
+    let expected = format!("error: worker is no static executable\n{hint}");
+    assert_fails(&sandbox.run(&[build.as_slice(), &["--worker", "worker"]].concat()), 1, &expected);
+    assert_eq!(sandbox.calls(), "");
+}

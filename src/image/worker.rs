@@ -1,0 +1,125 @@
+//! The static `workqueue-worker` that goes into images: found, and looked at before it is used.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// The executable's name, here and in images.
+pub(super) const NAME: &str = "workqueue-worker";
+
+/// Bytes read of the executable: its header and the table that says whether it needs a loader
+/// stand at its start.
+const HEAD: u64 = 4096;
+
+/// A worker that runs in any image of its architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    path: PathBuf,
+    architecture: &'static str,
+}
+
+impl Worker {
+    /// The worker of a path.
+    ///
+    /// # Errors
+    /// What cannot be read, and [`Error::WorkerNotStatic`].
+    pub fn at(path: &Path) -> Result<Self, Error> {
+        let read_error = |source| Error::Read { path: path.to_owned(), source };
+        let mut head = Vec::new();
+        File::open(path).map_err(read_error)?.take(HEAD).read_to_end(&mut head).map_err(read_error)?;
+        let architecture =
+            static_architecture(&head).ok_or_else(|| Error::WorkerNotStatic(path.to_owned()))?;
+        Ok(Self { path: path.to_owned(), architecture })
+    }
+
+    /// The worker beside the running program, where the installer puts it, or on PATH. One that is
+    /// not static, as a developer's build makes it, is passed over.
+    pub fn find() -> Option<Self> {
+        let program = std::env::current_exe().ok();
+        let beside = program.as_deref().and_then(Path::parent).map(Path::to_owned);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directories = beside.into_iter().chain(std::env::split_paths(&path));
+        directories.map(|directory| directory.join(NAME)).find_map(|file| Self::at(&file).ok())
+    }
+
+    /// The executable.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it runs in an image for a platform (`linux/arm64`); without one, the engine is taken
+    /// to be of our own architecture.
+    pub fn fits(&self, platform: Option<&str>) -> bool {
+        let wanted = match platform {
+            // Several platforms at once have several architectures, and there is one file.
+            Some(platform) if platform.contains(',') => return false,
+            Some(platform) => platform.split('/').nth(1).unwrap_or(platform),
+            None => match std::env::consts::ARCH {
+                "x86_64" => "amd64",
+                "aarch64" => "arm64",
+                other => other,
+            },
+        };
+        wanted == self.architecture
+    }
+}
+
+/// The architecture, in the words of images, of a 64-bit little-endian executable without a
+/// loader; `None` for all else.
+fn static_architecture(head: &[u8]) -> Option<&'static str> {
+    const LOADER: u64 = 3;
+    let number = |at: usize, length: usize| -> Option<u64> {
+        let bytes = head.get(at..at + length)?;
+        Some(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
+    };
+    if !head.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    for entry in 0..count {
+        let at = usize::try_from(table + entry * size).ok()?;
+        if number(at, 4)? == LOADER {
+            return None;
+        }
+    }
+    match number(18, 2)? {
+        62 => Some("amd64"),
+        183 => Some("arm64"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ELF header and a table of program headers of these types.
+    fn executable(machine: u8, types: &[u8]) -> Vec<u8> {
+        let mut head = b"\x7fELF\x02\x01".to_vec();
+        head.resize(64 + 56 * types.len(), 0);
+        (head[18], head[32], head[54], head[56]) = (machine, 64, 56, types.len() as u8);
+        for (number, kind) in types.iter().enumerate() {
+            head[64 + 56 * number] = *kind;
+        }
+        head
+    }
+
+    #[test]
+    fn static_executables_are_told_apart() {
+        assert_eq!(static_architecture(&executable(62, &[1, 2, 1])), Some("amd64"));
+        assert_eq!(static_architecture(&executable(183, &[1])), Some("arm64"));
+        assert_eq!(static_architecture(&executable(62, &[6, 3, 1])), None);
+        assert_eq!(static_architecture(&executable(8, &[1])), None);
+        assert_eq!(static_architecture(b"#!/bin/sh\n"), None);
+        assert_eq!(static_architecture(&executable(62, &[1, 2, 1])[..100]), None);
+    }
+
+    #[test]
+    fn a_worker_fits_images_of_its_architecture() {
+        let worker = Worker { path: PathBuf::new(), architecture: "arm64" };
+        assert!(worker.fits(Some("linux/arm64/v8")) && !worker.fits(Some("linux/amd64")));
+        assert!(!worker.fits(Some("linux/amd64,linux/arm64")), "one file cannot be in both");
+    }
+}
