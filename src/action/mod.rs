@@ -6,12 +6,14 @@ pub mod down;
 pub mod enqueue;
 mod error;
 pub mod follow;
+pub mod heal;
 pub mod logs;
 pub mod manifests;
 mod record;
 pub mod run;
 pub mod session;
 pub mod status;
+pub mod survey;
 pub mod up;
 
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub enum Event<'a> {
     Waiting(&'a str),
     /// Something that the user should know.
     Note(&'a str),
+    /// Something that went well again.
+    News(&'a str),
     /// Items so far.
     Enqueued {
         /// Handed to the broker.

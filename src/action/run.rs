@@ -1,11 +1,15 @@
 //! Runs a Job over what is in a queue: as many completions as there are items.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use super::enqueue::{EnqueuePlan, EnqueueReport, enqueue, ensure_queue};
+use super::enqueue::{EnqueuePlan, EnqueueReport, enqueue};
+use super::heal::{Reach, ensure_queue};
 use super::manifests::{self, ChartPlan};
 use super::session::Session;
 use super::{Error, Observer, record};
+use crate::broker::publisher::Envelopes;
 use crate::broker::topology::{self, QueueSpec};
 use crate::chart::{Chart, ValueSources};
 use crate::cluster::Cluster;
@@ -26,6 +30,8 @@ pub struct RunPlan {
     pub items: Option<Source>,
     /// Larger items are refused; bytes.
     pub max_item_size: usize,
+    /// Give up enqueuing after this long without progress; 0 for never.
+    pub enqueue_timeout: Duration,
     /// The workers' image.
     pub image: String,
     /// A program to start once an item, the item on its standard input; without one the image's
@@ -70,16 +76,23 @@ pub async fn start(
     renderer.job(&plan, "preview", 1)?;
     refuse_busy_queue(cluster, &plan).await?;
 
-    let session = Session::open(cluster, &plan.release, "kubectl-workqueue run").await?;
+    let enqueued = plan.items.is_some();
     if let Some(source) = plan.items.take() {
-        let enqueueing = EnqueuePlan { queue: plan.queue.clone(), source, max_item_size: plan.max_item_size };
-        let (report, result) = enqueue(&session, enqueueing, observer, interrupt).await;
+        let enqueueing = EnqueuePlan {
+            queue: plan.queue.clone(),
+            source,
+            max_item_size: plan.max_item_size,
+            envelopes: Envelopes::default(),
+            timeout: plan.enqueue_timeout,
+        };
+        let reach = Reach::Release(cluster.clone(), plan.release.clone());
+        let (report, result) = enqueue(&reach, enqueueing, observer, interrupt).await;
         if result.is_err() || !report.is_complete() {
             return Ok(Started::NotEnqueued(report, result.err()));
         }
-    } else {
-        ensure_queue(&session, &plan.queue, observer).await?;
     }
+    let session = Session::open(cluster, &plan.release, "kubectl-workqueue run").await?;
+    ensure_queue(&session, &plan.queue, observer, !enqueued).await?;
     let items = ready_items(&session, &plan.queue.name).await?;
     session.close().await;
     if items == 0 {

@@ -18,7 +18,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 pub struct Session {
     /// The connection.
     pub broker: Broker,
-    tunnel: Tunnel,
+    pub(super) tunnel: Tunnel,
+    /// Where further connections go.
+    pub(super) endpoint: Endpoint,
 }
 
 impl Session {
@@ -41,7 +43,7 @@ impl Session {
             credentials: target.credentials,
         };
         match Broker::connect(&endpoint, purpose).await {
-            Ok(broker) => Ok(Self { broker, tunnel }),
+            Ok(broker) => Ok(Self { broker, tunnel, endpoint }),
             Err(error) => Err(explain(&tunnel, error)),
         }
     }
@@ -84,7 +86,7 @@ impl Session {
     }
 }
 
-fn explain(tunnel: &Tunnel, error: broker::Error) -> Error {
+pub(super) fn explain(tunnel: &Tunnel, error: broker::Error) -> Error {
     match tunnel.failure() {
         Some(failure) if error.is_transient() => Error::Cluster(failure),
         _ => Error::Broker(error),
@@ -92,7 +94,7 @@ fn explain(tunnel: &Tunnel, error: broker::Error) -> Error {
 }
 
 /// An error at the deadline says how long it was waited for.
-fn after_waiting(error: Error, started: Instant) -> Error {
+pub(super) fn after_waiting(error: Error, started: Instant) -> Error {
     match error {
         Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) => {
             let seconds = started.elapsed().as_secs().max(1);
@@ -102,7 +104,7 @@ fn after_waiting(error: Error, started: Instant) -> Error {
     }
 }
 
-fn is_transient(error: &Error) -> bool {
+pub(super) fn is_transient(error: &Error) -> bool {
     match error {
         Error::Broker(error) => error.is_transient(),
         Error::Cluster(error) => matches!(

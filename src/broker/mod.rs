@@ -2,8 +2,15 @@
 //!
 //! Knows nothing of Kubernetes: an [`Endpoint`] may be a tunnel's loopback end or any address.
 
+mod dial;
+mod link;
+mod login;
+mod pace;
 pub mod publisher;
+mod tally;
 pub mod topology;
+mod window;
+mod wire;
 
 use std::time::Duration;
 
@@ -11,7 +18,6 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use lapin::{Channel, ConnectionProperties, ErrorKind};
 
 use crate::credentials::Credentials;
-use crate::item::Position;
 
 /// Seconds between heartbeats; two missed ones end the connection.
 const HEARTBEAT_SECONDS: u16 = 30;
@@ -44,14 +50,6 @@ pub enum Error {
     /// The connection could not be made, or broke.
     #[error("the connection to the broker failed: {0}")]
     Connection(String),
-    /// The broker refused an item, and closed the channel over it.
-    #[error("{position}: the broker refuses the item: {reason}")]
-    ItemRefused {
-        /// Where the item was read.
-        position: Position,
-        /// The broker's words.
-        reason: String,
-    },
     /// The broker refused an operation and said why.
     #[error("{operation} was refused by the broker: {reason}")]
     Refused {

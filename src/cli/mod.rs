@@ -4,6 +4,7 @@ mod attach;
 mod down;
 mod enqueue;
 mod flags;
+mod items;
 mod logs;
 mod render;
 mod report;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::action::enqueue::EnqueueReport;
 use crate::action::follow::{RunEnd, RunReport};
+use crate::action::survey::Survey;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::error::{ExitStatus, Failure};
 use crate::names::QueueName;
@@ -20,8 +21,31 @@ pub fn enqueue_json(queue: &QueueName, report: &EnqueueReport) -> Value {
         "firstRefused": report.first_refused.as_ref().map(|(position, reason)| {
             json!({"item": position.to_string(), "reason": reason})
         }),
+        "repeated": report.repeated,
         "interrupted": report.interrupted,
     })
+}
+
+/// An input that was only read, as JSON. Bodies that are not UTF-8 are shown with `U+FFFD`.
+pub fn survey_json(survey: &Survey) -> Value {
+    let first = survey.first.iter();
+    json!({
+        "dryRun": true,
+        "items": survey.items,
+        "bytes": survey.bytes,
+        "largest": survey.largest.as_ref().map(|(position, size)| {
+            json!({"item": position.to_string(), "bytes": size})
+        }),
+        "first": first.map(|item| String::from_utf8_lossy(&item.body)).collect::<Vec<_>>(),
+    })
+}
+
+/// An input that was only read, in words.
+pub fn survey_words(survey: &Survey) -> String {
+    let Survey { items, bytes, .. } = survey;
+    let largest =
+        survey.largest.as_ref().map(|(position, size)| format!(", the largest {size} at {position}"));
+    format!("{items} items, {bytes} bytes{}; nothing was enqueued", largest.unwrap_or_default())
 }
 
 /// An enqueue in words.
@@ -31,6 +55,12 @@ pub fn enqueue_words(queue: &QueueName, report: &EnqueueReport) -> String {
     let mut line = format!("{queue}: {read} items read, {confirmed} confirmed");
     if *refused > 0 {
         line += &format!(", {refused} refused");
+    }
+    if report.repeated > 0 {
+        line += &format!(
+            ", {} published again after a broken connection (as many may be there twice)",
+            report.repeated
+        );
     }
     if in_doubt > 0 {
         line += &format!(", {in_doubt} not confirmed (they may be in the queue or not)");
@@ -48,7 +78,8 @@ pub fn enqueue_failure(queue: &QueueName, report: &EnqueueReport) -> Option<Fail
     let (position, reason) = report.first_refused.as_ref()?;
     let message =
         format!("queue {queue} refused {} items, the first at {position}: {reason}", report.refused);
-    let hint = "make room in the queue, then enqueue these items again";
+    let hint = "make room in the queue, or put the data where the workers can read it and enqueue its address; \
+        then enqueue these items again";
     Some(Failure::new(message, hint).with_status(ExitStatus::NotEnqueued))
 }
 

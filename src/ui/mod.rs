@@ -146,6 +146,7 @@ impl Observer for Ui {
                     Style::new().for_stderr().yellow().apply_to("warning:")
                 ));
             }
+            Event::News(news) => self.status(news),
             Event::Enqueued { published, confirmed } => self.progress.enqueued(published, confirmed),
             Event::Job(job) => self.progress.job(job),
             Event::Line { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),

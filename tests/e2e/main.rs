@@ -5,7 +5,9 @@
 
 mod bed;
 mod data;
+mod drain;
 mod errors;
 mod follow;
 mod render;
+mod seeding;
 mod tutorial;
