@@ -86,6 +86,7 @@ impl From<action::Error> for Failure {
                     .to_owned(),
             ),
             E::NoRun(_) => Some("`kubectl workqueue status` lists the runs".to_owned()),
+            E::NotResumable(_) => Some("without --resume it starts with the first item".to_owned()),
             E::QueueLost { .. } => Some(
                 "the broker keeps its data in the pod alone (a preset or a value says so): enqueue everything again"
                     .to_owned(),
@@ -132,7 +133,7 @@ fn broker_hint(error: &broker::Error) -> Option<String> {
                 .to_owned()
         }
         E::LoginTimeout | E::Connection(_) => "the broker may have been restarted: try again".to_owned(),
-        E::Refused { .. } => return None,
+        E::Address(_) | E::Refused { .. } => return None,
     })
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::heal::{Line, Reach};
+use super::heal::Line;
+use super::journal::Journal;
+use super::session::Reach;
 use super::{Error, Event, Observer};
 use crate::broker::publisher::{Envelopes, Publisher, Tally};
 use crate::broker::topology::QueueSpec;
@@ -34,6 +36,8 @@ pub struct EnqueuePlan {
     pub envelopes: Envelopes,
     /// Give up after this long without a connection or a confirm; 0 for never.
     pub timeout: Duration,
+    /// Go on where the last attempt at these files stopped.
+    pub resume: bool,
 }
 
 /// What became of the items.
@@ -41,6 +45,8 @@ pub struct EnqueuePlan {
 pub struct EnqueueReport {
     /// The first part of the items' ids.
     pub batch: String,
+    /// Items at the start of the input that an earlier attempt has settled; not counted below.
+    pub skipped: u64,
     /// Items read, bad input not counted.
     pub read: u64,
     /// Items that the broker has taken charge of.
@@ -72,9 +78,17 @@ pub async fn enqueue(
     interrupt: impl Future<Output = ()>,
 ) -> (EnqueueReport, Result<(), Error>) {
     let batch = random_suffix(BATCH_LENGTH);
+    let journal = match Journal::open(reach, &plan.queue.name, &plan.source, &batch, plan.resume) {
+        Ok(journal) => journal,
+        Err(error) => return (EnqueueReport { batch, ..EnqueueReport::default() }, Err(error)),
+    };
+    let batch = journal.as_ref().map_or(batch, |journal| journal.batch().to_owned());
+    let skipped = journal.as_ref().map_or(0, Journal::settled);
     let mut transfer = Transfer {
         observer,
-        publisher: Publisher::new(&plan.queue.name, &batch, 0, &plan.envelopes),
+        publisher: Publisher::new(&plan.queue.name, &batch, skipped, &plan.envelopes),
+        journal,
+        skip: skipped,
         pending: Vec::new().into_iter(),
         reading: true,
         bad_input: None,
@@ -89,20 +103,37 @@ pub async fn enqueue(
         }
         Err(error) => Err(error.into()),
     };
-    let Transfer { publisher, interrupted, .. } = transfer;
-    let Tally { published, confirmed, refused, first_refused, repeated } = publisher.tally().clone();
-    let interrupted = interrupted.is_some();
-    publisher.close().await;
-    (
-        EnqueueReport { batch, read: published, confirmed, refused, first_refused, repeated, interrupted },
-        result,
-    )
+    let interrupted = transfer.interrupted.is_some();
+    if let Some(mut journal) = transfer.journal.take() {
+        // Bad input is for the user to mend, which makes another file of it.
+        if result.is_ok() && !interrupted {
+            journal.remove();
+        } else {
+            journal.keep(transfer.publisher.settled_up_to());
+        }
+    }
+    let Tally { published, confirmed, refused, first_refused, repeated } = transfer.publisher.tally().clone();
+    transfer.publisher.close().await;
+    let report = EnqueueReport {
+        batch,
+        skipped,
+        read: published,
+        confirmed,
+        refused,
+        first_refused,
+        repeated,
+        interrupted,
+    };
+    (report, result)
 }
 
 /// A transfer under way.
 struct Transfer<'a> {
     observer: &'a dyn Observer,
     publisher: Publisher,
+    journal: Option<Journal>,
+    /// Items that an earlier attempt has settled, and that are still to be passed over.
+    skip: u64,
     /// Read, but not yet in the publisher's window.
     pending: std::vec::IntoIter<Item>,
     reading: bool,
@@ -191,7 +222,10 @@ impl Transfer<'_> {
                 }
                 // Bad input ends the reading; what was read before is still seen through.
                 batch = items.next_batch(), if read_on => match batch {
-                    Ok(Some(batch)) => {
+                    Ok(Some(mut batch)) => {
+                        let known = usize::try_from(self.skip).map_or(batch.len(), |skip| skip.min(batch.len()));
+                        self.skip -= known as u64;
+                        batch.drain(..known);
                         self.pending = batch.into_iter();
                         line.note_progress();
                     }
@@ -214,6 +248,9 @@ impl Transfer<'_> {
             self.told = Instant::now();
             let Tally { published, confirmed, .. } = *self.publisher.tally();
             self.observer.on(Event::Enqueued { published, confirmed });
+            if let Some(journal) = &mut self.journal {
+                journal.keep(self.publisher.settled_up_to());
+            }
         }
     }
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::session::{self, Session};
+use super::session::{self, Reach, Session};
 use super::{Error, Event, Observer};
+use crate::broker::Stream;
 use crate::broker::publisher::{Progress, Publisher};
 use crate::broker::topology::{self, Ensured, QueueSpec};
-use crate::cluster::Cluster;
 use crate::cluster::tunnel::Tunnel;
-use crate::names::{QueueName, ReleaseName};
+use crate::names::QueueName;
 use crate::{broker, cluster};
 
 /// Pause before the first attempt to connect again; each further one waits twice as long.
@@ -22,12 +22,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How the publisher's connection is called in the broker's own tools.
 const PURPOSE: &str = "kubectl-workqueue enqueue";
 
-/// How to reach a broker.
-pub enum Reach {
-    /// Through a tunnel to the pod of a release.
-    Release(Cluster, ReleaseName),
-}
-
 /// A line to the broker that is mended when it breaks.
 pub(super) struct Line<'a> {
     reach: &'a Reach,
@@ -35,6 +29,7 @@ pub(super) struct Line<'a> {
     timeout: Duration,
     observer: &'a dyn Observer,
     tunnel: Option<Tunnel>,
+    up: bool,
     /// The last time that something moved.
     progress: Instant,
     /// Whether the broker has let us in once: it is there then, and what it says now may pass.
@@ -51,12 +46,22 @@ impl<'a> Line<'a> {
         observer: &'a dyn Observer,
     ) -> Self {
         let progress = Instant::now();
-        Self { reach, queue, timeout, observer, tunnel: None, progress, known: false, blocked: false }
+        Self {
+            reach,
+            queue,
+            timeout,
+            observer,
+            tunnel: None,
+            up: false,
+            progress,
+            known: false,
+            blocked: false,
+        }
     }
 
     /// Whether there is no connection at the moment.
     pub(super) fn is_down(&self) -> bool {
-        self.tunnel.is_none()
+        !self.up
     }
 
     /// Connects the publisher, after the error that broke the last connection, if there was one.
@@ -66,7 +71,7 @@ impl<'a> Line<'a> {
         publisher: &mut Publisher,
         broken: Option<Error>,
     ) -> Result<(), Error> {
-        self.tunnel = None;
+        (self.tunnel, self.up) = (None, false);
         self.blocked = false;
         let mut pause = FIRST_PAUSE;
         if let Some(error) = &broken {
@@ -103,19 +108,24 @@ impl<'a> Line<'a> {
 
     /// One attempt. Gives the place that the line leads to now.
     async fn try_connect(&mut self, publisher: &mut Publisher) -> Result<String, Error> {
-        let Reach::Release(cluster, release) = self.reach;
-        let session = Session::open(cluster, release, PURPOSE).await?;
+        let session = Session::reach(self.reach, PURPOSE).await?;
         let created = ensure_queue(&session, self.queue, self.observer, !self.known).await?;
         let confirmed = publisher.tally().confirmed;
         if created && confirmed > 0 {
             return Err(Error::QueueLost { queue: self.queue.name.clone(), confirmed });
         }
+        let place = session.pod().to_owned();
         let Session { broker, tunnel, endpoint } = session;
-        let connected = publisher.connect(&endpoint, PURPOSE).await;
-        connected.map_err(|error| session::explain(&tunnel, error))?;
+        let stream = match (self.reach, &tunnel) {
+            (Reach::Release(cluster, _), Some(tunnel)) => {
+                Box::new(cluster.pod_stream(tunnel.pod(), tunnel.port()).await?) as Box<dyn Stream>
+            }
+            _ => endpoint.dial().await?,
+        };
+        let connected = publisher.connect(stream, &endpoint, PURPOSE).await;
+        connected.map_err(|error| session::explain(tunnel.as_ref(), error))?;
         broker.close().await;
-        let place = format!("pod {}", tunnel.pod());
-        self.tunnel = Some(tunnel);
+        (self.tunnel, self.up) = (tunnel, true);
         Ok(place)
     }
 
@@ -127,7 +137,7 @@ impl<'a> Line<'a> {
         }
         // An API server or a broker that starts says no to much for some seconds.
         match error {
-            Error::Broker(broker::Error::Refused { .. }) => false,
+            Error::Broker(broker::Error::Refused { .. } | broker::Error::Address(_)) => false,
             Error::Broker(_) => true,
             Error::Cluster(C::NotInstalled { .. } | C::NamespaceMissing(_) | C::Config(_)) => false,
             Error::Cluster(_) => true,
@@ -137,10 +147,7 @@ impl<'a> Line<'a> {
 
     /// Takes what the publisher's work came to, and tells the user what concerns him.
     pub(super) fn moved(&mut self, progress: Result<Progress, broker::Error>) -> Result<(), Error> {
-        let progress = progress.map_err(|error| match &self.tunnel {
-            Some(tunnel) => session::explain(tunnel, error),
-            None => error.into(),
-        })?;
+        let progress = progress.map_err(|error| session::explain(self.tunnel.as_ref(), error))?;
         match progress {
             Progress::Moved => {}
             Progress::Blocked(reason) => {

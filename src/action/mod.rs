@@ -7,6 +7,7 @@ pub mod enqueue;
 mod error;
 pub mod follow;
 pub mod heal;
+mod journal;
 pub mod logs;
 pub mod manifests;
 mod record;

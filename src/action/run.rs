@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::enqueue::{EnqueuePlan, EnqueueReport, enqueue};
-use super::heal::{Reach, ensure_queue};
+use super::heal::ensure_queue;
 use super::manifests::{self, ChartPlan};
-use super::session::Session;
+use super::session::{Reach, Session};
 use super::{Error, Observer, record};
 use crate::broker::publisher::Envelopes;
 use crate::broker::topology::{self, QueueSpec};
@@ -84,6 +84,7 @@ pub async fn start(
             max_item_size: plan.max_item_size,
             envelopes: Envelopes::default(),
             timeout: plan.enqueue_timeout,
+            resume: false,
         };
         let reach = Reach::Release(cluster.clone(), plan.release.clone());
         let (report, result) = enqueue(&reach, enqueueing, observer, interrupt).await;

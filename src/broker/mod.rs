@@ -19,6 +19,9 @@ use lapin::{Channel, ConnectionProperties, ErrorKind};
 
 use crate::credentials::Credentials;
 
+pub use dial::Tls;
+pub use link::Stream;
+
 /// Seconds between heartbeats; two missed ones end the connection.
 const HEARTBEAT_SECONDS: u16 = 30;
 
@@ -36,6 +39,8 @@ pub struct Endpoint {
     pub vhost: String,
     /// The login.
     pub credentials: Credentials,
+    /// TLS, if the broker wants it.
+    pub tls: Option<Tls>,
 }
 
 /// What can go wrong between us and a broker.
@@ -47,6 +52,9 @@ pub enum Error {
     /// No AMQP connection came about in time.
     #[error("the broker did not answer the login within {} s", LOGIN_TIMEOUT.as_secs())]
     LoginTimeout,
+    /// The broker's address cannot be right.
+    #[error("the broker's address is not usable: {0}")]
+    Address(String),
     /// The connection could not be made, or broke.
     #[error("the connection to the broker failed: {0}")]
     Connection(String),
@@ -90,7 +98,7 @@ impl Broker {
     /// [`Error::LoginRefused`], [`Error::LoginTimeout`] or [`Error::Connection`].
     pub async fn connect(endpoint: &Endpoint, purpose: &str) -> Result<Self, Error> {
         let uri = AMQPUri {
-            scheme: AMQPScheme::AMQP,
+            scheme: if endpoint.tls.is_some() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
             authority: AMQPAuthority {
                 userinfo: AMQPUserInfo {
                     username: endpoint.credentials.username.clone(),
@@ -103,7 +111,10 @@ impl Broker {
             query: AMQPQueryString { heartbeat: Some(HEARTBEAT_SECONDS), ..AMQPQueryString::default() },
         };
         let properties = ConnectionProperties::default().with_connection_name(purpose.into());
-        let connecting = lapin::Connection::connect_uri(uri, properties);
+        let tls = endpoint.tls.as_ref().map(Tls::for_lapin).unwrap_or_default();
+        let runtime =
+            lapin::runtime::default_runtime().map_err(|error| Error::from_lapin("the login", &error))?;
+        let connecting = lapin::Connection::connect_uri_with_config(uri, properties, tls, runtime);
         match tokio::time::timeout(LOGIN_TIMEOUT, connecting).await {
             Err(_) => Err(Error::LoginTimeout),
             Ok(Ok(connection)) => Ok(Self { connection }),

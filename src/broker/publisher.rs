@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use super::link::{self, Link};
+use super::link::{self, Link, Stream};
 use super::pace::Pace;
 use super::window::Window;
 use super::wire::{self, Envelope, Frame};
@@ -54,13 +54,17 @@ impl Publisher {
         }
     }
 
-    /// Connects, for the first time or again. What was in flight will go out again.
+    /// Logs in over a stream that leads to the broker, for the first time or again. What was in flight will go out again.
     ///
     /// # Errors
     /// [`Error::LoginRefused`], [`Error::LoginTimeout`] or [`Error::Connection`].
-    pub async fn connect(&mut self, endpoint: &Endpoint, purpose: &str) -> Result<(), Error> {
+    pub async fn connect(
+        &mut self,
+        stream: Box<dyn Stream>,
+        endpoint: &Endpoint,
+        purpose: &str,
+    ) -> Result<(), Error> {
         self.link = None;
-        let stream = endpoint.dial().await?;
         let link = Link::login(stream, endpoint, purpose).await?;
         self.restart();
         self.link = Some(link);
@@ -77,6 +81,11 @@ impl Publisher {
     /// What became of the items so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// The number of the last item up to which all are settled.
+    pub fn settled_up_to(&self) -> u64 {
+        self.window.settled_up_to()
     }
 
     /// Items in flight.

@@ -59,6 +59,11 @@ impl Window {
         self.entries.len()
     }
 
+    /// The number of the last item up to which all are settled.
+    pub(super) fn settled_up_to(&self) -> u64 {
+        self.entries.front().map_or(self.last_number, |front| front.number - 1)
+    }
+
     /// Bytes of their bodies.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -192,8 +197,9 @@ mod tests {
         let mut window = window(5);
         assert_eq!(confirm(&mut window, 2, false, true), [Settled::Confirmed]);
         assert_eq!(window.len(), 5, "the first is still in flight, and holds the order");
+        assert_eq!(window.settled_up_to(), 0);
         assert_eq!(confirm(&mut window, 3, true, true).len(), 2);
-        assert_eq!((window.len(), window.bytes()), (2, 9));
+        assert_eq!((window.len(), window.bytes(), window.settled_up_to()), (2, 9, 3));
         assert_eq!(confirm(&mut window, 4, false, false), [Settled::Nacked(Position::Argument(4))]);
         assert_eq!(confirm(&mut window, 5, true, true), [Settled::Confirmed]);
         assert_eq!((window.len(), window.bytes()), (0, 0));

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::broker::BrokerFlags;
 use super::flags::{ClusterFlags, Output, QueueSpecFlags, duration};
 use super::items::{EnvelopeFlags, ItemFlags};
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, survey_json, survey_words};
 use crate::action::enqueue::{EnqueuePlan, enqueue};
-use crate::action::heal::Reach;
 use crate::action::survey::survey;
 use crate::error::{ExitStatus, Failure};
 use crate::item::Source;
@@ -33,8 +33,14 @@ pub struct EnqueueArgs {
     /// Read and count the items, show the first ones, and enqueue nothing
     #[arg(long)]
     dry_run: bool,
+    /// Go on where the last attempt at these files and this queue stopped: after Ctrl-C, an error,
+    /// or a crash. The files must not have changed
+    #[arg(long, requires = "file", conflicts_with = "dry_run")]
+    resume: bool,
     #[command(flatten)]
     queue: QueueSpecFlags,
+    #[command(flatten)]
+    broker: BrokerFlags,
     #[command(flatten)]
     cluster: ClusterFlags,
     #[command(flatten)]
@@ -69,9 +75,10 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         max_item_size: args.items.max_item_size,
         envelopes: args.envelopes.envelopes(),
         timeout: args.timeout,
+        resume: args.resume,
     };
     let queue = plan.queue.name.clone();
-    let reach = Reach::Release(args.cluster.connect().await?, args.cluster.release.clone());
+    let reach = args.broker.reach(&args.cluster).await?;
     let (report, result) = enqueue(&reach, plan, ui, ui.interrupted()).await;
     ui.done();
     if args.output.is_json() {

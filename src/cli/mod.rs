@@ -1,6 +1,7 @@
 //! The command line: one file a command, its arguments and the call that runs it.
 
 mod attach;
+mod broker;
 mod down;
 mod enqueue;
 mod flags;

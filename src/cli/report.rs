@@ -15,6 +15,7 @@ pub fn enqueue_json(queue: &QueueName, report: &EnqueueReport) -> Value {
     json!({
         "queue": queue.as_str(),
         "batch": report.batch,
+        "skipped": report.skipped,
         "read": report.read,
         "confirmed": report.confirmed,
         "refused": report.refused,
@@ -53,6 +54,9 @@ pub fn enqueue_words(queue: &QueueName, report: &EnqueueReport) -> String {
     let EnqueueReport { read, confirmed, refused, .. } = report;
     let in_doubt = read - confirmed - refused;
     let mut line = format!("{queue}: {read} items read, {confirmed} confirmed");
+    if report.skipped > 0 {
+        line += &format!(", after {} of an earlier attempt", report.skipped);
+    }
     if *refused > 0 {
         line += &format!(", {refused} refused");
     }
@@ -72,7 +76,7 @@ pub fn enqueue_words(queue: &QueueName, report: &EnqueueReport) -> String {
 pub fn enqueue_failure(queue: &QueueName, report: &EnqueueReport) -> Option<Failure> {
     if report.interrupted {
         let message = format!("interrupted after {} items", report.confirmed);
-        let hint = "those are in the queue; enqueue the rest of the input to go on";
+        let hint = "those are in the queue; `enqueue --resume` goes on with the rest of a file";
         return Some(Failure::new(message, hint).with_status(ExitStatus::Interrupted));
     }
     let (position, reason) = report.first_refused.as_ref()?;

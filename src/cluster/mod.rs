@@ -7,6 +7,7 @@ pub mod diagnose;
 mod error;
 pub mod job;
 pub mod logs;
+pub mod pod_stream;
 pub mod rollout;
 pub mod secret;
 pub mod tunnel;
@@ -66,6 +67,11 @@ impl Cluster {
     /// The namespace to work in.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The API server's address.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The server's version, such as `v1.20.2`.

@@ -74,6 +74,13 @@ impl Enqueue {
 /// Every number is in the queue, and no more of them are there twice than the report admits.
 fn assert_all_there(bed: &Bed, count: usize, report: &Value) {
     assert_eq!(report["confirmed"], count, "{report}");
+    let admitted = report["repeated"].as_u64().expect("a number") as usize;
+    assert_numbers(bed, count, admitted);
+}
+
+/// The numbers from 1 to `count` are in the queue, and at most `admitted` of them a second time,
+/// under the same id.
+fn assert_numbers(bed: &Bed, count: usize, admitted: usize) {
     let messages = drain(bed, "job1");
     let mut bodies: HashMap<&[u8], usize> = HashMap::new();
     let mut ids: HashMap<&str, &[u8]> = HashMap::new();
@@ -84,7 +91,6 @@ fn assert_all_there(bed: &Bed, count: usize, report: &Value) {
     let missing = (1..=count).filter(|number| !bodies.contains_key(number.to_string().as_bytes())).count();
     assert_eq!((missing, bodies.len()), (0, count), "missing items");
     let duplicates = messages.len() - count;
-    let admitted = report["repeated"].as_u64().expect("a number") as usize;
     assert!(duplicates <= admitted, "{duplicates} duplicates, but {admitted} admitted");
     println!("{count} items, {duplicates} duplicates, {admitted} admitted");
 }
@@ -113,6 +119,71 @@ fn nothing_is_lost_while_broker_and_api_server_restart() {
     enqueue.wait_for("connected again");
     let outcome = enqueue.finish().ok();
     assert_all_there(&bed, ITEMS, &outcome.json());
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn an_enqueue_that_was_stopped_is_resumed() {
+    const ITEMS: usize = 400_000;
+    let bed = Bed::with_release("resume");
+    let path = std::env::temp_dir().join(format!("{}.items", bed.namespace));
+    let lines: String = (1..=ITEMS).map(|number| format!("{number}\n")).collect();
+    std::fs::write(&path, lines).expect("writable");
+    let file = path.display().to_string();
+    let args = ["enqueue", "-o", "json", "-f", &file];
+    bed.workqueue(&[&args[..], &["--resume"]].concat()).exits(1).says("nothing to resume");
+
+    let stop = |more: &[&str], signal: &str| {
+        let mut child = bed.spawn(&[&args[..], more].concat());
+        // Kept to the end: a command whose stderr is closed dies of it.
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let started = lines.next().expect("a line").expect("text");
+        assert!(started.contains("items confirmed"), "{started}");
+        std::thread::sleep(Duration::from_millis(500));
+        let pid = child.id().to_string();
+        finish(spawn(Command::new("kill"), &[signal, &pid]), b"").ok();
+        let output = child.wait_with_output().expect("our own child");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    // Ctrl-C: what is confirmed is known exactly.
+    let (code, report) = stop(&[], "-INT");
+    assert_eq!(code, Some(130), "{report}");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let confirmed = report["confirmed"].as_u64().expect("a number");
+    assert!(confirmed > 0 && confirmed < ITEMS as u64, "{report}");
+    assert_eq!(bed.messages("job1"), confirmed);
+    // A crash: at most a window is repeated.
+    let (code, _) = stop(&["--resume"], "-KILL");
+    assert_eq!(code, None);
+    let last = bed.workqueue(&[&args[..], &["--resume"]].concat()).ok().json();
+    assert!(last["skipped"].as_u64().expect("a number") >= confirmed, "{last}");
+    assert_numbers(&bed, ITEMS, 32 * 1024);
+    std::fs::remove_file(&path).expect("ours");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_broker_is_reached_without_a_tunnel() {
+    let bed = Bed::with_release("direct");
+    let secret = |key: &str| {
+        let template = format!("go-template={{{{.data.{key}|base64decode}}}}");
+        bed.kubectl(&["get", "secret", "workqueue-credentials", "-o", &template]).ok().stdout
+    };
+    let pod = bed.get(&["pod", "workqueue-broker-0"]);
+    let address = pod["status"]["podIP"].as_str().expect("it runs");
+    let url = format!("amqp://{}:{}@{address}", secret("username"), secret("password"));
+    let nowhere = ["--kubeconfig", "/nonexistent"];
+    let enqueue = |args: &[&str]| bed.workqueue(&[&["enqueue"], args].concat());
+    enqueue(&[&["--broker-url", &url, "apple"], &nowhere[..]].concat()).ok().says("1 confirmed");
+    bed.kubectl(&["create", "secret", "generic", "mq", &format!("--from-literal=url={url}")]).ok();
+    enqueue(&["--broker-secret", "mq", "banana"]).ok().says("1 confirmed");
+    assert_eq!(bed.messages("job1"), 2);
+
+    let wrong = url.replacen(&secret("password"), "wrong", 1);
+    enqueue(&["--broker-url", &wrong, "cherry"]).exits(1).says("the broker refused the login");
+    let tls = url.replacen("amqp://", "amqps://", 1);
+    enqueue(&["--timeout", "2s", "--broker-url", &format!("{tls}:5672"), "cherry"]).exits(1);
+    enqueue(&["--broker-secret", "mq/other", "cherry"]).exits(1).says("has no key other");
 }
 
 #[test]
