@@ -9,6 +9,7 @@ pub mod follow;
 pub mod heal;
 mod journal;
 pub mod logs;
+pub mod look;
 pub mod manifests;
 mod record;
 pub mod run;

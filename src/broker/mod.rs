@@ -5,6 +5,7 @@
 mod dial;
 mod link;
 mod login;
+pub mod look;
 mod pace;
 pub mod publisher;
 mod tally;

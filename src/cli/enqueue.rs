@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::broker::BrokerFlags;
 use super::flags::{ClusterFlags, Output, QueueSpecFlags, duration};
-use super::items::{EnvelopeFlags, ItemFlags};
+use super::items::{EnvelopeFlags, ItemFlags, preview};
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, survey_json, survey_words};
 use crate::action::enqueue::{EnqueuePlan, enqueue};
 use crate::action::survey::survey;
@@ -57,9 +57,6 @@ pub const NO_PROGRESS: Duration = Duration::from_secs(300);
 /// Items that a dry run shows.
 const SHOWN: usize = 10;
 
-/// Bytes of each that it shows.
-const PREVIEW: usize = 72;
-
 /// Runs the command.
 pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let Some(source) = args.items.source() else {
@@ -101,11 +98,4 @@ async fn dry_run(source: Source, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStat
     ui.status(&survey_words(&survey));
     result?;
     Ok(if survey.interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
-}
-
-/// The beginning of an item, on one line whatever its bytes.
-fn preview(body: &[u8]) -> String {
-    let head = &body[..body.len().min(PREVIEW)];
-    let more = if head.len() < body.len() { "…" } else { "" };
-    format!("{}{more}", head.escape_ascii())
 }

@@ -13,6 +13,9 @@ use crate::item::{DEFAULT_MAX_SIZE, Framing, Source};
 /// The longest time to live that RabbitMQ takes, in milliseconds.
 const LONGEST_TTL: u128 = u32::MAX as u128;
 
+/// Bytes of an item that are shown where it is listed.
+const PREVIEW: usize = 72;
+
 /// Where items come from.
 #[derive(Debug, Args)]
 pub struct ItemFlags {
@@ -121,6 +124,13 @@ fn escaped(rest: &mut std::str::Bytes<'_>) -> Result<u8, String> {
         }
         _ => Err("a backslash starts one of \\n, \\r, \\t, \\0, \\\\ and \\xHH".to_owned()),
     }
+}
+
+/// The beginning of an item, on one line whatever its bytes.
+pub fn preview(body: &[u8]) -> String {
+    let head = &body[..body.len().min(PREVIEW)];
+    let more = if head.len() < body.len() { "…" } else { "" };
+    format!("{}{more}", head.escape_ascii())
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod enqueue;
 mod flags;
 mod items;
 mod logs;
+mod peek;
+mod queues;
 mod render;
 mod report;
 mod run;
@@ -43,6 +45,10 @@ enum Command {
     Up(up::UpArgs),
     Enqueue(enqueue::EnqueueArgs),
     Run(run::RunArgs),
+    Queues(queues::QueuesArgs),
+    Peek(peek::PeekArgs),
+    Dump(peek::DumpArgs),
+    Purge(queues::PurgeArgs),
     Attach(attach::AttachArgs),
     Logs(logs::LogsArgs),
     Status(status::StatusArgs),
@@ -56,6 +62,10 @@ impl Command {
             Self::Up(args) => args.output,
             Self::Enqueue(args) => args.output,
             Self::Run(args) => args.output,
+            Self::Queues(args) => args.output,
+            Self::Peek(args) => args.output,
+            Self::Dump(args) => args.output,
+            Self::Purge(args) => args.output,
             Self::Attach(args) => args.output,
             Self::Status(args) => args.output,
             Self::Logs(_) | Self::Down(_) | Self::Render(_) => flags::Output::default(),
@@ -67,6 +77,10 @@ impl Command {
             Self::Up(args) => up::run(args, ui).await,
             Self::Enqueue(args) => enqueue::run(args, ui).await,
             Self::Run(args) => run::run(args, ui).await,
+            Self::Queues(args) => queues::queues(args, ui).await,
+            Self::Peek(args) => peek::peek(args, ui).await,
+            Self::Dump(args) => peek::dump(args, ui).await,
+            Self::Purge(args) => queues::purge(args, ui).await,
             Self::Attach(args) => attach::run(args, ui).await,
             Self::Logs(args) => logs::run(args, ui).await,
             Self::Status(args) => status::run(args, ui).await,

@@ -262,3 +262,32 @@ fn items_carry_headers_and_a_time_to_live() {
     let bodies: Vec<Vec<u8>> = drain(&bed, "job1.failed").into_iter().map(|(_, body)| body).collect();
     assert_eq!(bodies, [b"plain".to_vec(), b"{\"a\":1}".to_vec()]);
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_queue_is_looked_into_copied_and_emptied() {
+    for image in ["WORKQUEUE_TEST_BROKER_IMAGE", "WORKQUEUE_TEST_BROKER_IMAGE_OLD"] {
+        let bed = Bed::with_broker("look", image);
+        bed.up(&[]).ok();
+        bed.workqueue_with_input(&["enqueue", "--header", "k=v", "-f", "-"], b"apple\n\xff\nbanana\n").ok();
+        let list = bed.workqueue(&["queues"]).ok().stdout;
+        assert!(list.lines().any(|line| line.split_whitespace().eq(["job1", "3", "0"])), "{list}");
+
+        let peeked = bed.workqueue(&["peek", "-c", "2"]).ok().stdout;
+        assert!(peeked.contains("\tapple  k=v\n") && peeked.contains("\t\\xff  k=v\n"), "{peeked}");
+        let json = bed.workqueue(&["peek", "-o", "json"]).ok().json();
+        assert_eq!((&json[1]["bodyBase64"], &json[2]["body"]), (&"/w==".into(), &"banana".into()), "{json}");
+        assert_eq!(bed.workqueue(&["dump", "-o", "json"]).ok().stdout.lines().count(), 3);
+        // Nothing is gone, and the order is what it was.
+        assert_eq!(bed.messages("job1"), 3);
+        let bodies: Vec<Vec<u8>> = drain(&bed, "job1").into_iter().map(|(_, body)| body).collect();
+        assert_eq!(bodies, [b"apple".to_vec(), b"\xff".to_vec(), b"banana".to_vec()]);
+
+        bed.workqueue(&["enqueue", "cherry"]).ok();
+        bed.workqueue(&["purge"]).exits(1).says("--yes");
+        bed.workqueue(&["purge", "--yes"]).ok().says("job1: 1 items deleted");
+        assert_eq!(bed.messages("job1"), 0);
+        bed.workqueue(&["peek"]).ok().says("queue job1 is empty");
+        bed.workqueue(&["peek", "--queue", "nonesuch"]).exits(1).says("there is no such queue");
+    }
+}
