@@ -64,7 +64,7 @@ impl From<action::Error> for Failure {
                 ExitStatus::Deadline
             }
             E::WorkersStuck { .. } => ExitStatus::JobFailed,
-            E::Item(_) | E::Broker(broker::Error::ItemRefused { .. }) => ExitStatus::NotEnqueued,
+            E::Item(_) | E::QueueLost { .. } => ExitStatus::NotEnqueued,
             E::Image(image::Error::Interrupted(_)) => ExitStatus::Interrupted,
             _ => ExitStatus::Error,
         };
@@ -97,6 +97,11 @@ impl From<action::Error> for Failure {
                     .to_owned(),
             ),
             E::NoRun(_) => Some("`kubectl workqueue status` lists the runs".to_owned()),
+            E::NotResumable(_) => Some("without --resume it starts with the first item".to_owned()),
+            E::QueueLost { .. } => Some(
+                "the broker keeps its data in the pod alone (a preset or a value says so): enqueue everything again"
+                    .to_owned(),
+            ),
             E::Deadline { .. } => Some("give it more time with --timeout (0 for no limit)".to_owned()),
         };
         Self { message: with_sources(&error), hint, status }
@@ -147,12 +152,7 @@ fn broker_hint(error: &broker::Error) -> Option<String> {
         }
         E::NoQueue(_) => "`kubectl workqueue enqueue` makes it".to_owned(),
         E::LoginTimeout | E::Connection(_) | E::Unreachable { .. } => "the broker may have been restarted: try again".to_owned(),
-        E::ItemRefused { .. } => {
-            "put the data where the workers can read it and enqueue its address, or raise the broker's \
-             max_message_size; the items before it are in the queue, enqueue the rest again"
-                .to_owned()
-        }
-        E::Refused { .. } => return None,
+        E::Address(_) | E::Refused { .. } => return None,
     })
 }
 
@@ -165,6 +165,7 @@ fn item_hint(error: &item::Error) -> String {
              --max-item-size, and must fit the broker's max_message_size"
                 .to_owned()
         }
+        E::Json { .. } => "write one value a line, or one array; items before it are in the queue".to_owned(),
         E::Open { .. } | E::Read { .. } => "items before it are in the queue".to_owned(),
     }
 }

@@ -132,7 +132,7 @@ impl LocalQueue {
         match items.next().await {
             Ok(Some(item)) => {
                 *number += 1;
-                Some(Message { id: number.to_string(), body: Arc::new(item.body), earlier: 0 })
+                Some(Message { id: number.to_string(), body: Arc::new(item.body.into()), earlier: 0 })
             }
             Ok(None) => {
                 self.source = Source::Ended(Ok(()));

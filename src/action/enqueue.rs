@@ -1,19 +1,28 @@
-//! Puts items into a queue: read, published, confirmed, counted.
+//! Puts items into a queue: read, published, confirmed, counted; whatever breaks on the way.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
 
-use super::session::Session;
+use tokio::time::Instant;
+
+use super::heal::Line;
+use super::journal::Journal;
+use super::session::Reach;
 use super::{Error, Event, Observer};
-use crate::broker::publisher::{Publisher, Tally};
-use crate::broker::topology::{self, Ensured, QueueSpec};
-use crate::item::{Items, Position, Source};
-use crate::names::{QueueName, random_suffix};
+use crate::broker::publisher::{Envelopes, Publisher, Tally};
+use crate::broker::topology::QueueSpec;
+use crate::item::{Item, Items, Position, Source};
+use crate::names::random_suffix;
 
 /// Characters of a batch's name: 27^8 names make a clash of two batches' ids next to impossible.
 const BATCH_LENGTH: usize = 8;
 
-/// Items between two progress events.
-const PROGRESS_EVERY: u64 = 64;
+/// Time between two progress events.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// How long an interrupt waits for the confirms of what is in flight.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What to enqueue, and where.
 pub struct EnqueuePlan {
@@ -23,6 +32,12 @@ pub struct EnqueuePlan {
     pub source: Source,
     /// Larger items are refused; bytes.
     pub max_item_size: usize,
+    /// What all messages have in common.
+    pub envelopes: Envelopes,
+    /// Give up after this long without a connection or a confirm; 0 for never.
+    pub timeout: Duration,
+    /// Go on where the last attempt at these files stopped.
+    pub resume: bool,
 }
 
 /// What became of the items.
@@ -30,6 +45,8 @@ pub struct EnqueuePlan {
 pub struct EnqueueReport {
     /// The first part of the items' ids.
     pub batch: String,
+    /// Items at the start of the input that an earlier attempt has settled; not counted below.
+    pub skipped: u64,
     /// Items read, bad input not counted.
     pub read: u64,
     /// Items that the broker has taken charge of.
@@ -38,6 +55,9 @@ pub struct EnqueueReport {
     pub refused: u64,
     /// The first of those, and why.
     pub first_refused: Option<(Position, String)>,
+    /// Times that an item was published again after the connection broke: at most so many items
+    /// too many are in the queue.
+    pub repeated: u64,
     /// Whether the user stopped it.
     pub interrupted: bool,
 }
@@ -50,116 +70,193 @@ impl EnqueueReport {
 }
 
 /// Enqueues. The report is exact also when an error ends it early; `interrupt` ends the reading,
-/// and what is in flight is still waited for.
+/// and what is in flight is still waited for, for a few seconds.
 pub async fn enqueue(
-    session: &Session,
+    reach: &Reach,
     plan: EnqueuePlan,
     observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
 ) -> (EnqueueReport, Result<(), Error>) {
-    let mut report = EnqueueReport { batch: random_suffix(BATCH_LENGTH), ..EnqueueReport::default() };
-    let result = match open(session, plan, &report.batch, observer).await {
-        Ok((items, mut publisher)) => {
-            let result = transfer(session, items, &mut publisher, observer, interrupt, &mut report).await;
-            let Tally { confirmed, refused, first_refused, .. } = publisher.tally().clone();
-            report = EnqueueReport { confirmed, refused, first_refused, ..report };
-            result
+    let batch = random_suffix(BATCH_LENGTH);
+    let journal = match Journal::open(reach, &plan.queue.name, &plan.source, &batch, plan.resume) {
+        Ok(journal) => journal,
+        Err(error) => return (EnqueueReport { batch, ..EnqueueReport::default() }, Err(error)),
+    };
+    let batch = journal.as_ref().map_or(batch, |journal| journal.batch().to_owned());
+    let skipped = journal.as_ref().map_or(0, Journal::settled);
+    let mut transfer = Transfer {
+        observer,
+        publisher: Publisher::new(&plan.queue.name, &batch, skipped, &plan.envelopes),
+        journal,
+        skip: skipped,
+        pending: Vec::new().into_iter(),
+        reading: true,
+        bad_input: None,
+        interrupted: None,
+        told: Instant::now(),
+    };
+    // Bad arguments change nothing: the input is looked at first.
+    let result = match Items::open(plan.source, plan.max_item_size) {
+        Ok(items) => {
+            let line = Line::new(reach, &plan.queue, plan.timeout, observer);
+            transfer.run(line, items, std::pin::pin!(interrupt)).await
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
+    };
+    let interrupted = transfer.interrupted.is_some();
+    if let Some(mut journal) = transfer.journal.take() {
+        // Bad input is for the user to mend, which makes another file of it.
+        if result.is_ok() && !interrupted {
+            journal.remove();
+        } else {
+            journal.keep(transfer.publisher.settled_up_to());
+        }
+    }
+    let Tally { published, confirmed, refused, first_refused, repeated } = transfer.publisher.tally().clone();
+    transfer.publisher.close().await;
+    let report = EnqueueReport {
+        batch,
+        skipped,
+        read: published,
+        confirmed,
+        refused,
+        first_refused,
+        repeated,
+        interrupted,
     };
     (report, result)
 }
 
-/// Checks the input, then makes the queue, then opens the publisher: bad arguments change nothing.
-async fn open(
-    session: &Session,
-    plan: EnqueuePlan,
-    batch: &str,
-    observer: &dyn Observer,
-) -> Result<(Items, Publisher), Error> {
-    let items = Items::open(plan.source, plan.max_item_size)?;
-    ensure_queue(session, &plan.queue, observer).await?;
-    let publisher = Publisher::open(&session.broker, &plan.queue.name, batch).await;
-    Ok((items, publisher.map_err(|error| session.explain(error))?))
+/// A transfer under way.
+struct Transfer<'a> {
+    observer: &'a dyn Observer,
+    publisher: Publisher,
+    journal: Option<Journal>,
+    /// Items that an earlier attempt has settled, and that are still to be passed over.
+    skip: u64,
+    /// Read, but not yet in the publisher's window.
+    pending: std::vec::IntoIter<Item>,
+    reading: bool,
+    bad_input: Option<Error>,
+    /// When the user stopped it.
+    interrupted: Option<Instant>,
+    /// When the last progress event went out.
+    told: Instant,
 }
 
-/// Makes the queue if it is missing, and says what an existing one does not guarantee.
-pub(super) async fn ensure_queue(
-    session: &Session,
-    spec: &QueueSpec,
-    observer: &dyn Observer,
-) -> Result<(), Error> {
-    let ensured = topology::ensure(&session.broker, spec).await.map_err(|error| session.explain(error))?;
-    match ensured {
-        Ensured::Created | Ensured::Present => {}
-        Ensured::Different(reason) => observer.on(Event::Note(&different(&spec.name, &reason))),
-        Ensured::CreatedClassic(reason) => observer.on(Event::Note(&format!(
-            "the broker has no quorum queues ({reason}): queue {} is a classic one, where an item that \
-             kills its workers is delivered again without end",
-            spec.name
-        ))),
+impl Transfer<'_> {
+    async fn run<I: Future<Output = ()>>(
+        &mut self,
+        mut line: Line<'_>,
+        mut items: Items,
+        mut interrupt: Pin<&mut I>,
+    ) -> Result<(), Error> {
+        let mut connecting = self.connect(&mut line, None, interrupt.as_mut()).await;
+        loop {
+            connecting?;
+            if self.interrupted.is_some() && line.is_down() {
+                break;
+            }
+            match self.transfer(&mut line, &mut items, interrupt.as_mut()).await {
+                Ok(()) => break,
+                Err(error) if line.heals(&error) => {
+                    connecting = self.connect(&mut line, Some(error), interrupt.as_mut()).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.tell(true);
+        self.bad_input.take().map_or(Ok(()), Err)
     }
-    Ok(())
-}
 
-fn different(queue: &QueueName, reason: &str) -> String {
-    format!(
-        "queue {queue} was made with other arguments and is used as it is; that items survive a crash of \
-         the broker, and that an item that keeps failing ends in {}, is not guaranteed ({reason})",
-        queue.failed()
-    )
-}
-
-async fn transfer(
-    session: &Session,
-    mut items: Items,
-    publisher: &mut Publisher,
-    observer: &dyn Observer,
-    interrupt: impl Future<Output = ()>,
-    report: &mut EnqueueReport,
-) -> Result<(), Error> {
-    let mut interrupt = std::pin::pin!(interrupt);
-    // Bad input and an interrupt end the reading; what was read before is still seen through.
-    let mut reading = true;
-    let mut bad_input = None;
-    while reading || publisher.is_waiting() {
-        if !reading || !publisher.has_room() {
-            publisher.settle_one().await.map_err(|error| session.explain(error))?;
-            tell(publisher, observer);
-            continue;
+    /// Connects, for the first time or after an error; an interrupt ends the attempts.
+    async fn connect<I: Future<Output = ()>>(
+        &mut self,
+        line: &mut Line<'_>,
+        broken: Option<Error>,
+        interrupt: Pin<&mut I>,
+    ) -> Result<(), Error> {
+        if self.interrupted.is_some() {
+            return Ok(());
         }
         tokio::select! {
             biased;
-            () = &mut interrupt => {
-                report.interrupted = true;
-                reading = false;
+            () = interrupt => {
+                self.stop();
+                Ok(())
             }
-            item = items.next() => match item {
-                Ok(Some(item)) => {
-                    report.read += 1;
-                    publisher.publish(item).await.map_err(|error| session.explain(error))?;
+            result = line.connect(&mut self.publisher, broken) => result,
+        }
+    }
+
+    fn stop(&mut self) {
+        self.interrupted = Some(Instant::now());
+        self.reading = false;
+        self.pending = Vec::new().into_iter();
+    }
+
+    /// Publishes until everything is settled or the connection breaks.
+    async fn transfer<I: Future<Output = ()>>(
+        &mut self,
+        line: &mut Line<'_>,
+        items: &mut Items,
+        mut interrupt: Pin<&mut I>,
+    ) -> Result<(), Error> {
+        loop {
+            while self.publisher.has_room()
+                && let Some(item) = self.pending.next()
+            {
+                self.publisher.push(item);
+            }
+            let read_on = self.reading && self.pending.len() == 0 && self.publisher.has_room();
+            let waiting = self.publisher.is_waiting();
+            if !waiting && !self.reading && self.pending.len() == 0 {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = interrupt.as_mut(), if self.interrupted.is_none() => self.stop(),
+                progress = self.publisher.drive() => {
+                    line.moved(progress)?;
+                    self.tell(false);
                 }
-                Ok(None) => reading = false,
-                Err(error) => {
-                    bad_input = Some(error);
-                    reading = false;
+                // Bad input ends the reading; what was read before is still seen through.
+                batch = items.next_batch(), if read_on => match batch {
+                    Ok(Some(mut batch)) => {
+                        let known = usize::try_from(self.skip).map_or(batch.len(), |skip| skip.min(batch.len()));
+                        self.skip -= known as u64;
+                        batch.drain(..known);
+                        self.pending = batch.into_iter();
+                        line.note_progress();
+                    }
+                    Ok(None) => self.reading = false,
+                    Err(error) => {
+                        self.bad_input = Some(error.into());
+                        self.reading = false;
+                    }
+                },
+                () = tokio::time::sleep_until(line.stall()), if waiting && line.can_stall() => {
+                    return Err(line.stalled());
                 }
-            },
-            // A slow input must not keep the confirms waiting.
-            settled = publisher.settle_one(), if publisher.is_waiting() => {
-                settled.map_err(|error| session.explain(error))?;
-                tell(publisher, observer);
+                () = grace(self.interrupted), if self.interrupted.is_some() => return Ok(()),
             }
         }
     }
-    let Tally { published, confirmed, .. } = *publisher.tally();
-    observer.on(Event::Enqueued { published, confirmed });
-    bad_input.map_or(Ok(()), |error| Err(error.into()))
+
+    fn tell(&mut self, now: bool) {
+        if now || self.told.elapsed() >= PROGRESS_EVERY {
+            self.told = Instant::now();
+            let Tally { published, confirmed, .. } = *self.publisher.tally();
+            self.observer.on(Event::Enqueued { published, confirmed });
+            if let Some(journal) = &mut self.journal {
+                journal.keep(self.publisher.settled_up_to());
+            }
+        }
+    }
 }
 
-fn tell(publisher: &Publisher, observer: &dyn Observer) {
-    let Tally { published, confirmed, .. } = *publisher.tally();
-    if confirmed.is_multiple_of(PROGRESS_EVERY) {
-        observer.on(Event::Enqueued { published, confirmed });
+async fn grace(interrupted: Option<Instant>) {
+    if let Some(at) = interrupted {
+        tokio::time::sleep_until(at + GRACE).await;
     }
 }

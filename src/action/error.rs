@@ -84,6 +84,19 @@ pub enum Error {
     /// There is no such run.
     #[error("{}", no_run(.0.as_deref()))]
     NoRun(Option<String>),
+    /// There is no earlier enqueue to go on with.
+    #[error("nothing to resume: {0}")]
+    NotResumable(String),
+    /// The queue was gone when the broker came back.
+    #[error(
+        "queue {queue} was gone when the broker came back, and with it {confirmed} items that it had confirmed"
+    )]
+    QueueLost {
+        /// The queue.
+        queue: QueueName,
+        /// Items confirmed before.
+        confirmed: u64,
+    },
     /// The deadline passed.
     #[error("{what} within {seconds} s")]
     Deadline {

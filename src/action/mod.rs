@@ -9,9 +9,12 @@ pub mod enqueue;
 mod error;
 pub mod export;
 pub mod follow;
+pub mod heal;
 pub mod joblog;
+mod journal;
 pub mod local;
 pub mod logs;
+pub mod look;
 pub mod manifests;
 pub mod names;
 pub mod progress;
@@ -19,6 +22,7 @@ mod record;
 pub mod run;
 pub mod session;
 pub mod status;
+pub mod survey;
 pub mod up;
 pub mod worker_job;
 
@@ -46,6 +50,8 @@ pub enum Event<'a> {
     Waiting(&'a str),
     /// Something that the user should know.
     Note(&'a str),
+    /// Something that went well again.
+    News(&'a str),
     /// Items so far.
     Enqueued {
         /// Handed to the broker.

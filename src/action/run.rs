@@ -1,12 +1,16 @@
 //! Runs a Job over what is in a queue.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::enqueue::{EnqueuePlan, EnqueueReport, enqueue, ensure_queue};
+use super::enqueue::{EnqueuePlan, EnqueueReport, enqueue};
+use super::heal::ensure_queue;
 use super::manifests::ChartPlan;
-use super::session::Session;
+use super::session::{Reach, Session};
 use super::worker_job::{Contents, Mode, Renderer, Script, Work, Worker};
 use super::{Error, Observer};
+use crate::broker::publisher::Envelopes;
 use crate::broker::topology::{self, QueueSpec};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
@@ -26,6 +30,8 @@ pub struct RunPlan {
     pub items: Option<Source>,
     /// Larger items are refused; bytes.
     pub max_item_size: usize,
+    /// Give up enqueuing after this long without progress; 0 for never.
+    pub enqueue_timeout: Duration,
     /// The workers' image.
     pub image: String,
     /// How items come to pods.
@@ -83,16 +89,24 @@ pub async fn start(
     let renderer = Renderer::prepare(cluster, &plan).await?;
     refuse_busy_queue(cluster, &plan).await?;
 
-    let session = Session::open(cluster, &plan.release, "kubectl-workqueue run").await?;
+    let enqueued = plan.items.is_some();
     if let Some(source) = plan.items.take() {
-        let enqueueing = EnqueuePlan { queue: plan.queue.clone(), source, max_item_size: plan.max_item_size };
-        let (report, result) = enqueue(&session, enqueueing, observer, interrupt).await;
+        let enqueueing = EnqueuePlan {
+            queue: plan.queue.clone(),
+            source,
+            max_item_size: plan.max_item_size,
+            envelopes: Envelopes::default(),
+            timeout: plan.enqueue_timeout,
+            resume: false,
+        };
+        let reach = Reach::Release(cluster.clone(), plan.release.clone());
+        let (report, result) = enqueue(&reach, enqueueing, observer, interrupt).await;
         if result.is_err() || !report.is_complete() {
             return Ok(Started::NotEnqueued(report, result.err()));
         }
-    } else {
-        ensure_queue(&session, &plan.queue, observer).await?;
     }
+    let session = Session::open(cluster, &plan.release, "kubectl-workqueue run").await?;
+    ensure_queue(&session, &plan.queue, observer, !enqueued).await?;
     let contents = contents(&session, &plan.queue.name).await?;
     session.close().await;
     let items = contents.items;

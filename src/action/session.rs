@@ -14,17 +14,39 @@ use crate::{broker, cluster};
 /// Pause between two attempts to log in.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// How to reach a broker.
+pub enum Reach {
+    /// Through a tunnel to the pod of a release.
+    Release(Cluster, ReleaseName),
+    /// Straight to its address.
+    Direct(Endpoint),
+}
+
+impl Reach {
+    /// What tells this broker from others.
+    pub(super) fn identity(&self) -> String {
+        match self {
+            Self::Release(cluster, release) => {
+                format!("{} {} {release}", cluster.url(), cluster.namespace())
+            }
+            Self::Direct(Endpoint { host, port, vhost, .. }) => format!("{host} {port} {vhost}"),
+        }
+    }
+}
+
 /// A connection to the broker, and the tunnel that it goes through.
 pub struct Session {
     /// The connection.
     pub broker: Broker,
-    tunnel: Tunnel,
+    pub(super) tunnel: Option<Tunnel>,
+    /// Where further connections go.
+    pub(super) endpoint: Endpoint,
 }
 
 impl Session {
-    /// The broker's pod.
+    /// The broker's pod, or its host if it is reached without a tunnel.
     pub fn pod(&self) -> &str {
-        self.tunnel.pod()
+        self.tunnel.as_ref().map_or(&self.endpoint.host, Tunnel::pod)
     }
 
     /// Finds the ready broker pod, opens a tunnel to it and logs in.
@@ -39,10 +61,25 @@ impl Session {
             port: tunnel.address().port(),
             vhost: "/".to_owned(),
             credentials: target.credentials,
+            tls: None,
         };
         match Broker::connect(&endpoint, purpose).await {
-            Ok(broker) => Ok(Self { broker, tunnel }),
-            Err(error) => Err(explain(&tunnel, error)),
+            Ok(broker) => Ok(Self { broker, tunnel: Some(tunnel), endpoint }),
+            Err(error) => Err(explain(Some(&tunnel), error)),
+        }
+    }
+
+    /// Logs in at a broker, whichever way leads to it.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn reach(reach: &Reach, purpose: &str) -> Result<Self, Error> {
+        match reach {
+            Reach::Release(cluster, release) => Self::open(cluster, release, purpose).await,
+            Reach::Direct(endpoint) => {
+                let broker = Broker::connect(endpoint, purpose).await?;
+                Ok(Self { broker, tunnel: None, endpoint: endpoint.clone() })
+            }
         }
     }
 
@@ -75,7 +112,7 @@ impl Session {
     /// The tunnel's own reason for a failure, where it has one; it says more than the client's
     /// "connection reset".
     pub fn explain(&self, error: broker::Error) -> Error {
-        explain(&self.tunnel, error)
+        explain(self.tunnel.as_ref(), error)
     }
 
     /// Logs out and closes the tunnel.
@@ -84,15 +121,15 @@ impl Session {
     }
 }
 
-fn explain(tunnel: &Tunnel, error: broker::Error) -> Error {
-    match tunnel.failure() {
+pub(super) fn explain(tunnel: Option<&Tunnel>, error: broker::Error) -> Error {
+    match tunnel.and_then(Tunnel::failure) {
         Some(failure) if error.is_transient() => Error::Cluster(failure),
         _ => Error::Broker(error),
     }
 }
 
 /// An error at the deadline says how long it was waited for.
-fn after_waiting(error: Error, started: Instant) -> Error {
+pub(super) fn after_waiting(error: Error, started: Instant) -> Error {
     match error {
         Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) => {
             let seconds = started.elapsed().as_secs().max(1);
@@ -102,7 +139,7 @@ fn after_waiting(error: Error, started: Instant) -> Error {
     }
 }
 
-fn is_transient(error: &Error) -> bool {
+pub(super) fn is_transient(error: &Error) -> bool {
     match error {
         Error::Broker(error) => error.is_transient(),
         Error::Cluster(error) => matches!(

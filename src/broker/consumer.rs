@@ -232,7 +232,7 @@ impl Driver {
         match error {
             Error::Connection(_) | Error::LoginTimeout => true,
             Error::LoginRefused | Error::Refused { .. } => self.results_checked,
-            Error::NoQueue(_) | Error::Unreachable { .. } | Error::ItemRefused { .. } => false,
+            Error::NoQueue(_) | Error::Unreachable { .. } | Error::Address(_) => false,
         }
     }
 

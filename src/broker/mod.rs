@@ -6,10 +6,18 @@ mod address;
 pub mod consumer;
 mod consumers;
 mod delivery;
+mod dial;
+mod link;
+mod login;
+pub mod look;
+mod pace;
 pub mod publisher;
 mod session;
 mod settle;
+mod tally;
 pub mod topology;
+mod window;
+mod wire;
 
 use std::time::Duration;
 
@@ -19,11 +27,12 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use lapin::{Channel, ConnectionProperties, ErrorKind};
 
 use crate::credentials::Credentials;
-use crate::item::Position;
 use crate::names::QueueName;
 
 pub use address::{Address, AddressError};
 pub use delivery::failed_item;
+pub use dial::Tls;
+pub use link::Stream;
 
 /// Seconds between heartbeats; two missed ones end the connection.
 const HEARTBEAT_SECONDS: u16 = 30;
@@ -42,6 +51,8 @@ pub struct Endpoint {
     pub vhost: String,
     /// The login.
     pub credentials: Credentials,
+    /// TLS, if the broker wants it.
+    pub tls: Option<Tls>,
 }
 
 /// What can go wrong between us and a broker.
@@ -53,17 +64,12 @@ pub enum Error {
     /// No AMQP connection came about in time.
     #[error("the broker did not answer the login within {} s", LOGIN_TIMEOUT.as_secs())]
     LoginTimeout,
+    /// The broker's address cannot be right.
+    #[error("the broker's address is not usable: {0}")]
+    Address(String),
     /// The connection could not be made, or broke.
     #[error("the connection to the broker failed: {0}")]
     Connection(String),
-    /// The broker refused an item, and closed the channel over it.
-    #[error("{position}: the broker refuses the item: {reason}")]
-    ItemRefused {
-        /// Where the item was read.
-        position: Position,
-        /// The broker's words.
-        reason: String,
-    },
     /// The broker refused an operation and said why.
     #[error("{operation} was refused by the broker: {reason}")]
     Refused {
@@ -116,7 +122,7 @@ impl Broker {
     /// [`Error::LoginRefused`], [`Error::LoginTimeout`] or [`Error::Connection`].
     pub async fn connect(endpoint: &Endpoint, purpose: &str) -> Result<Self, Error> {
         let uri = AMQPUri {
-            scheme: AMQPScheme::AMQP,
+            scheme: if endpoint.tls.is_some() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
             authority: AMQPAuthority {
                 userinfo: AMQPUserInfo {
                     username: endpoint.credentials.username.clone(),
@@ -128,7 +134,8 @@ impl Broker {
             vhost: endpoint.vhost.clone(),
             query: AMQPQueryString { heartbeat: Some(HEARTBEAT_SECONDS), ..AMQPQueryString::default() },
         };
-        Self::connect_uri(uri, OwnedTLSConfig::default(), purpose).await
+        let tls = endpoint.tls.as_ref().map(Tls::for_lapin).unwrap_or_default();
+        Self::connect_uri(uri, tls, purpose).await
     }
 
     /// Connects to what an address says; certificates are checked against its CA.

@@ -1,76 +1,81 @@
-//! Publishes items with confirms in flight: an item counts once the broker has taken charge of it.
+//! Publishes items with confirms in flight: an item counts once the broker has taken charge of
+//! it. What is not settled is kept, and goes out again on the next connection.
 
-use std::collections::VecDeque;
+use tokio::time::Instant;
 
-use lapin::message::BasicReturnMessage;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::ShortString;
-use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
-
-use super::{Broker, Error, topology};
-use crate::item::{Item, Position};
+use super::link::{self, Link, Stream};
+use super::pace::Pace;
+use super::window::Window;
+use super::wire::{self, Envelope, Frame};
+use super::{Endpoint, Error};
+use crate::item::Item;
 use crate::names::QueueName;
 
-/// Messages that may wait for their confirm at one time. Beyond some thousands the rate of a
-/// quorum queue no longer grows, while what a broken connection repeats does.
-const WINDOW_MESSAGES: usize = 4096;
+pub use super::tally::{Envelopes, Progress, Tally};
 
 /// Bytes that may wait for their confirm at one time; one larger item may go over it alone.
-const WINDOW_BYTES: usize = 16 * 1024 * 1024;
+const WINDOW_BYTES: usize = 8 * 1024 * 1024;
 
-/// AMQP's delivery mode for messages that survive a restart of the broker.
-const PERSISTENT: u8 = 2;
+/// Bytes that are encoded ahead of the socket.
+const OUTPUT_AHEAD: usize = 128 * 1024;
 
-/// What became of the items so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Handed to [`Publisher::publish`].
-    pub published: u64,
-    /// Taken charge of by the broker.
-    pub confirmed: u64,
-    /// Refused by the broker: the queue is at its limit, or gone.
-    pub refused: u64,
-    /// The first refused item and the broker's words.
-    pub first_refused: Option<(Position, String)>,
-}
-
-/// Publishes to one queue over one channel.
+/// Publishes to one queue, over one connection after the other.
 pub struct Publisher {
-    channel: Channel,
-    queue: ShortString,
+    queue: QueueName,
     batch: String,
-    window: VecDeque<InFlight>,
-    window_bytes: usize,
+    envelope: Envelope,
+    window: Window,
+    pace: Pace,
+    link: Option<Link>,
+    confirming: bool,
+    /// Bytes of the next item's body that have been encoded, once its header has.
+    body_sent: Option<usize>,
+    /// The broker's limit for an item, once it has told it.
+    max_size: Option<usize>,
     tally: Tally,
 }
 
-struct InFlight {
-    number: u64,
-    confirm: PublisherConfirm,
-    position: Position,
-    size: usize,
-}
-
 impl Publisher {
-    /// Opens a channel with confirms. `batch` makes the ids of this publisher's items unique:
-    /// an item's `message_id` is `BATCH.N`, N from 1.
+    /// A publisher that is not connected yet. `batch` makes the ids of its items unique: an
+    /// item's `message_id` is `BATCH.N`, N counted on from `last_number`.
+    pub fn new(queue: &QueueName, batch: &str, last_number: u64, envelopes: &Envelopes) -> Self {
+        let ttl = envelopes.ttl.map(|ttl| ttl.as_millis());
+        Self {
+            queue: queue.clone(),
+            batch: batch.to_owned(),
+            envelope: Envelope::new(link::CHANNEL, queue.as_str(), &envelopes.headers, ttl),
+            window: Window::new(last_number),
+            pace: Pace::new(Instant::now()),
+            link: None,
+            confirming: false,
+            body_sent: None,
+            max_size: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Logs in over a stream that leads to the broker, for the first time or again. What was in flight will go out again.
     ///
     /// # Errors
-    /// Lost connections and refusals.
-    pub async fn open(broker: &Broker, queue: &QueueName, batch: &str) -> Result<Self, Error> {
-        let channel = broker.channel().await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await
-            .map_err(|error| Error::from_lapin("asking for confirms", &error))?;
-        Ok(Self {
-            channel,
-            queue: topology::short(queue),
-            batch: batch.to_owned(),
-            window: VecDeque::with_capacity(WINDOW_MESSAGES),
-            window_bytes: 0,
-            tally: Tally::default(),
-        })
+    /// [`Error::LoginRefused`], [`Error::LoginTimeout`] or [`Error::Connection`].
+    pub async fn connect(
+        &mut self,
+        stream: Box<dyn Stream>,
+        endpoint: &Endpoint,
+        purpose: &str,
+    ) -> Result<(), Error> {
+        self.link = None;
+        let link = Link::login(stream, endpoint, purpose).await?;
+        self.restart();
+        self.link = Some(link);
+        Ok(())
+    }
+
+    fn restart(&mut self) {
+        self.confirming = false;
+        self.body_sent = None;
+        self.tally.repeated += self.window.restart();
+        self.pace = Pace::new(Instant::now());
     }
 
     /// What became of the items so far.
@@ -78,85 +83,185 @@ impl Publisher {
         &self.tally
     }
 
-    /// Whether [`publish`](Self::publish) may be called: the window has room.
+    /// The number of the last item up to which all are settled.
+    pub fn settled_up_to(&self) -> u64 {
+        self.window.settled_up_to()
+    }
+
+    /// Items in flight.
+    pub fn in_flight(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Whether [`push`](Self::push) may be called: the window has room.
     pub fn has_room(&self) -> bool {
-        self.window.len() < WINDOW_MESSAGES && self.window_bytes < WINDOW_BYTES
+        self.window.len() < self.pace.limit() && self.window.bytes() < WINDOW_BYTES
     }
 
     /// Whether confirms are awaited.
     pub fn is_waiting(&self) -> bool {
-        !self.window.is_empty()
+        self.window.len() > 0
     }
 
-    /// Sends an item, and returns before its confirm.
-    ///
-    /// # Errors
-    /// A lost connection or a closed channel; the items in the window are then in doubt.
-    pub async fn publish(&mut self, item: Item) -> Result<(), Error> {
-        let number = self.tally.published + 1;
-        let properties = BasicProperties::default()
-            .with_delivery_mode(PERSISTENT)
-            .with_message_id(format!("{}.{number}", self.batch).into());
-        // Mandatory: without it a queue that was deleted meanwhile would swallow items silently.
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let confirm = self
-            .channel
-            .basic_publish("".into(), self.queue.clone(), options, &item.body, properties)
-            .await
-            .map_err(|error| self.failure(&error, None))?;
-        self.tally.published = number;
-        self.window_bytes += item.body.len();
-        self.window.push_back(InFlight { number, confirm, position: item.position, size: item.body.len() });
-        Ok(())
+    /// Takes an item; [`drive`](Self::drive) sends it.
+    pub fn push(&mut self, item: Item) {
+        self.tally.published += 1;
+        self.window.push(item);
     }
 
-    /// Waits until the oldest item in the window is settled; returns at once when none is.
-    /// Safe to cancel.
+    /// Sends, and takes confirms, until something has come of it. Safe to cancel.
     ///
     /// # Errors
-    /// As for [`publish`](Self::publish).
-    pub async fn settle_one(&mut self) -> Result<(), Error> {
-        let Some(oldest) = self.window.front_mut() else { return Ok(()) };
-        let outcome = (&mut oldest.confirm).await;
-        let Some(settled) = self.window.pop_front() else { return Ok(()) };
-        self.window_bytes -= settled.size;
-        match outcome {
-            Ok(Confirmation::Ack(None)) => self.tally.confirmed += 1,
-            Ok(Confirmation::Ack(Some(returned))) => {
-                let position = self.position_of(&returned, settled);
-                self.refuse(position, "the queue is gone");
+    /// A lost connection ([`Error::is_transient`]) or a refusal; what is in flight stays so.
+    pub async fn drive(&mut self) -> Result<Progress, Error> {
+        loop {
+            if let Some(progress) = self.take_frames()? {
+                return Ok(progress);
             }
-            Ok(Confirmation::Nack(_)) => self.refuse(settled.position, "the queue takes no more"),
-            Ok(Confirmation::NotRequested) => self.refuse(settled.position, "the broker sends no confirms"),
-            Err(error) => return Err(self.failure(&error, Some(&settled))),
+            let more = self.encode()?;
+            let link = self.link.as_mut().ok_or_else(not_connected)?;
+            let before = link.output.len();
+            link.pump().await?;
+            // Room to encode more, or to be handed more, is worth a turn.
+            if !more && link.output.is_empty() && before > 0 && self.confirming {
+                return Ok(Progress::Moved);
+            }
+        }
+    }
+
+    /// Encodes what waits in the window, as far as the socket needs it. Tells if there is more.
+    fn encode(&mut self) -> Result<bool, Error> {
+        self.refuse_known_larger();
+        let link = self.link.as_mut().ok_or_else(not_connected)?;
+        while self.confirming && link.output.len() < OUTPUT_AHEAD {
+            let Some(entry) = self.window.unsent() else { return Ok(false) };
+            if self.body_sent.is_none() && self.max_size.is_some_and(|max| entry.body.len() > max) {
+                return Ok(true);
+            }
+            let offset = *self.body_sent.get_or_insert_with(|| {
+                let id = format!("{}.{}", self.batch, entry.number);
+                self.envelope.put(&mut link.output, &id, entry.body.len());
+                0
+            });
+            let end = entry.body.len().min(offset + link.body_max);
+            wire::put_body(&mut link.output, link::CHANNEL, &entry.body[offset..end]);
+            self.body_sent = Some(end);
+            if end == entry.body.len() {
+                self.window.mark_sent();
+                self.body_sent = None;
+            }
+        }
+        Ok(self.window.unsent().is_some())
+    }
+
+    fn take_frames(&mut self) -> Result<Option<Progress>, Error> {
+        let mut moved = None;
+        let mut confirms = 0;
+        while let Some(frame) = self.link.as_mut().ok_or_else(not_connected)?.next_frame()? {
+            match frame {
+                Frame::Confirm { tag, multiple, taken } => {
+                    let tally = &mut self.tally;
+                    let known = self.window.confirm(tag, multiple, taken, |settled| {
+                        confirms += 1;
+                        tally.count(settled);
+                    });
+                    if !known {
+                        return Err(link::malformed());
+                    }
+                    moved = Some(Progress::Moved);
+                }
+                Frame::ReturnedHeader(id) => {
+                    let number = id.as_deref().and_then(|id| id.strip_prefix(&self.batch)?.strip_prefix('.'));
+                    if let Some(number) = number.and_then(|number| number.parse().ok()) {
+                        self.window.returned(number);
+                    }
+                }
+                Frame::Method { id: link::BLOCKED, mut arguments } => {
+                    let reason = wire::short_string(&mut arguments).unwrap_or_default();
+                    moved = Some(Progress::Blocked(reason));
+                    break;
+                }
+                Frame::Method { id: link::UNBLOCKED, .. } => {
+                    moved = Some(Progress::Unblocked);
+                    break;
+                }
+                Frame::Method { id, arguments } => self.take_method(id, arguments)?,
+                Frame::Ignored => {}
+            }
+        }
+        self.pace.confirmed(confirms, Instant::now());
+        Ok(moved)
+    }
+
+    fn take_method(&mut self, id: (u16, u16), arguments: bytes::Bytes) -> Result<(), Error> {
+        let link = self.link.as_mut().ok_or_else(not_connected)?;
+        match id {
+            link::CHANNEL_OPEN_OK => link.put_confirm_select(),
+            link::CONFIRM_SELECT_OK => self.confirming = true,
+            link::CLOSE => return Err(link.closed(arguments)),
+            link::CHANNEL_CLOSE => {
+                let (code, reason) = link::close_reason(arguments);
+                link.reopen_channel();
+                let Some(limit) = size_limit(&reason) else {
+                    return Err(link::refusal(code, &format!("publishing to queue {}", self.queue), reason));
+                };
+                self.max_size = Some(limit);
+                self.refuse_larger(limit, reason);
+                self.restart();
+            }
+            _ => {}
         }
         Ok(())
     }
 
-    /// Where the returned message was read. lapin hands returned messages out in their order of
-    /// arrival, not with the confirm of the same message, so its id tells.
-    fn position_of(&self, returned: &BasicReturnMessage, settled: InFlight) -> Position {
-        let id = returned.properties.message_id().as_ref().map(|id| id.as_str());
-        let number = id.and_then(|id| id.rsplit_once('.')?.1.parse::<u64>().ok());
-        let in_flight = self.window.iter().find(|other| Some(other.number) == number);
-        in_flight.map_or(settled.position, |other| other.position.clone())
-    }
-
-    fn refuse(&mut self, position: Position, reason: &str) {
-        self.tally.refused += 1;
-        self.tally.first_refused.get_or_insert_with(|| (position, reason.to_owned()));
-    }
-
-    /// A broker closes the channel over a message that is too large, and tells its size: that
-    /// finds the item. `settled` is the one that was taken from the window last.
-    fn failure(&self, error: &lapin::Error, settled: Option<&InFlight>) -> Error {
-        let failure = Error::from_lapin(format!("publishing to queue {}", self.queue), error);
-        let Error::Refused { reason, .. } = &failure else { return failure };
-        let size =
-            reason.split_once("message size ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-        match settled.into_iter().chain(&self.window).find(|item| Some(item.size) == size) {
-            Some(item) => Error::ItemRefused { position: item.position.clone(), reason: reason.clone() },
-            None => failure,
+    /// A broker closes the channel over a message that is larger than its limit: that message is
+    /// refused, and the rest goes on.
+    fn refuse_larger(&mut self, limit: usize, reason: String) {
+        if let Some(position) = self.window.take_larger(limit) {
+            self.tally.refuse(position, reason);
         }
+    }
+
+    /// Once the limit is known, larger items are not sent any more. Delivery tags count what is
+    /// sent, so that leaving one out needs no new channel.
+    fn refuse_known_larger(&mut self) {
+        let Some(limit) = self.max_size else { return };
+        while self.body_sent.is_none() && self.window.unsent().is_some_and(|next| next.body.len() > limit) {
+            self.refuse_larger(limit, format!("larger than {limit} bytes"));
+        }
+    }
+
+    /// Takes leave of the broker.
+    pub async fn close(self) {
+        if let Some(link) = self.link {
+            link.close().await;
+        }
+    }
+}
+
+fn not_connected() -> Error {
+    Error::Connection("there is none".to_owned())
+}
+
+/// The broker's limit for a message, from its words: `… is larger than configured max size N`.
+fn size_limit(reason: &str) -> Option<usize> {
+    let (_, rest) = reason.split_once("max size ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_for_a_message_is_read_from_the_brokers_words() {
+        // RabbitMQ 3.10 and 4.0.
+        for words in [
+            "PRECONDITION_FAILED - message size 2000001 is larger than configured max size 2000000",
+            "PRECONDITION_FAILED - message size 2000001 is larger than max size 2000000",
+        ] {
+            assert_eq!(size_limit(words), Some(2_000_000), "{words}");
+        }
+        assert_eq!(size_limit("NOT_FOUND - no exchange"), None);
     }
 }

@@ -10,7 +10,6 @@ use crate::action::manifests::ChartPlan;
 use crate::broker::topology::QueueSpec;
 use crate::cluster::{Cluster, Target};
 use crate::error::Failure;
-use crate::item::{DEFAULT_MAX_SIZE, Framing, Source};
 use crate::names::{QueueName, ReleaseName};
 
 /// Headings of flags in the help. Each flag names its own: a heading set for a whole group goes on
@@ -100,36 +99,6 @@ impl QueueSpecFlags {
     /// The queue as asked for.
     pub fn spec(&self) -> QueueSpec {
         QueueSpec { name: self.queue.queue.clone(), delivery_limit: self.delivery_limit }
-    }
-}
-
-/// Where items come from.
-#[derive(Debug, Args)]
-pub struct ItemFlags {
-    /// Items, one an argument
-    #[arg(value_name = "ITEM", conflicts_with = "file")]
-    items: Vec<std::ffi::OsString>,
-    /// Read items from a file, one a line; `-` is standard input; may be repeated
-    #[arg(short, long, value_name = "FILE")]
-    file: Vec<PathBuf>,
-    /// Items in files end with a NUL byte instead of a newline, as `find -print0` writes them
-    #[arg(short = '0', long)]
-    null: bool,
-    /// Refuse items larger than this many bytes
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_SIZE)]
-    pub max_item_size: usize,
-}
-
-impl ItemFlags {
-    /// The source of the items, if any was given.
-    pub fn source(&self) -> Option<Source> {
-        use std::os::unix::ffi::OsStrExt as _;
-        if !self.file.is_empty() {
-            let framing = if self.null { Framing::Nul } else { Framing::Lines };
-            return Some(Source::Files { paths: self.file.clone(), framing });
-        }
-        let arguments: Vec<Vec<u8>> = self.items.iter().map(|item| item.as_bytes().to_vec()).collect();
-        (!arguments.is_empty()).then_some(Source::Arguments(arguments))
     }
 }
 

@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::flags::{ItemFlags, Output};
+use super::flags::Output;
+use super::items::ItemFlags;
 use crate::action::local::{LocalPlan, LocalReport, local};
 use crate::error::{ExitStatus, Failure};
 use crate::names::random_suffix;

@@ -1,6 +1,7 @@
 //! The command line: one file a command, its arguments and the call that runs it.
 
 mod attach;
+mod broker;
 mod build;
 mod chart;
 mod complete;
@@ -9,10 +10,13 @@ mod diff;
 mod down;
 mod enqueue;
 mod flags;
+mod items;
 #[cfg(test)]
 mod json_test;
 mod local;
 mod logs;
+mod peek;
+mod queues;
 mod reference;
 mod render;
 mod report;
@@ -52,6 +56,10 @@ enum Command {
     Enqueue(enqueue::EnqueueArgs),
     Run(Box<run::RunArgs>),
     Local(local::LocalArgs),
+    Queues(queues::QueuesArgs),
+    Peek(peek::PeekArgs),
+    Dump(peek::DumpArgs),
+    Purge(queues::PurgeArgs),
     Attach(attach::AttachArgs),
     Logs(logs::LogsArgs),
     Status(status::StatusArgs),
@@ -74,6 +82,10 @@ impl Command {
             Self::Enqueue(args) => args.output,
             Self::Run(args) => args.output,
             Self::Local(args) => args.output,
+            Self::Queues(args) => args.output,
+            Self::Peek(args) => args.output,
+            Self::Dump(args) => args.output,
+            Self::Purge(args) => args.output,
             Self::Attach(args) => args.output,
             Self::Status(args) => args.output,
             Self::Build(_)
@@ -95,6 +107,10 @@ impl Command {
             Self::Enqueue(args) => enqueue::run(args, ui).await,
             Self::Run(args) => run::run(*args, ui).await,
             Self::Local(args) => local::run(args, ui).await,
+            Self::Queues(args) => queues::queues(args, ui).await,
+            Self::Peek(args) => peek::peek(args, ui).await,
+            Self::Dump(args) => peek::dump(args, ui).await,
+            Self::Purge(args) => queues::purge(args, ui).await,
             Self::Attach(args) => attach::run(args, ui).await,
             Self::Logs(args) => logs::run(args, ui).await,
             Self::Status(args) => status::run(args, ui).await,

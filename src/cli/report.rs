@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::action::enqueue::EnqueueReport;
 use crate::action::follow::{RunEnd, RunReport};
 use crate::action::progress::Counts;
+use crate::action::survey::Survey;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::error::{ExitStatus, Failure};
 use crate::names::QueueName;
@@ -15,14 +16,38 @@ pub fn enqueue_json(queue: &QueueName, report: &EnqueueReport) -> Value {
     json!({
         "queue": queue.as_str(),
         "batch": report.batch,
+        "skipped": report.skipped,
         "read": report.read,
         "confirmed": report.confirmed,
         "refused": report.refused,
         "firstRefused": report.first_refused.as_ref().map(|(position, reason)| {
             json!({"item": position.to_string(), "reason": reason})
         }),
+        "repeated": report.repeated,
         "interrupted": report.interrupted,
     })
+}
+
+/// An input that was only read, as JSON. Bodies that are not UTF-8 are shown with `U+FFFD`.
+pub fn survey_json(survey: &Survey) -> Value {
+    let first = survey.first.iter();
+    json!({
+        "dryRun": true,
+        "items": survey.items,
+        "bytes": survey.bytes,
+        "largest": survey.largest.as_ref().map(|(position, size)| {
+            json!({"item": position.to_string(), "bytes": size})
+        }),
+        "first": first.map(|item| String::from_utf8_lossy(&item.body)).collect::<Vec<_>>(),
+    })
+}
+
+/// An input that was only read, in words.
+pub fn survey_words(survey: &Survey) -> String {
+    let Survey { items, bytes, .. } = survey;
+    let largest =
+        survey.largest.as_ref().map(|(position, size)| format!(", the largest {size} at {position}"));
+    format!("{items} items, {bytes} bytes{}; nothing was enqueued", largest.unwrap_or_default())
 }
 
 /// An enqueue in words.
@@ -30,8 +55,17 @@ pub fn enqueue_words(queue: &QueueName, report: &EnqueueReport) -> String {
     let EnqueueReport { read, confirmed, refused, .. } = report;
     let in_doubt = read - confirmed - refused;
     let mut line = format!("{queue}: {read} items read, {confirmed} confirmed");
+    if report.skipped > 0 {
+        line += &format!(", after {} of an earlier attempt", report.skipped);
+    }
     if *refused > 0 {
         line += &format!(", {refused} refused");
+    }
+    if report.repeated > 0 {
+        line += &format!(
+            ", {} published again after a broken connection (as many may be there twice)",
+            report.repeated
+        );
     }
     if in_doubt > 0 {
         line += &format!(", {in_doubt} not confirmed (they may be in the queue or not)");
@@ -43,13 +77,14 @@ pub fn enqueue_words(queue: &QueueName, report: &EnqueueReport) -> String {
 pub fn enqueue_failure(queue: &QueueName, report: &EnqueueReport) -> Option<Failure> {
     if report.interrupted {
         let message = format!("interrupted after {} items", report.confirmed);
-        let hint = "those are in the queue; enqueue the rest of the input to go on";
+        let hint = "those are in the queue; `enqueue --resume` goes on with the rest of a file";
         return Some(Failure::new(message, hint).with_status(ExitStatus::Interrupted));
     }
     let (position, reason) = report.first_refused.as_ref()?;
     let message =
         format!("queue {queue} refused {} items, the first at {position}: {reason}", report.refused);
-    let hint = "make room in the queue, then enqueue these items again";
+    let hint = "make room in the queue, or put the data where the workers can read it and enqueue its address; \
+        then enqueue these items again";
     Some(Failure::new(message, hint).with_status(ExitStatus::NotEnqueued))
 }
 

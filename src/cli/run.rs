@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::build::{BuildFlags, image_name, in_words};
-use super::flags::{ClusterFlags, ItemFlags, Output, QueueSpecFlags, ValueFlags, duration};
+use super::enqueue::NO_PROGRESS;
+use super::flags::{ClusterFlags, Output, QueueSpecFlags, ValueFlags, duration};
+use super::items::ItemFlags;
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, job_json, run_end};
 use crate::action::build::{BuildPlan, Place, Push, Source, build};
 use crate::action::deadline_after;
@@ -134,6 +136,7 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         queue: args.queue.spec(),
         items: args.items.source(),
         max_item_size: args.items.max_item_size,
+        enqueue_timeout: NO_PROGRESS,
         image: args.image.to_string(),
         mode,
         worker,

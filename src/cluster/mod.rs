@@ -10,6 +10,7 @@ pub mod kubeconfig;
 mod listing;
 pub mod logs;
 mod nodes;
+pub mod pod_stream;
 pub mod rollout;
 pub mod secret;
 pub mod tunnel;
@@ -69,6 +70,11 @@ impl Cluster {
     /// The namespace to work in.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The API server's address.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The server's version, such as `v1.20.2`.

@@ -5,9 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, Portforwarder};
-use tokio::io::copy_bidirectional_with_sizes;
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -20,6 +18,7 @@ const COPY_BUFFER: usize = 64 * 1024;
 pub struct Tunnel {
     address: SocketAddr,
     pod: String,
+    port: u16,
     failure: Arc<Mutex<Option<String>>>,
     task: JoinHandle<()>,
 }
@@ -33,6 +32,11 @@ impl Tunnel {
     /// The pod that it leads to.
     pub fn pod(&self) -> &str {
         &self.pod
+    }
+
+    /// The pod's port that it leads to.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Why the tunnel broke, if it did: what is behind a client's "connection reset".
@@ -56,21 +60,20 @@ impl Cluster {
     /// [`Error::Forbidden`] with the rule that is missing, [`Error::Tunnel`], and as for every request.
     pub async fn tunnel(&self, pod: &str, port: u16) -> Result<Tunnel, Error> {
         let tunnel_error = |reason: String| Error::Tunnel { pod: pod.to_owned(), reason };
-        let api: Api<Pod> = self.api();
-        let what = format!("forwarding port {port} of pod {pod}");
-        let first = self.call(what, api.portforward(pod, &[port])).await?;
+        let first = self.pod_stream(pod, port).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(|error| tunnel_error(error.to_string()))?;
         let address = listener.local_addr().map_err(|error| tunnel_error(error.to_string()))?;
         let failure = Arc::new(Mutex::new(None));
-        let serving = Serving { api, pod: pod.to_owned(), port, failure: Arc::clone(&failure) };
+        let serving =
+            Serving { cluster: self.clone(), pod: pod.to_owned(), port, failure: Arc::clone(&failure) };
         let task = tokio::spawn(serving.serve(listener, first));
-        Ok(Tunnel { address, pod: pod.to_owned(), failure, task })
+        Ok(Tunnel { address, pod: pod.to_owned(), port, failure, task })
     }
 }
 
 struct Serving {
-    api: Api<Pod>,
+    cluster: Cluster,
     pod: String,
     port: u16,
     failure: Arc<Mutex<Option<String>>>,
@@ -78,7 +81,7 @@ struct Serving {
 
 impl Serving {
     /// Accepts connections until the tunnel is dropped; each gets a stream of its own to the pod.
-    async fn serve(self, listener: TcpListener, first: Portforwarder) {
+    async fn serve(self, listener: TcpListener, first: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let serving = Arc::new(self);
         let mut first = Some(first);
         // Aborting this task drops the set, and with it every connection.
@@ -86,7 +89,14 @@ impl Serving {
         while let Ok((socket, _)) = listener.accept().await {
             let (serving, ready) = (Arc::clone(&serving), first.take());
             connections.spawn(async move {
-                if let Err(reason) = serving.bridge(socket, ready).await
+                let bridged = match ready {
+                    Some(stream) => bridge(socket, stream).await,
+                    None => match serving.cluster.pod_stream(&serving.pod, serving.port).await {
+                        Ok(stream) => bridge(socket, stream).await,
+                        Err(error) => Err(error.to_string()),
+                    },
+                };
+                if let Err(reason) = bridged
                     && let Ok(mut failure) = serving.failure.lock()
                 {
                     *failure = Some(reason);
@@ -94,23 +104,14 @@ impl Serving {
             });
         }
     }
+}
 
-    async fn bridge(&self, mut socket: TcpStream, ready: Option<Portforwarder>) -> Result<(), String> {
-        let mut forwarder = match ready {
-            Some(forwarder) => forwarder,
-            None => self.api.portforward(&self.pod, &[self.port]).await.map_err(|error| error.to_string())?,
-        };
-        // Small frames, such as confirms' answers and heartbeats, must not wait for more.
-        socket.set_nodelay(true).map_err(|error| error.to_string())?;
-        let mut stream = forwarder.take_stream(self.port).ok_or("the port has no stream")?;
-        let reported = forwarder.take_error(self.port);
-        let copied = copy_bidirectional_with_sizes(&mut socket, &mut stream, COPY_BUFFER, COPY_BUFFER).await;
-        drop(stream);
-        // The kubelet's own words say more than what the sockets saw.
-        if let Some(Some(message)) = futures_util::FutureExt::now_or_never(async { reported?.await }) {
-            return Err(message);
-        }
-        forwarder.join().await.map_err(|error| error.to_string())?;
-        copied.map(drop).map_err(|error| error.to_string())
-    }
+async fn bridge(
+    mut socket: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> Result<(), String> {
+    // Small frames, such as confirms' answers and heartbeats, must not wait for more.
+    socket.set_nodelay(true).map_err(|error| error.to_string())?;
+    let copied = copy_bidirectional_with_sizes(&mut socket, &mut stream, COPY_BUFFER, COPY_BUFFER).await;
+    copied.map(drop).map_err(|error| error.to_string())
 }

@@ -73,16 +73,25 @@ impl Ui {
 
     /// A line of data, on stdout.
     pub fn data(&self, line: &[u8]) {
+        self.bytes(&[line, b"\n"].concat());
+    }
+
+    /// Data on stdout as it is. Tells whether somebody still reads it.
+    pub fn bytes(&self, data: &[u8]) -> bool {
+        let mut open = true;
         self.progress.suspend(|| {
             let mut stdout = std::io::stdout().lock();
-            let written = stdout.write_all(line).and_then(|()| stdout.write_all(b"\n"));
-            match written.and_then(|()| stdout.flush()) {
+            match stdout.write_all(data).and_then(|()| stdout.flush()) {
                 // The reader has seen enough (`| head`): that is no error of ours.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed.notify_one(),
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    self.closed.notify_one();
+                    open = false;
+                }
                 // Nothing else can be said where stdout is broken.
                 _ => {}
             }
         });
+        open
     }
 
     /// What a program wrote, passed on as it is; to stderr if stdout is kept for a report.
@@ -171,6 +180,7 @@ impl Observer for Ui {
                     Style::new().for_stderr().yellow().apply_to("warning:")
                 ));
             }
+            Event::News(news) => self.status(news),
             Event::Enqueued { published, confirmed } => self.progress.enqueued(published, confirmed),
             Event::Items { job, counts } => self.progress.items(job, counts),
             Event::Job(job) => self.progress.job(job),

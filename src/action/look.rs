@@ -1,0 +1,83 @@
+//! Looks into queues, counts what they hold, empties them.
+
+use std::collections::BTreeSet;
+
+use super::Error;
+use super::session::{Reach, Session};
+use crate::broker::look::{self, Message};
+use crate::broker::topology::{self, Depth};
+use crate::names::QueueName;
+
+/// How the connection is called in the broker's own tools.
+const PURPOSE: &str = "kubectl-workqueue look";
+
+/// Shows the first messages of a queue, or all of them, and gives how many were shown.
+///
+/// # Errors
+/// No broker, no such queue, and what cluster and broker refuse.
+pub async fn look(
+    reach: &Reach,
+    queue: &QueueName,
+    limit: Option<u64>,
+    show: impl FnMut(Message) -> bool,
+) -> Result<u64, Error> {
+    let session = Session::reach(reach, PURPOSE).await?;
+    let shown = look::look(&session.broker, queue, limit, show).await;
+    let shown = shown.map_err(|error| session.explain(error))?;
+    session.close().await;
+    Ok(shown)
+}
+
+/// Messages that are ready in a queue; `None` if there is no such queue.
+///
+/// # Errors
+/// As for [`look`].
+pub async fn depth(reach: &Reach, queue: &QueueName) -> Result<Option<Depth>, Error> {
+    let session = Session::reach(reach, PURPOSE).await?;
+    let depth = topology::depth(&session.broker, queue).await.map_err(|error| session.explain(error))?;
+    session.close().await;
+    Ok(depth)
+}
+
+/// Deletes the ready messages of a queue, and gives their number.
+///
+/// # Errors
+/// As for [`look`].
+pub async fn purge(reach: &Reach, queue: &QueueName) -> Result<u32, Error> {
+    let session = Session::reach(reach, PURPOSE).await?;
+    let purged = look::purge(&session.broker, queue).await.map_err(|error| session.explain(error))?;
+    session.close().await;
+    Ok(purged)
+}
+
+/// A queue and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueRow {
+    /// Its name.
+    pub name: QueueName,
+    /// Messages that wait, and consumers.
+    pub depth: Depth,
+}
+
+/// The queues of a broker. AMQP cannot list them: the tool in the broker's pod can, where the
+/// user may run it; elsewhere `known` and the queues beside it are what is looked for.
+///
+/// # Errors
+/// As for [`look`].
+pub async fn queues(reach: &Reach, known: &QueueName) -> Result<(Vec<QueueRow>, bool), Error> {
+    let session = Session::reach(reach, PURPOSE).await?;
+    let listed = match reach {
+        Reach::Release(cluster, _) => cluster.broker_queues(session.pod()).await.ok(),
+        Reach::Direct(_) => None,
+    };
+    let complete = listed.is_some();
+    let mut names: BTreeSet<String> = listed.into_iter().flatten().map(|(name, _)| name).collect();
+    names.extend([known.to_string(), known.failed().to_string()]);
+    let mut rows = Vec::new();
+    for name in names.iter().filter_map(|name| name.parse::<QueueName>().ok()) {
+        let depth = topology::depth(&session.broker, &name).await.map_err(|error| session.explain(error))?;
+        rows.extend(depth.map(|depth| QueueRow { name, depth }));
+    }
+    session.close().await;
+    Ok((rows, complete))
+}

@@ -1,0 +1,60 @@
+//! Flags for a broker that is not the release's own.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::flags::ClusterFlags;
+use crate::action::Error;
+use crate::action::session::Reach;
+use crate::broker::Endpoint;
+use crate::error::Failure;
+
+/// The variable with a broker's URL: unlike an argument, other users of the machine cannot see it.
+const URL_VARIABLE: &str = "WORKQUEUE_BROKER_URL";
+
+/// The key of a Secret that is asked for when none is named.
+const DEFAULT_KEY: &str = "url";
+
+/// Which broker.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Broker")]
+pub struct BrokerFlags {
+    /// Use the broker at amqp(s)://USER:PASSWORD@HOST[:PORT][/VHOST], without a tunnel, instead of
+    /// the release's [env: WORKQUEUE_BROKER_URL]
+    #[arg(long, value_name = "URL", conflicts_with = "broker_secret")]
+    broker_url: Option<String>,
+    /// Use the broker whose URL is in this Secret of the namespace, under the key `url` unless
+    /// another one is named
+    #[arg(long, value_name = "NAME[/KEY]")]
+    broker_secret: Option<String>,
+    /// Trust the certificates in this PEM file, beside the system's
+    #[arg(long, value_name = "FILE")]
+    broker_ca: Option<PathBuf>,
+}
+
+impl BrokerFlags {
+    /// The way to the broker.
+    pub async fn reach(&self, cluster: &ClusterFlags) -> Result<Reach, Failure> {
+        let authorities = self.authorities()?;
+        let url = match (&self.broker_url, &self.broker_secret) {
+            (Some(url), _) => url.clone(),
+            (None, Some(secret)) => {
+                let (name, key) = secret.split_once('/').unwrap_or((secret, DEFAULT_KEY));
+                cluster.connect().await?.secret_value(name, key).await.map_err(Error::from)?
+            }
+            (None, None) => match std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty()) {
+                Some(url) => url,
+                None => return Ok(Reach::Release(cluster.connect().await?, cluster.release.clone())),
+            },
+        };
+        let endpoint = Endpoint::parse(url.trim(), authorities).map_err(Error::from)?;
+        Ok(Reach::Direct(endpoint))
+    }
+
+    fn authorities(&self) -> Result<Option<String>, Failure> {
+        let Some(path) = &self.broker_ca else { return Ok(None) };
+        let text = std::fs::read_to_string(path);
+        text.map(Some).map_err(|source| Error::Read { path: path.display().to_string(), source }.into())
+    }
+}

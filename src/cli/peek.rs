@@ -1,0 +1,114 @@
+//! `peek` and `dump`: shows what is in a queue, and copies it out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::broker::BrokerFlags;
+use super::flags::{ClusterFlags, Output, QueueFlags};
+use crate::action::look::look;
+use crate::broker::look::Message;
+use crate::error::{ExitStatus, Failure};
+use crate::ui::Ui;
+
+/// Show the first items of a queue
+///
+/// The items stay in the queue, in their order. For the time of the look they are held, so that
+/// workers do not get them. A look counts as a delivery where the broker counts what is given
+/// back: quorum queues before RabbitMQ 4 do, and move an item that was looked at as often as the
+/// delivery limit says to QUEUE.failed.
+#[derive(Debug, Args)]
+pub struct PeekArgs {
+    /// Items to show
+    #[arg(short, long, value_name = "N", default_value_t = 10)]
+    count: u64,
+    #[command(flatten)]
+    queue: QueueFlags,
+    #[command(flatten)]
+    broker: BrokerFlags,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Copy all items of a queue to standard output, one a line
+///
+/// The items stay in the queue. All of them are held until the last is copied, and given back
+/// then: as for `peek`, that counts as a delivery before RabbitMQ 4, and workers find the queue
+/// empty meanwhile. With -o json each line is an object, whatever bytes an item consists of.
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// End items with a NUL byte instead of a newline
+    #[arg(short = '0', long)]
+    null: bool,
+    #[command(flatten)]
+    queue: QueueFlags,
+    #[command(flatten)]
+    broker: BrokerFlags,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Runs `peek`.
+pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let reach = args.broker.reach(&args.cluster).await?;
+    let mut messages = Vec::new();
+    let queue = &args.queue.queue;
+    look(&reach, queue, Some(args.count), |message| {
+        messages.push(message);
+        true
+    })
+    .await?;
+    if args.output.is_json() {
+        ui.json(&messages.iter().map(to_json).collect());
+        return Ok(ExitStatus::Success);
+    }
+    for message in &messages {
+        ui.data(in_words(message).as_bytes());
+    }
+    if messages.is_empty() {
+        ui.status(&format!("queue {queue} is empty"));
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Runs `dump`.
+pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let reach = args.broker.reach(&args.cluster).await?;
+    let (json, end) = (args.output.is_json(), if args.null { b'\0' } else { b'\n' });
+    let shown = look(&reach, &args.queue.queue, None, |message| {
+        if json {
+            ui.bytes(format!("{}\n", to_json(&message)).as_bytes())
+        } else {
+            let mut body = message.body;
+            body.push(end);
+            ui.bytes(&body)
+        }
+    });
+    let shown = shown.await?;
+    ui.status(&format!("{shown} items copied; they are still in queue {}", args.queue.queue));
+    Ok(ExitStatus::Success)
+}
+
+fn to_json(message: &Message) -> Value {
+    let mut value = json!({
+        "id": message.id,
+        "redelivered": message.redelivered,
+        "headers": message.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+    });
+    match std::str::from_utf8(&message.body) {
+        Ok(text) => value["body"] = text.into(),
+        Err(_) => value["bodyBase64"] = STANDARD.encode(&message.body).into(),
+    }
+    value
+}
+
+fn in_words(message: &Message) -> String {
+    let id = message.id.as_deref().unwrap_or("-");
+    let headers: String = message.headers.iter().map(|(key, value)| format!("  {key}={value}")).collect();
+    format!("{id}\t{}{headers}", super::items::preview(&message.body))
+}

@@ -1,0 +1,105 @@
+//! `queues` and `purge`: what queues there are, and emptying one.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use clap::Args;
+use serde_json::json;
+
+use super::broker::BrokerFlags;
+use super::flags::{ClusterFlags, Output, QueueFlags};
+use crate::action::look::{depth, purge as empty, queues as list};
+use crate::error::{ExitStatus, Failure};
+use crate::ui::Ui;
+use crate::ui::table::table;
+
+/// List the queues of a broker
+///
+/// READY counts the items that wait; those that workers hold are not among them. The list is
+/// complete where the broker's own tool may be run in its pod (`create` on `pods/exec`); elsewhere
+/// it has the queue that --queue names and QUEUE.failed.
+#[derive(Debug, Args)]
+pub struct QueuesArgs {
+    #[command(flatten)]
+    queue: QueueFlags,
+    #[command(flatten)]
+    broker: BrokerFlags,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Delete all items that wait in a queue
+///
+/// Says how many there are, and asks. What workers hold is not touched.
+#[derive(Debug, Args)]
+pub struct PurgeArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    queue: QueueFlags,
+    #[command(flatten)]
+    broker: BrokerFlags,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Runs `queues`.
+pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let reach = args.broker.reach(&args.cluster).await?;
+    let (rows, complete) = list(&reach, &args.queue.queue).await?;
+    if args.output.is_json() {
+        let rows = rows.iter().map(|row| {
+            json!({"name": row.name.as_str(), "ready": row.depth.ready, "consumers": row.depth.consumers})
+        });
+        ui.json(&json!({"complete": complete, "queues": rows.collect::<Vec<_>>()}));
+        return Ok(ExitStatus::Success);
+    }
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| vec![row.name.to_string(), row.depth.ready.to_string(), row.depth.consumers.to_string()])
+        .collect();
+    ui.data(table(&["QUEUE", "READY", "CONSUMERS"], &cells).as_bytes());
+    if !complete {
+        ui.status("only the queues that are named can be seen: the broker's tool cannot be asked");
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Runs `purge`.
+pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let reach = args.broker.reach(&args.cluster).await?;
+    let queue = &args.queue.queue;
+    let Some(found) = depth(&reach, queue).await? else {
+        return Err(Failure::new(
+            format!("there is no queue {queue}"),
+            "`kubectl workqueue queues` lists them",
+        ));
+    };
+    if !args.yes && !confirmed(&format!("Delete {} items of queue {queue}?", found.ready))? {
+        ui.status("nothing was deleted");
+        return Ok(ExitStatus::Error);
+    }
+    let purged = empty(&reach, queue).await?;
+    if args.output.is_json() {
+        ui.json(&json!({"queue": queue.as_str(), "purged": purged}));
+    }
+    ui.status(&format!("{queue}: {purged} items deleted"));
+    Ok(ExitStatus::Success)
+}
+
+fn confirmed(question: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let hint = "--yes deletes without asking";
+        return Err(Failure::new("nobody is there to be asked whether to delete", hint));
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    // No answer is no.
+    std::io::stderr().flush().ok();
+    std::io::stdin().lock().read_line(&mut answer).ok();
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

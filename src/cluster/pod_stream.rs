@@ -1,0 +1,173 @@
+//! A pod's port as a stream of bytes: what `kubectl port-forward` carries, without a listener.
+//!
+//! kube's own forwarder reads 4 KiB at a time, flushes each piece, and hands it from task to task.
+//! This one makes a frame of whatever the caller writes, in the caller's task.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use futures_util::{Sink, Stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Resource as _;
+use kube::api::Request;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+
+use super::{Cluster, Error};
+
+/// The largest frame that is sent, in bytes.
+const FRAME_MAX: usize = 128 * 1024;
+
+/// Channels of the protocol `v4.channel.k8s.io` for the first port, and the one with which `v5`
+/// says that another is closed.
+const DATA: u8 = 0;
+const ERROR: u8 = 1;
+const CLOSED: u8 = 255;
+
+/// Bytes with which each channel starts: the port's number.
+const PREFIX: usize = 2;
+
+impl Cluster {
+    /// Connects to a pod's port.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] with the rule that is missing, and as for every request.
+    pub async fn pod_stream(
+        &self,
+        pod: &str,
+        port: u16,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Error> {
+        let what = format!("forwarding port {port} of pod {pod}");
+        let request = Request::new(Pod::url_path(&(), Some(&self.namespace))).portforward(pod, &[port]);
+        let request = request.map_err(|error| Error::Api {
+            what: what.clone(),
+            message: error.to_string(),
+            code: None,
+        })?;
+        let connection = self.call(what, self.client.connect(request)).await?;
+        Ok(PodStream::new(connection.into_stream()))
+    }
+}
+
+/// Bytes over the frames of a web socket.
+struct PodStream<S> {
+    socket: S,
+    incoming: Bytes,
+    /// Whether the channels for data and errors have said their port.
+    started: [bool; 2],
+}
+
+impl<S> PodStream<S> {
+    fn new(socket: S) -> Self {
+        Self { socket, incoming: Bytes::new(), started: [false; 2] }
+    }
+
+    /// Takes a frame; the end of the stream is `false`.
+    fn take(&mut self, mut frame: Bytes) -> io::Result<bool> {
+        if frame.is_empty() {
+            return Ok(true);
+        }
+        let channel = frame.get_u8();
+        let Some(started) = self.started.get_mut(usize::from(channel)) else { return Ok(channel != CLOSED) };
+        if !std::mem::replace(started, true) {
+            if frame.len() != PREFIX {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the tunnel starts with a wrong frame",
+                ));
+            }
+            return Ok(true);
+        }
+        match channel {
+            DATA => self.incoming = frame,
+            ERROR => return Err(io::Error::other(String::from_utf8_lossy(&frame).trim().to_owned())),
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+impl<S: Stream<Item = Result<Message, SocketError>> + Unpin> AsyncRead for PodStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.incoming.is_empty() {
+            match ready!(Pin::new(&mut self.socket).poll_next(context)) {
+                Some(Ok(Message::Binary(frame))) => {
+                    if !self.take(frame)? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
+            }
+        }
+        let size = self.incoming.len().min(buffer.remaining());
+        buffer.put_slice(&self.incoming.split_to(size));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Sink<Message, Error = SocketError> + Unpin> AsyncWrite for PodStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(Pin::new(&mut self.socket).poll_ready(context)).map_err(broken)?;
+        let size = bytes.len().min(FRAME_MAX);
+        let mut frame = BytesMut::with_capacity(size + 1);
+        frame.put_u8(DATA);
+        frame.put_slice(&bytes[..size]);
+        Pin::new(&mut self.socket).start_send(Message::Binary(frame.freeze())).map_err(broken)?;
+        Poll::Ready(Ok(size))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context).map_err(broken)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_close(context).map_err(broken)
+    }
+}
+
+fn broken(error: SocketError) -> io::Error {
+    match error {
+        SocketError::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use tokio::io::AsyncReadExt as _;
+
+    async fn read(frames: &[&'static [u8]]) -> (Vec<u8>, Option<String>) {
+        let frames: Vec<_> =
+            frames.iter().map(|frame| Ok(Message::Binary(Bytes::from_static(frame)))).collect();
+        let mut stream = PodStream::new(stream::iter(frames));
+        let mut bytes = Vec::new();
+        let error = stream.read_to_end(&mut bytes).await.err();
+        (bytes, error.map(|error| error.to_string()))
+    }
+
+    #[tokio::test]
+    async fn data_follows_the_ports_number_and_errors_end_it() {
+        let start: [&[u8]; 2] = [b"\0\x28\x16", b"\x01\x28\x16"];
+        let frames = [&start[..], &[b"\0ab", b"\0", b"\0c"]].concat();
+        assert_eq!(read(&frames).await, (b"abc".to_vec(), None));
+        let frames = [&start[..], &[b"\0ab", b"\x01no such port\n"]].concat();
+        assert_eq!(read(&frames).await, (b"ab".to_vec(), Some("no such port".to_owned())));
+        let frames = [&start[..], &[b"\0ab", b"\xff\0", b"\0c"]].concat();
+        assert_eq!(read(&frames).await, (b"ab".to_vec(), None), "what follows the end is not read");
+        assert!(read(&[b"\0abc"]).await.1.is_some(), "the first frame has another size");
+    }
+}

@@ -1,0 +1,74 @@
+//! Cuts an input at a delimiter of one byte or more.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use memchr::memmem::Finder;
+
+use super::reader::{Cut, Output, Step};
+use super::{Error, Position};
+
+/// Records that end with a delimiter; the last one may lack it.
+pub(super) struct Delimited {
+    finder: Finder<'static>,
+    input: Arc<str>,
+    /// Records cut so far.
+    number: u64,
+    /// Bytes at the buffer's front in which no delimiter starts.
+    searched: usize,
+    /// Ends of the records found in one go, delimiter excluded; kept for its memory.
+    ends: Vec<usize>,
+}
+
+impl Delimited {
+    /// Cuts at a delimiter, which has at least one byte.
+    pub(super) fn new(delimiter: &[u8], input: Arc<str>) -> Self {
+        Self { finder: Finder::new(delimiter).into_owned(), input, number: 0, searched: 0, ends: Vec::new() }
+    }
+
+    fn find_ends(&mut self, buffer: &[u8]) {
+        let width = self.finder.needle().len();
+        let mut from = self.searched;
+        self.ends.clear();
+        if let [byte] = *self.finder.needle() {
+            self.ends.extend(memchr::memchr_iter(byte, &buffer[from..]).map(|at| from + at));
+        } else {
+            while let Some(at) = self.finder.find(&buffer[from..]) {
+                self.ends.push(from + at);
+                from += at + width;
+            }
+        }
+    }
+}
+
+impl Cut for Delimited {
+    fn cut(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut Output) -> Step {
+        let width = self.finder.needle().len();
+        self.find_ends(buffer);
+        if let Some(last) = self.ends.last() {
+            let records = buffer.split_to(last + width).freeze();
+            let mut start = 0;
+            for &end in &self.ends {
+                self.number += 1;
+                let position = Position::Record { input: self.input.clone(), number: self.number };
+                out.push(records.slice(start..end), position)?;
+                start = end + width;
+            }
+        }
+        // A delimiter may lie across the border of two reads.
+        self.searched = buffer.len().saturating_sub(width - 1);
+        if buffer.len() > out.max_size + width {
+            let position = Position::Record { input: self.input.clone(), number: self.number + 1 };
+            return Err(Error::TooLarge { position, limit: out.max_size }.into());
+        }
+        if at_end && !buffer.is_empty() {
+            self.number += 1;
+            out.push(buffer.split().freeze(), self.position())?;
+        }
+        Ok(())
+    }
+
+    fn position(&self) -> Position {
+        Position::Record { input: self.input.clone(), number: self.number }
+    }
+}

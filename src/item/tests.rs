@@ -1,0 +1,234 @@
+//! What the readers make of input, friendly and hostile.
+
+use std::io::{Read, Write as _};
+use std::path::PathBuf;
+
+use super::*;
+
+/// Gives few bytes at a time, so that everything lies across the borders of reads.
+struct Dribble<R> {
+    input: R,
+    most: usize,
+}
+
+impl<R: Read> Read for Dribble<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = self.most.min(buffer.len());
+        self.input.read(&mut buffer[..most])
+    }
+}
+
+async fn collect(mut items: Items) -> (Vec<Item>, Option<String>) {
+    let mut all = Vec::new();
+    loop {
+        match items.next_batch().await {
+            Ok(Some(batch)) => all.extend(batch),
+            Ok(None) => return (all, None),
+            Err(error) => return (all, Some(error.to_string())),
+        }
+    }
+}
+
+/// Reads an input in pieces of every small size and as a whole: the outcome is always the same.
+async fn read(input: &[u8], framing: Framing, limit: usize) -> (Vec<Vec<u8>>, Option<String>) {
+    let mut outcome = None;
+    for most in [1, 2, 3, 7, 1 << 20] {
+        let reader = Dribble { input: std::io::Cursor::new(input.to_vec()), most };
+        let (items, error) = collect(Items::from_reader(reader, "items.txt", framing.clone(), limit)).await;
+        let this = (items.iter().map(|item| item.body.to_vec()).collect::<Vec<_>>(), error);
+        assert_eq!(outcome.get_or_insert_with(|| this.clone()), &this, "in pieces of {most} bytes");
+    }
+    outcome.expect("it was read")
+}
+
+fn bodies(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn delimiter(bytes: &[u8]) -> Framing {
+    Framing::Delimiter(Arc::from(bytes))
+}
+
+#[tokio::test]
+async fn lines_end_at_newlines_and_the_last_may_lack_one() {
+    let expected = vec![b"apple".to_vec(), b"a b\tc".to_vec(), b"\xff\xfe\r".to_vec()];
+    assert_eq!(read(b"apple\na b\tc\n\xff\xfe\r\n", Framing::Lines, 99).await, (expected.clone(), None));
+    assert_eq!(read(b"apple\na b\tc\n\xff\xfe\r", Framing::Lines, 99).await, (expected, None));
+    assert_eq!(read(b"", Framing::Lines, 99).await, (vec![], None));
+}
+
+#[tokio::test]
+async fn other_delimiters_keep_newlines() {
+    assert_eq!(read(b"two\nlines\0x\0", Framing::Nul, 99).await, (bodies(&["two\nlines", "x"]), None));
+    let records = b"a\n--\nb-\n--\nc";
+    assert_eq!(read(records, delimiter(b"\n--\n"), 99).await, (bodies(&["a", "b-", "c"]), None));
+    // A delimiter that overlaps itself is taken from the left.
+    assert_eq!(read(b"xaaay", delimiter(b"aa"), 99).await, (bodies(&["x", "ay"]), None));
+    assert_eq!(read(b"a\r\nb\rc\r\n", delimiter(b"\r\n"), 99).await, (bodies(&["a", "b\rc"]), None));
+}
+
+#[tokio::test]
+async fn bad_records_are_named_by_file_and_line() {
+    let error = |text: &str| Some(text.to_owned());
+    let outcome = read(b"a\n\nb\n", Framing::Lines, 99).await;
+    assert_eq!(outcome, (bodies(&["a"]), error("items.txt:2: the item is empty")));
+    let outcome = read(b"a\nabcdef\nb\n", Framing::Lines, 5).await;
+    assert_eq!(outcome, (bodies(&["a"]), error("items.txt:2: the item is larger than 5 bytes")));
+    assert_eq!(read(b"abcde\n", Framing::Lines, 5).await, (bodies(&["abcde"]), None));
+}
+
+#[tokio::test]
+async fn json_lines_become_strings_and_compact_values() {
+    let input = b"\"plain\"\n\n  \"esc\\u0061ped\\n\" \r\n{ \"a\" : [1.0, \"x y\\\" \"] }\n12e3\nnull";
+    let expected = bodies(&["plain", "escaped\n", r#"{"a":[1.0,"x y\" "]}"#, "12e3", "null"]);
+    assert_eq!(read(input, Framing::Json, 99).await, (expected, None));
+}
+
+#[tokio::test]
+async fn json_arrays_become_their_elements() {
+    let input = b" [ \"a,]\" , {\"k\": [\n1, 2]},3\n,[],\"\\\"\" ] \n";
+    let expected = bodies(&["a,]", r#"{"k":[1,2]}"#, "3", "[]", "\""]);
+    assert_eq!(read(input, Framing::Json, 99).await, (expected, None));
+    assert_eq!(read(b"[]", Framing::Json, 99).await, (vec![], None));
+    assert_eq!(read(b" \n", Framing::Json, 99).await, (vec![], None));
+}
+
+#[tokio::test]
+async fn bad_json_is_named_by_line() {
+    for (input, good, expected) in [
+        ("1\n{\"a\":}\n2", 1, "items.txt:2: not JSON: expected value (column 6)"),
+        ("1\n2 3\n", 1, "items.txt:2: not JSON: trailing characters (column 3)"),
+        ("[1,\n{\"a\":\n}]", 1, "items.txt:3 (element 2): not JSON: expected value (column 1)"),
+        ("[1,\n2", 2, "items.txt:2: not JSON: the array does not end"),
+        ("[1] 2", 1, "items.txt:1: not JSON: unexpected '2'"),
+        ("[1,]", 1, "items.txt:1: not JSON: unexpected ']'"),
+        ("[1 2]", 1, "items.txt:1: not JSON: unexpected '2'"),
+        ("[\"\\ud800\"]", 0, "items.txt:1 (element 1): not JSON: unexpected end of hex escape (column 8)"),
+        ("\"a", 0, "items.txt:1: not JSON: EOF while parsing a string (column 2)"),
+        ("[\"\"]", 0, "items.txt:1 (element 1): the item is empty"),
+    ] {
+        let (items, error) = read(input.as_bytes(), Framing::Json, 99).await;
+        assert_eq!((items.len(), error.as_deref()), (good, Some(expected)), "{input}");
+    }
+    let (_, error) = read(b"1\n\"\xff\"\n", Framing::Json, 99).await;
+    assert_eq!(error.as_deref(), Some("items.txt:2: not JSON: it is not UTF-8"));
+}
+
+#[tokio::test]
+async fn a_bad_line_far_down_is_named_and_everything_before_it_is_read() {
+    let mut input = "{\"n\": 1}\n".repeat(699_999).into_bytes();
+    input.extend_from_slice(b"{\"n\": 1\n{\"n\": 2}\n");
+    let items = Items::from_reader(std::io::Cursor::new(input), "big.json", Framing::Json, 99);
+    let (items, error) = collect(items).await;
+    assert_eq!(items.len(), 699_999);
+    assert_eq!(error.as_deref(), Some("big.json:700000: not JSON: EOF while parsing an object (column 7)"));
+}
+
+#[tokio::test]
+async fn arguments_are_checked_before_any_is_handed_out() {
+    let source = Source::Arguments(vec![b"apple".to_vec(), b"".to_vec()]);
+    let error = Items::open(source, 99).err().expect("the second is empty");
+    assert_eq!(error.to_string(), "argument 2: the item is empty");
+    let mut items = Items::open(Source::Arguments(vec![b"a".to_vec()]), 99).expect("one that is good");
+    assert_eq!(items.next().await.expect("good").map(|item| item.body), Some(Bytes::from("a")));
+    assert_eq!(items.next().await.expect("good"), None);
+}
+
+/// A directory of the test's own.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("workqueue-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a temporary directory");
+        Self(dir)
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).expect("writable");
+        path
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn files(paths: Vec<PathBuf>) -> Items {
+    Items::open(Source::Files { paths, framing: Framing::Lines }, 99).expect("no arguments to refuse")
+}
+
+#[tokio::test]
+async fn files_are_read_in_turn_and_a_directory_is_refused() {
+    let dir = Dir::new("items");
+    let (first, second) = (dir.file("1", b"a\nb"), dir.file("2", b"c\n"));
+    let (items, error) = collect(files(vec![first, second.clone(), dir.0.clone()])).await;
+    assert_eq!(items.iter().map(|item| &item.body[..]).collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+    assert_eq!(items[2].position.to_string(), format!("{}:1", second.display()));
+    assert_eq!(error, Some(format!("cannot open {}", dir.0.display())));
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+#[tokio::test]
+async fn compressed_input_is_told_by_its_first_bytes() {
+    let zstd =
+        |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
+    for pack in [gzip as fn(&[u8]) -> Vec<u8>, zstd] {
+        // Several members or frames in a row are one input.
+        let packed = [pack(b"apple\nban"), pack(b"ana\n")].concat();
+        assert_eq!(read(&packed, Framing::Lines, 99).await, (bodies(&["apple", "banana"]), None));
+        let cut = &packed[..packed.len() - 3];
+        let (items, error) = read(cut, Framing::Lines, 99).await;
+        assert!(items.len() <= 2, "{items:?}");
+        assert!(error.expect("it is cut off").starts_with("cannot read on after items.txt:"));
+    }
+    // One byte of a magic number is no magic number.
+    assert_eq!(read(b"(\n", Framing::Lines, 99).await, (bodies(&["("]), None));
+}
+
+#[tokio::test]
+async fn a_file_that_shrinks_is_an_error_and_half_a_record_is_none() {
+    let dir = Dir::new("shrinks");
+    let path = dir.file("items", "0123456789\n".repeat(100_000).as_bytes());
+    let mut items = files(vec![path.clone()]);
+    let first = items.next_batch().await.expect("readable").expect("items");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("ours");
+    file.set_len(700_005).expect("ours");
+    let (rest, error) = collect(items).await;
+    assert_eq!(first.len() + rest.len(), 700_005 / 11);
+    assert_eq!(error, Some(format!("cannot read on after {}:63636", path.display())));
+}
+
+#[tokio::test]
+async fn a_gigabyte_without_a_newline_is_refused_early() {
+    let endless = std::io::repeat(b'x').take(1 << 30);
+    let (items, error) =
+        collect(Items::from_reader(endless, "stdin", Framing::Lines, DEFAULT_MAX_SIZE)).await;
+    assert_eq!(items, []);
+    assert_eq!(error.as_deref(), Some("stdin:1: the item is larger than 16777216 bytes"));
+}
+
+#[tokio::test]
+async fn a_slow_inputs_items_come_at_once() {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let mut items = Items::from_reader(reader, "stdin", Framing::Lines, 99);
+    // It starts as a zstd frame might.
+    writer.write_all(b"(\nfirst\nsec").expect("open");
+    assert_eq!(items.next().await.expect("readable").expect("an item").body, "(");
+    assert_eq!(items.next().await.expect("readable").expect("an item").body, "first");
+    writer.write_all(b"ond\n").expect("open");
+    assert_eq!(items.next_batch().await.expect("readable").expect("items")[0].body, "second");
+    // A pipe that closes in the middle of a line ends it.
+    writer.write_all(b"third").expect("open");
+    drop(writer);
+    assert_eq!(items.next_batch().await.expect("readable").expect("items")[0].body, "third");
+    assert_eq!(items.next_batch().await.expect("readable"), None);
+}
