@@ -80,7 +80,7 @@ impl Session {
     ) -> Ended {
         match self.serve_until_broken(options, commands_rx).await {
             Ok(()) => {
-                self.leave().await;
+                self.leave(options).await;
                 Ended::Left
             }
             Err(error) => {
@@ -212,8 +212,11 @@ impl Session {
 
     /// Sees settlements under way through, gives the rest back one by one (a closed connection
     /// would count against their delivery limit), and closes the connection.
-    async fn leave(mut self) {
+    async fn leave(mut self, options: &mut Options) {
         let settle = async {
+            // First, or it would be given what goes back.
+            options.consuming = Consuming::Paused;
+            self.consume(options).await.ok();
             while let Some((tag, result)) = self.settling.next().await {
                 if self.settled(tag, result).is_err() {
                     return;

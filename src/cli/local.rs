@@ -64,7 +64,8 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     };
     let work = Plan {
         program: args.program,
-        mode: Mode::Drain,
+        // The input says when it is over; a slow one is no empty queue.
+        mode: Mode::Forever,
         concurrency: args.parallelism.into(),
         retries: args.work.retries,
         backoff: args.work.backoff,

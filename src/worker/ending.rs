@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::child::Urgency;
 use super::drain::Step;
+use super::ledger::Ticket;
 use super::run::{HASTE, Worker};
 use super::{Ending, Notice, StopSignal, Watch};
 use crate::queue::{Consuming, Queue};
@@ -60,11 +61,33 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         self.report.ending = Ending::Stopped(signal);
         self.urgency_tx.send_replace(Urgency::Finish);
         self.deadline = Some(now + self.shared.plan.grace);
-        self.queue.consume(Consuming::Leaving);
+        let idle = self.slots.is_empty();
+        self.queue.consume(if idle { Consuming::Paused } else { Consuming::Leaving });
         for ticket in self.ledger.drain_waiting() {
             self.give_back(ticket);
         }
         self.shared.watch.on(Notice::Stopping { running: self.slots.len() });
+    }
+
+    /// Gives an item back whose program was ended or is not started again; while others are being
+    /// ended, it waits for them.
+    pub(super) fn abandon(&mut self, ticket: Ticket) {
+        if self.slots.is_empty() || *self.urgency_tx.borrow() >= Urgency::End {
+            self.abandoned.push(ticket);
+        } else {
+            self.give_back(ticket);
+        }
+    }
+
+    /// Gives back what has waited for the last slot to get free. This worker stops counting as a
+    /// consumer first, or it would be given the items itself, and the broker would count that.
+    pub(super) fn give_back_abandoned(&mut self) {
+        if self.slots.is_empty() && !self.abandoned.is_empty() {
+            self.queue.consume(Consuming::Paused);
+            for ticket in std::mem::take(&mut self.abandoned) {
+                self.give_back(ticket);
+            }
+        }
     }
 
     /// The grace period is over, or what came after it.

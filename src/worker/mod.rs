@@ -32,7 +32,7 @@ pub enum Mode {
     Once,
     /// When nothing is left.
     Drain,
-    /// When it is told to.
+    /// When it is told to, or the queue says that no item will ever come.
     Forever,
 }
 

@@ -59,6 +59,8 @@ pub(super) struct Worker<Q, W> {
     pub(super) deadline: Option<Instant>,
     pub(super) stopped_by: Option<StopSignal>,
     pub(super) no_more: bool,
+    /// Items that go back together, once nothing runs any more.
+    pub(super) abandoned: Vec<Ticket>,
     /// Average time that programs take, in seconds; the last ones weigh most.
     pub(super) average: Option<f64>,
     pub(super) report: Report,
@@ -82,6 +84,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
             deadline: None,
             stopped_by: None,
             no_more: false,
+            abandoned: Vec::new(),
             average: None,
             report: Report { ending: Ending::Drained, done: 0, failed: 0, given_back: 0 },
         }
@@ -200,13 +203,14 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
                     self.remember(ticket, record);
                 }
             }
-            Outcome::Abandoned => self.give_back(ticket),
+            Outcome::Abandoned => self.abandon(ticket),
             Outcome::NoProgram(source) => {
                 self.give_back(ticket);
                 let program = self.shared.plan.program.first().cloned().unwrap_or_default();
                 return Err(Error::Program { program: program.to_string_lossy().into_owned(), source });
             }
         }
+        self.give_back_abandoned();
         self.ask_drain();
         Ok(())
     }

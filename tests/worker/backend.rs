@@ -72,10 +72,10 @@ pub async fn local(items: &[&[u8]], null: bool, flags: &[&str], program: &[&str]
     let mut stdin = child.stdin.take().expect("it is piped");
     let end: &[u8] = if null { b"\0" } else { b"\n" };
     let input: Vec<u8> = items.iter().flat_map(|item| [item, end].concat()).collect();
-    let feeding = async move {
-        stdin.write_all(&input).await.expect("all items are read");
-    };
-    tokio::join!(ended(child), feeding).0
+    let feeding = async move { stdin.write_all(&input).await.err() };
+    let (ended, error) = tokio::join!(ended(child), feeding);
+    assert!(error.is_none(), "not all items were read: {:?}: {}", ended.status, ended.stderr);
+    ended
 }
 
 fn spawn(mut command: Command, stdin: Stdio) -> Child {

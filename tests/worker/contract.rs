@@ -126,6 +126,15 @@ async fn the_status_for_no_retry() {
 }
 
 #[tokio::test]
+async fn local_waits_for_a_slow_input() {
+    let script = "(echo 1; sleep 4; echo 2) | exec \"$0\" local -f - -- cat";
+    let command = ["-c", script, env!("CARGO_BIN_EXE_kubectl-workqueue")];
+    let run = tokio::process::Command::new("sh").args(command).output().await.expect("there is a shell");
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && stderr.contains("2 items done"), "{stderr}");
+}
+
+#[tokio::test]
 async fn local_says_how_it_went() {
     let log = std::env::temp_dir().join(format!("workqueue-joblog-{}", std::process::id()));
     let flags = ["--retries", "0", "--joblog", log.to_str().expect("a plain path")];

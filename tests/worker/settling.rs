@@ -56,14 +56,20 @@ async fn sigterm_lets_items_finish_or_gives_them_back() {
     let run = ended(worker).await;
     assert_eq!((run.code(), run.stdout().as_str()), (Some(143), "a"), "{}", run.stderr);
     bench.until_ready(2).await;
+    bench.take("").await.expect("one of the two");
     let worker =
         bench.start(&["--forever", "--grace", "1s"], &["sh", "-c", "trap '' TERM; sleep 100; sleep 100"]);
-    bench.until_ready(1).await;
+    bench.until_ready(0).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     signal(&worker, "-TERM");
     let run = ended(worker).await;
     assert_eq!(run.code(), Some(143), "{}", run.stderr);
-    bench.until_ready(2).await;
+    bench.until_ready(1).await;
+    // Handed out three times at most: to the first worker when it was leaving, if nobody else took
+    // items, to the second, and now.
+    let run = bench.work(&[], &["sh", "-c", "echo $WORKQUEUE_ATTEMPT"]).await;
+    let attempt: u32 = run.stdout().trim().parse().expect("a number");
+    assert!((2..=3).contains(&attempt), "going back was counted too often: {attempt}");
     bench.clear().await;
 }
 
