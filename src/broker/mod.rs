@@ -5,9 +5,12 @@
 mod address;
 pub mod consumer;
 mod delivery;
+pub mod failed;
+mod failed_message;
 pub mod publisher;
 mod session;
 mod settle;
+pub mod stream;
 pub mod topology;
 
 use std::time::Duration;
@@ -22,6 +25,7 @@ use crate::item::Position;
 use crate::names::QueueName;
 
 pub use address::{Address, AddressError};
+pub use failed_message::FailedMessage;
 
 /// Seconds between heartbeats; two missed ones end the connection.
 const HEARTBEAT_SECONDS: u16 = 30;
