@@ -16,6 +16,7 @@ pub mod local;
 pub mod logs;
 pub mod manifests;
 pub mod names;
+pub mod progress;
 mod record;
 mod result_files;
 pub mod results;
