@@ -9,4 +9,5 @@ mod data;
 mod errors;
 mod follow;
 mod render;
+mod results;
 mod tutorial;
