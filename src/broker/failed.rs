@@ -1,8 +1,10 @@
 //! Looks at the items of `QUEUE.failed` without taking them, and sends some back to `QUEUE`.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use lapin::message::Delivery as Message;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
     QueuePurgeOptions,
@@ -45,6 +47,8 @@ pub struct Look {
     renewals: Channel,
     consumer: Option<Consumer>,
     consumers: u32,
+    /// What a consumer brought beyond its quota: an item that is forgotten makes room for another.
+    surplus: VecDeque<Message>,
     /// Items that are still to come, as far as the broker has counted them.
     expected: u32,
     /// Items that the consumer may still bring.
@@ -67,6 +71,7 @@ impl Look {
             renewals: confirming(broker).await?,
             consumer: None,
             consumers: 0,
+            surplus: VecDeque::new(),
             expected: depth.ready,
             quota: 0,
             seen: 0,
@@ -83,26 +88,40 @@ impl Look {
         if self.expected == 0 {
             return Ok(None);
         }
-        if self.quota == 0 {
+        if self.quota == 0 && self.surplus.is_empty() {
             within(self.refill()).await?;
         }
+        let message = match self.surplus.pop_front() {
+            Some(message) => message,
+            None => match self.receive().await? {
+                Some(message) => message,
+                None => return Ok(None),
+            },
+        };
+        self.expected -= 1;
+        self.seen += 1;
+        self.bytes += message.data.len() as u64;
+        Ok(Some(failed_message::read(message)))
+    }
+
+    async fn receive(&mut self) -> Result<Option<Message>, Error> {
         let Some(consumer) = &mut self.consumer else { return Ok(None) };
         let message = match tokio::time::timeout(SILENCE, consumer.next()).await {
             Err(_) => return Ok(None),
             Ok(None) => return Err(Error::Connection("the broker ended the consumer".to_owned())),
             Ok(Some(message)) => message.map_err(|error| looking(&self.queue, &error))?,
         };
-        self.expected -= 1;
         self.quota -= 1;
-        self.seen += 1;
-        self.bytes += message.data.len() as u64;
-        Ok(Some(failed_message::read(message)))
+        Ok(Some(message))
     }
 
-    /// Starts a consumer with a new quota. Nothing is acknowledged meanwhile, so one consumer
-    /// brings no more than its prefetch; it ends, but what it has brought stays with the channel.
+    /// Ends the consumer that has brought its quota, and starts one with a new quota unless there
+    /// is a surplus. What a consumer has brought stays with the channel.
     async fn refill(&mut self) -> Result<(), Error> {
         self.end_consumer().await?;
+        if !self.surplus.is_empty() {
+            return Ok(());
+        }
         let average = self.bytes.checked_div(self.seen).unwrap_or(0).max(1);
         self.quota = match self.seen {
             0 => FIRST_UNDER_WAY,
@@ -119,9 +138,13 @@ impl Look {
     }
 
     async fn end_consumer(&mut self) -> Result<(), Error> {
-        let Some(consumer) = self.consumer.take() else { return Ok(()) };
+        let Some(mut consumer) = self.consumer.take() else { return Ok(()) };
         let cancelled = self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await;
-        cancelled.map_err(|error| looking(&self.queue, &error))
+        cancelled.map_err(|error| looking(&self.queue, &error))?;
+        while let Some(message) = consumer.next().await {
+            self.surplus.push_back(message.map_err(|error| looking(&self.queue, &error))?);
+        }
+        Ok(())
     }
 
     /// Sees to it that an item survives this look and many more: one that was handed out often is
