@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Error;
 use super::session::Session;
-use crate::broker::failed::{self, Look, Retrier};
+use crate::broker::failed::{self, Look};
+use crate::broker::retry::Retrier;
 use crate::broker::{self, FailedMessage, topology};
 use crate::names::QueueName;
 

@@ -1,4 +1,4 @@
-//! Looks at the items of `QUEUE.failed` without taking them, and sends some back to `QUEUE`.
+//! Looks at the items of `QUEUE.failed` without taking them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use lapin::options::{
     QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{Channel, Confirmation, Consumer, PublisherConfirm};
+use lapin::{Channel, Confirmation, Consumer};
 
 use super::failed_message::{self, FailedMessage};
 use super::settle::{confirming, send};
@@ -19,7 +19,7 @@ use super::{Broker, Error};
 use crate::names::QueueName;
 
 /// Bytes of items that may be under way at one time.
-const BYTES_UNDER_WAY: usize = 16 * 1024 * 1024;
+pub(super) const BYTES_UNDER_WAY: usize = 16 * 1024 * 1024;
 
 /// Items that may be; the first ones tell how large they are.
 const FIRST_UNDER_WAY: u16 = 8;
@@ -30,14 +30,11 @@ const MOST_UNDER_WAY: u16 = 500;
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long the broker may take to answer a request.
-const ANSWER: Duration = Duration::from_secs(30);
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
 /// An item that was handed out this often is renewed: from RabbitMQ 4.0 on, quorum queues that were
 /// not told otherwise drop a message after 20 times.
 const RENEW_AT: u32 = 10;
-
-/// Items that are published before their confirms are waited for.
-const RETRIED_TOGETHER: usize = 64;
 
 /// A look at the failed items: each is seen once, and goes back when the look is over, unless it
 /// was [forgotten](Self::forget). Each is to be either forgotten or [kept](Self::keep).
@@ -198,76 +195,6 @@ impl Look {
     }
 }
 
-/// Publishes failed items to their queue again.
-pub struct Retrier {
-    queue: QueueName,
-    channel: Channel,
-    /// Published, not known to be safe.
-    pending: Vec<(u64, PublisherConfirm)>,
-    bytes: usize,
-}
-
-impl Retrier {
-    /// Opens a channel with confirms.
-    ///
-    /// # Errors
-    /// [`Error::NoQueue`], lost connections and refusals.
-    pub async fn open(broker: &Broker, queue: &QueueName) -> Result<Self, Error> {
-        if topology::depth(broker, queue).await?.is_none() {
-            return Err(Error::NoQueue(queue.clone()));
-        }
-        Ok(Self { queue: queue.clone(), channel: confirming(broker).await?, pending: Vec::new(), bytes: 0 })
-    }
-
-    /// Publishes an item, with its id, its own headers and its history.
-    ///
-    /// # Errors
-    /// Lost connections.
-    pub async fn publish(&mut self, message: &FailedMessage) -> Result<(), Error> {
-        let confirm = send(&self.channel, &self.queue, &message.body, message.properties_for_retry()).await?;
-        self.bytes += message.body.len();
-        self.pending.push((message.tag, confirm));
-        Ok(())
-    }
-
-    /// Whether it is time to [`settle`](Self::settle).
-    pub fn is_full(&self) -> bool {
-        self.pending.len() >= RETRIED_TOGETHER || self.bytes >= BYTES_UNDER_WAY
-    }
-
-    /// Waits until the broker has taken charge of what was published, then takes it out of the
-    /// failed ones; gives how many.
-    ///
-    /// lapin hands out returned messages in order of arrival, not with their own confirm: so all
-    /// of them have to be confirmed, or none is taken for safe.
-    ///
-    /// # Errors
-    /// A queue that takes no more, or is gone; lost connections. None of these items has left
-    /// `QUEUE.failed` then, and some may be in both queues.
-    pub async fn settle(&mut self, look: &Look) -> Result<u64, Error> {
-        self.bytes = 0;
-        let mut tags = Vec::new();
-        let mut refused = None;
-        for (tag, confirm) in self.pending.drain(..) {
-            let confirmed = tokio::time::timeout(ANSWER, confirm).await;
-            let confirmed =
-                confirmed.map_err(|_| Error::Connection("the broker does not answer".to_owned()))?;
-            match confirmed.map_err(|error| retrying(&self.queue, &error))? {
-                Confirmation::Ack(None) => tags.push(tag),
-                Confirmation::Ack(Some(_)) => refused = Some("the queue is gone"),
-                Confirmation::Nack(_) => refused = Some("the queue takes no more"),
-                Confirmation::NotRequested => refused = Some("the broker sends no confirms"),
-            }
-        }
-        if let Some(reason) = refused {
-            let operation = format!("publishing to queue {}", self.queue);
-            return Err(Error::Refused { operation, reason: reason.to_owned() });
-        }
-        look.forget(&tags).await?;
-        Ok(tags.len() as u64)
-    }
-}
-
 /// Deletes all failed items that nobody holds; gives how many.
 ///
 /// # Errors
@@ -291,8 +218,4 @@ async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, 
 
 fn looking(queue: &QueueName, error: &lapin::Error) -> Error {
     Error::from_lapin(format!("looking at queue {queue}"), error)
-}
-
-fn retrying(queue: &QueueName, error: &lapin::Error) -> Error {
-    Error::from_lapin(format!("publishing to queue {queue}"), error)
 }

@@ -8,6 +8,7 @@ mod delivery;
 pub mod failed;
 mod failed_message;
 pub mod publisher;
+pub mod retry;
 mod session;
 mod settle;
 pub mod stream;
