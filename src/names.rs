@@ -67,7 +67,7 @@ impl QueueName {
 }
 
 /// The 32-bit FNV-1a hash: short, stable over releases, and enough to tell a user's queues apart.
-fn fnv1a(bytes: &[u8]) -> u32 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -135,6 +135,14 @@ pub struct Output {
     pub tail: String,
 }
 
+impl Output {
+    /// Whether the program wrote more than is kept.
+    pub fn is_shortened(&self) -> bool {
+        // A byte that was replaced takes three.
+        self.bytes > self.tail.len() as u64
+    }
+}
+
 /// A header's value: text or a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeaderValue {

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
-use super::progress::{self, Counts, Watch};
+use super::counts::{self, Counts, Watch};
 use super::session::Session;
 use super::{Deadline, Error, Event, Observer};
 use crate::cluster::Cluster;
@@ -138,7 +138,7 @@ pub async fn follow(
 /// complete while items are left.
 async fn last_look(cluster: &Cluster, release: &ReleaseName, job: &JobState) -> Result<Counts, Error> {
     let session = Session::open(cluster, release, "kubectl-workqueue run").await?;
-    let counts = progress::count(&session, job).await?;
+    let counts = counts::count(&session, job).await?;
     session.close().await;
     Ok(counts)
 }

@@ -3,15 +3,18 @@
 //! One file an operation. What an operation has to say meanwhile goes to an [`Observer`].
 
 pub mod build;
+pub mod counts;
 pub mod diff;
 pub mod down;
 pub mod enqueue;
 mod error;
 pub mod export;
+pub mod failed;
 pub mod follow;
 pub mod heal;
 pub mod joblog;
 mod journal;
+mod latest;
 pub mod local;
 pub mod logs;
 pub mod look;
@@ -19,6 +22,8 @@ pub mod manifests;
 pub mod names;
 pub mod progress;
 mod record;
+mod result_files;
+pub mod results;
 pub mod run;
 pub mod session;
 pub mod status;
@@ -64,7 +69,7 @@ pub enum Event<'a> {
         /// The run's Job.
         job: &'a JobState,
         /// What is in its queues.
-        counts: progress::Counts,
+        counts: counts::Counts,
     },
     /// A Job's state changed.
     Job(&'a JobState),

@@ -1,11 +1,23 @@
 //! The state of a release: its broker, its queue, its runs.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::Error;
+use super::progress::{Progress, progress};
 use super::session::Session;
 use crate::broker::topology::{self, Depth};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::names::{QueueName, ReleaseName};
+
+/// How long the records of one queue may be read.
+const READING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the broker's own tool may take: where the broker has little CPU, it takes long.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What `status` shows.
 #[derive(Debug)]
@@ -15,7 +27,28 @@ pub struct StatusReport {
     /// The queues that were asked for and exist, with their depths.
     pub queues: Vec<(QueueName, Depth)>,
     /// The runs, oldest first.
-    pub runs: Vec<JobState>,
+    pub runs: Vec<RunStatus>,
+}
+
+/// A run as `status` shows it.
+#[derive(Debug)]
+pub struct RunStatus {
+    /// Its Job.
+    pub job: JobState,
+    /// What its workers have recorded, if they record.
+    pub progress: Option<Progress>,
+    /// Items that wait in its queue; `None` once it is over.
+    pub left: Option<u64>,
+    /// Items that workers hold, as the broker's tool says, some seconds late; `None` if it is over,
+    /// or the tool cannot be asked.
+    pub held: Option<u64>,
+}
+
+impl RunStatus {
+    /// How long it will take from now.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.progress.as_ref()?.time_for(self.left? + self.held.unwrap_or(0))
+    }
 }
 
 /// Looks at a release.
@@ -27,14 +60,14 @@ pub async fn status(
     release: &ReleaseName,
     queue: &QueueName,
 ) -> Result<StatusReport, Error> {
-    let runs = cluster.jobs(release).await?;
+    let jobs = cluster.jobs(release).await?;
     let session = Session::open(cluster, release, "kubectl-workqueue status").await?;
     let mut names = vec![queue.clone()];
-    names.extend(runs.iter().filter_map(|run| run.queue.parse().ok()));
+    names.extend(jobs.iter().filter_map(|job| job.queue.parse().ok()));
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
     let mut queues = Vec::new();
-    for name in names {
+    for name in &names {
         for name in [name.clone(), name.failed()] {
             let depth = topology::depth(&session.broker, &name).await;
             if let Some(depth) = depth.map_err(|error| session.explain(error))? {
@@ -42,7 +75,49 @@ pub async fn status(
             }
         }
     }
+    let (counted, held) = tokio::join!(count(&session, &names, &jobs), held(cluster, &session, &jobs));
+    let counted = counted?;
+    let left = |job: &JobState| {
+        let depth = queues.iter().find(|(name, _)| name.as_str() == job.queue);
+        depth.filter(|_| job.end.is_none()).map(|(_, depth)| depth.ready.into())
+    };
+    let runs = jobs.into_iter().map(|job| RunStatus {
+        progress: counted.get(&job.run).cloned(),
+        left: left(&job),
+        held: held.get(&job.queue).copied().filter(|_| job.end.is_none()),
+        job,
+    });
+    let runs = runs.collect();
     let broker = session.pod().to_owned();
     session.close().await;
     Ok(StatusReport { broker, queues, runs })
+}
+
+/// Counts the records of the runs, from the start of a queue's oldest one on.
+async fn count(
+    session: &Session,
+    queues: &[QueueName],
+    jobs: &[JobState],
+) -> Result<HashMap<String, Progress>, Error> {
+    let mut counted = HashMap::new();
+    for queue in queues {
+        let of_queue = jobs.iter().filter(|job| job.queue == queue.as_str());
+        let mut created: Vec<Option<Timestamp>> =
+            of_queue.map(|job| job.created.as_ref()?.parse().ok()).collect();
+        // None comes first, and means all records.
+        created.sort();
+        if let Some(&since) = created.first() {
+            counted.extend(progress(session, queue, since, READING_TIMEOUT).await?);
+        }
+    }
+    Ok(counted)
+}
+
+/// Items that workers hold, by queue. AMQP does not tell; the broker's tool need not be allowed.
+async fn held(cluster: &Cluster, session: &Session, jobs: &[JobState]) -> HashMap<String, u64> {
+    if jobs.iter().all(|job| job.end.is_some()) {
+        return HashMap::new();
+    }
+    let listed = tokio::time::timeout(TOOL_TIMEOUT, cluster.held_messages(session.pod())).await;
+    listed.ok().and_then(Result::ok).unwrap_or_default().into_iter().collect()
 }

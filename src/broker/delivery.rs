@@ -6,8 +6,6 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use sha2::{Digest as _, Sha256};
 
-use crate::record::{FailedItem, HeaderValue};
-
 /// Bytes of the hash in an id: 64 bits tell the items of a queue apart.
 const HASH_BYTES: usize = 8;
 
@@ -33,17 +31,6 @@ pub(super) fn earlier_deliveries(properties: &BasicProperties, redelivered: bool
     let counted = properties.headers().as_ref().and_then(|headers| number(headers, "x-delivery-count"));
     let counted = counted.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
     counted.max(redelivered.into())
-}
-
-/// What a worker has noted on an item that failed; none if the broker itself dead-lettered it.
-pub fn failed_item(properties: &BasicProperties) -> Option<FailedItem> {
-    let headers = properties.headers().as_ref()?;
-    FailedItem::from_headers(|name| match headers.inner().get(name)? {
-        AMQPValue::LongString(text) => {
-            Some(HeaderValue::Text(String::from_utf8_lossy(text.as_bytes()).into_owned()))
-        }
-        _ => number(headers, name).map(HeaderValue::Number),
-    })
 }
 
 /// A header that is a number, of whatever width.

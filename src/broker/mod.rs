@@ -7,13 +7,17 @@ pub mod consumer;
 mod consumers;
 mod delivery;
 mod dial;
+pub mod failed;
+mod failed_message;
 mod link;
 mod login;
 pub mod look;
 mod pace;
 pub mod publisher;
+pub mod retry;
 mod session;
 mod settle;
+pub mod stream;
 mod tally;
 pub mod topology;
 mod window;
@@ -30,8 +34,8 @@ use crate::credentials::Credentials;
 use crate::names::QueueName;
 
 pub use address::{Address, AddressError};
-pub use delivery::failed_item;
 pub use dial::Tls;
+pub use failed_message::{FailedMessage, failed_history};
 pub use link::Stream;
 
 /// Seconds between heartbeats; two missed ones end the connection.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Acker, BasicProperties, Channel, Confirmation};
+use lapin::{Acker, BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::Mutex;
 
 use super::delivery::number;
@@ -16,7 +16,7 @@ use crate::queue::Verdict;
 use crate::record::{FailedItem, HeaderValue, ResultRecord};
 
 /// AMQP's delivery mode for messages that survive a restart of the broker.
-const PERSISTENT: u8 = 2;
+pub(super) const PERSISTENT: u8 = 2;
 
 /// Pause after a publish that the broker did not take.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
@@ -114,7 +114,8 @@ impl Outbox {
     }
 }
 
-async fn confirming(broker: &Broker) -> Result<Channel, Error> {
+/// A channel whose publishes are confirmed.
+pub(super) async fn confirming(broker: &Broker) -> Result<Channel, Error> {
     let channel = broker.channel().await?;
     let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
     confirms.map_err(|error| Error::from_lapin("asking for confirms", &error))?;
@@ -127,10 +128,27 @@ async fn publish(
     body: &[u8],
     properties: BasicProperties,
 ) -> Result<Confirmation, Error> {
-    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let failure = |error: lapin::Error| Error::from_lapin(format!("publishing to queue {queue}"), &error);
+    send(channel, queue, body, properties).await?.await.map_err(failure)
+}
+
+/// Publishes, and returns before the confirm. A message that no queue takes comes back.
+pub(super) async fn send(
+    channel: &Channel,
+    queue: &QueueName,
+    body: &[u8],
+    properties: BasicProperties,
+) -> Result<PublisherConfirm, Error> {
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let sent = channel.basic_publish("".into(), topology::short(queue), options, body, properties).await;
-    sent.map_err(failure)?.await.map_err(failure)
+    sent.map_err(|error| Error::from_lapin(format!("publishing to queue {queue}"), &error))
+}
+
+pub(super) fn header_value(value: HeaderValue) -> AMQPValue {
+    match value {
+        HeaderValue::Text(text) => AMQPValue::LongString(text.into()),
+        HeaderValue::Number(number) => AMQPValue::LongLongInt(number),
+    }
 }
 
 /// Whether a delivery could still be answered: `false` means that its channel is closed.
@@ -155,11 +173,7 @@ fn failed_properties(held: &Held, record: &ResultRecord) -> BasicProperties {
         }
     }
     for (name, value) in FailedItem::new(record, failures).headers() {
-        let value = match value {
-            HeaderValue::Text(text) => AMQPValue::LongString(text.into()),
-            HeaderValue::Number(number) => AMQPValue::LongLongInt(number),
-        };
-        headers.insert(ShortString::from(name), value);
+        headers.insert(ShortString::from(name), header_value(value));
     }
     // An expiration would let the broker drop it.
     let mut properties = BasicProperties::default()

@@ -14,6 +14,9 @@ const RESULTS_MAX_BYTES: i64 = 256 * 1024 * 1024;
 /// Records go a whole segment at a time.
 const RESULTS_SEGMENT_BYTES: i64 = 16 * 1024 * 1024;
 
+/// How often a failed item may be looked at and put back.
+const FAILED_DELIVERY_LIMIT: i64 = 1_000_000_000;
+
 /// How a work queue is made, if it has to be made.
 #[derive(Debug, Clone)]
 pub struct QueueSpec {
@@ -64,7 +67,7 @@ pub async fn ensure(broker: &Broker, spec: &QueueSpec) -> Result<Ensured, Error>
     // The queue for failed items comes first: at-least-once dead-lettering needs its target.
     let failed = spec.name.failed();
     if depth(broker, &failed).await?.is_none() {
-        match declare(broker, &failed, queue_type("quorum")).await {
+        match declare_failed(broker, &failed).await {
             Err(Error::Refused { reason, .. }) => {
                 declare(broker, &failed, FieldTable::default()).await?;
                 declare(broker, &spec.name, dead_letters(spec)).await?;
@@ -86,10 +89,21 @@ pub(super) async fn ensure_failed(broker: &Broker, queue: &QueueName) -> Result<
     if depth(broker, &failed).await?.is_some() {
         return Ok(());
     }
-    match declare(broker, &failed, queue_type("quorum")).await {
+    match declare_failed(broker, &failed).await {
         Err(Error::Refused { .. }) => declare(broker, &failed, FieldTable::default()).await,
         other => other,
     }
+}
+
+/// Makes the queue for failed items with a delivery limit that is never reached: from RabbitMQ 4.0
+/// on the default is 20, and it has no dead letters: an item would be gone.
+///
+/// Not with the -1 that means "no limit" from 4.0 on: 3.10 takes it too, and drops a message that
+/// comes back for the second time.
+async fn declare_failed(broker: &Broker, failed: &QueueName) -> Result<(), Error> {
+    let mut arguments = queue_type("quorum");
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(FAILED_DELIVERY_LIMIT));
+    declare(broker, failed, arguments).await
 }
 
 /// Makes sure that there is a stream for the results of a queue's items.

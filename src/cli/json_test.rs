@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{local, report, status, up};
+use crate::action::counts::Counts;
 use crate::action::enqueue::EnqueueReport;
 use crate::action::follow::{FailedPod, RunEnd, RunReport};
 use crate::action::local::LocalReport;
-use crate::action::progress::Counts;
 use crate::action::status::StatusReport;
 use crate::action::up::UpReport;
 use crate::broker::topology::Depth;

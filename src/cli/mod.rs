@@ -9,6 +9,8 @@ mod completion;
 mod diff;
 mod down;
 mod enqueue;
+mod failed;
+mod failed_report;
 mod flags;
 mod items;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod queues;
 mod reference;
 mod render;
 mod report;
+mod results;
 mod run;
 mod status;
 mod up;
@@ -63,6 +66,8 @@ enum Command {
     Attach(attach::AttachArgs),
     Logs(logs::LogsArgs),
     Status(status::StatusArgs),
+    Results(results::ResultsArgs),
+    Failed(failed::FailedArgs),
     Diff(diff::DiffArgs),
     Down(down::DownArgs),
     Render(render::RenderArgs),
@@ -88,6 +93,7 @@ impl Command {
             Self::Purge(args) => args.output,
             Self::Attach(args) => args.output,
             Self::Status(args) => args.output,
+            Self::Failed(args) => args.output(),
             Self::Build(_)
             | Self::Chart(_)
             | Self::Complete(_)
@@ -96,7 +102,8 @@ impl Command {
             | Self::Down(_)
             | Self::Logs(_)
             | Self::Reference
-            | Self::Render(_) => flags::Output::default(),
+            | Self::Render(_)
+            | Self::Results(_) => flags::Output::default(),
         }
     }
 
@@ -114,6 +121,8 @@ impl Command {
             Self::Attach(args) => attach::run(args, ui).await,
             Self::Logs(args) => logs::run(args, ui).await,
             Self::Status(args) => status::run(args, ui).await,
+            Self::Results(args) => results::run(args, ui).await,
+            Self::Failed(args) => failed::run(args, ui).await,
             Self::Diff(args) => diff::run(args, ui).await,
             Self::Down(args) => down::run(args, ui).await,
             Self::Render(args) => render::run(args, ui).await,

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::action::counts::Counts;
 use crate::action::enqueue::EnqueueReport;
 use crate::action::follow::{RunEnd, RunReport};
-use crate::action::progress::Counts;
 use crate::action::survey::Survey;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::error::{ExitStatus, Failure};

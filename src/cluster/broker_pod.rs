@@ -68,14 +68,26 @@ impl Cluster {
     /// # Errors
     /// No right to it, and a tool that fails.
     pub async fn broker_queues(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
-        const COMMAND: [&str; 6] =
-            ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", "name,messages"];
-        let output = self.exec(pod, COMMAND).await?;
+        self.list_queues(pod, "messages").await
+    }
+
+    /// The queues that the broker in a pod lists, with how many of their messages consumers hold.
+    ///
+    /// # Errors
+    /// As for [`broker_queues`](Self::broker_queues).
+    pub async fn held_messages(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
+        self.list_queues(pod, "messages_unacknowledged").await
+    }
+
+    async fn list_queues(&self, pod: &str, count: &str) -> Result<Vec<(String, u64)>, Error> {
+        let columns = format!("name,{count}");
+        let command = ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", &columns];
+        let output = self.exec(pod, command).await?;
         let unreadable =
             |message: String| Error::Api { what: "listing queues".to_owned(), message, code: None };
         let queues: Vec<Value> =
             serde_json::from_str(&output).map_err(|error| unreadable(error.to_string()))?;
-        let row = |queue: &Value| Some((queue["name"].as_str()?.to_owned(), queue["messages"].as_u64()?));
+        let row = |queue: &Value| Some((queue["name"].as_str()?.to_owned(), queue[count].as_u64()?));
         Ok(queues.iter().filter_map(row).collect())
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::action::progress::Counts;
+use crate::action::counts::Counts;
 use crate::cluster::job::JobState;
 
 /// Time between two lines of counts where stderr is no terminal.

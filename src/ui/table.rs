@@ -1,18 +1,57 @@
 //! Tables as kubectl prints them: columns padded with spaces, headers in capitals.
 
-/// Lays out rows under headers; every row has as many cells as there are headers.
-pub fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([headers[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headers.len()).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+/// Widths of columns: learned first, then kept, so that a table needs not be held in memory.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    headers: &'static [&'static str],
+    widths: Vec<usize>,
+}
+
+impl Columns {
+    /// Columns as wide as their headers.
+    pub fn new(headers: &'static [&'static str]) -> Self {
+        Self { headers, widths: headers.iter().map(|header| header.chars().count()).collect() }
+    }
+
+    /// Makes room for a row; it has as many cells as there are headers.
+    pub fn fit(&mut self, row: &[String]) {
+        for (width, cell) in self.widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+
+    /// The line of headers.
+    pub fn header(&self) -> String {
+        self.line(self.headers.iter().copied())
+    }
+
+    /// A row's line.
+    pub fn row(&self, row: &[String]) -> String {
+        self.line(row.iter().map(String::as_str))
+    }
+
+    fn line<'a>(&self, cells: impl Iterator<Item = &'a str>) -> String {
+        let padded = cells.zip(&self.widths).map(|(cell, width)| format!("{cell:width$}"));
         padded.collect::<Vec<_>>().join("   ").trim_end().to_owned()
-    };
-    let body = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
-    std::iter::once(line(headers.to_vec())).chain(body).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Lays out rows under headers.
+pub fn table(headers: &'static [&'static str], rows: &[Vec<String>]) -> String {
+    let mut columns = Columns::new(headers);
+    rows.iter().for_each(|row| columns.fit(row));
+    let lines = rows.iter().map(|row| columns.row(row));
+    std::iter::once(columns.header()).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// Text from elsewhere as one line that does nothing to a terminal; `-` in the place of nothing.
+pub fn plain(text: &str) -> String {
+    if text.is_empty() {
+        return "-".to_owned();
+    }
+    let escaped =
+        |c: char| -> String { if c.is_control() { c.escape_default().collect() } else { c.to_string() } };
+    text.chars().map(escaped).collect()
 }
 
 #[cfg(test)]
@@ -27,5 +66,11 @@ mod tests {
             table(&["QUEUE", "READY"], &rows),
             "QUEUE         READY\njob1          8\njob1.failed   0"
         );
+    }
+
+    #[test]
+    fn cells_do_nothing_to_a_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jé\t"), "a\\u{1b}[2Jé\\t");
+        assert_eq!(plain(""), "-");
     }
 }

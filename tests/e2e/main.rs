@@ -11,6 +11,7 @@ mod drain;
 mod errors;
 mod follow;
 mod render;
+mod results;
 mod seeding;
 mod tutorial;
 mod worker;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kubectl_workqueue::broker::failed_item;
+use kubectl_workqueue::broker::failed_history;
 
 use super::backend::{Bench, broker_url, ended, signal};
 
@@ -24,7 +24,7 @@ async fn results_and_failed_items_tell_what_happened() {
     assert_eq!(failed.delivery.data, b"bad");
     let properties = &failed.delivery.properties;
     assert_eq!(properties.message_id().as_ref().map(|id| id.as_str()), Some("2"));
-    let noted = failed_item(properties).expect("the worker's headers");
+    let noted = failed_history(properties.headers().as_ref());
     assert_eq!((noted.reason.as_str(), noted.exit, noted.attempts), ("exit", Some(7), 2));
     assert_eq!((noted.stderr.as_str(), noted.failures, noted.run.as_deref()), ("oops\n", 1, Some("r1")));
     bench.clear().await;
