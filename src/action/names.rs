@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::failed;
+use super::session::Session;
 use crate::cluster::Cluster;
-use crate::names::ReleaseName;
+use crate::names::{QueueName, ReleaseName};
 
 /// How long the broker may take to list its queues; those of the runs are there sooner.
 const BROKER_TIMEOUT: Duration = Duration::from_millis(1800);
@@ -29,4 +31,27 @@ pub async fn runs(cluster: &Cluster, release: &ReleaseName) -> Vec<(String, Stri
         (job.run, format!("queue {}, {state}", job.queue))
     });
     described.collect()
+}
+
+/// Failed items that are looked at: more would not fit a terminal.
+const FAILED_LOOKED_AT: usize = 200;
+
+/// The ids of failed items of a queue, each with its reason.
+pub async fn failed_items(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    queue: &QueueName,
+) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let Ok(session) = Session::open(cluster, release, "kubectl-workqueue completion").await else {
+        return found;
+    };
+    let looked = failed::look(&session, queue, |message| {
+        found.push((message.id, message.history.reason));
+        found.len() < FAILED_LOOKED_AT
+    });
+    // What was found before an error is as good.
+    looked.await.ok();
+    session.close().await;
+    found
 }

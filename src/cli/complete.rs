@@ -13,7 +13,7 @@ use super::Cli;
 use crate::action::names;
 use crate::cluster::{Cluster, Target, kubeconfig};
 use crate::error::{ExitStatus, Failure};
-use crate::names::ReleaseName;
+use crate::names::{QueueName, ReleaseName};
 use crate::ui::Ui;
 
 /// Directives: offer what was answered alone; let the shell offer files; directories alone.
@@ -78,6 +78,7 @@ enum Place<'a> {
 struct Given {
     target: Target,
     release: Option<ReleaseName>,
+    queue: Option<QueueName>,
 }
 
 impl Given {
@@ -87,6 +88,7 @@ impl Given {
             "context" => self.target.context = Some(value.to_owned()),
             "kubeconfig" => self.target.kubeconfig = Some(value.into()),
             "release" => self.release = value.parse().ok(),
+            "queue" => self.queue = value.parse().ok(),
             _ => {}
         }
     }
@@ -191,7 +193,7 @@ impl<'a> Question<'a> {
         if id == "context" {
             return Some(plain(kubeconfig::contexts(&self.given.target).into_iter().collect()));
         }
-        if !matches!(id, "namespace" | "release" | "queue" | "run") {
+        if !matches!(id, "namespace" | "release" | "queue" | "run" | "failed") {
             return None;
         }
         let Ok(cluster) = Cluster::connect(&self.given.target).await else { return Some(Vec::new()) };
@@ -201,6 +203,11 @@ impl<'a> Question<'a> {
             "namespace" => plain(cluster.namespaces().await.unwrap_or_default()),
             "release" => plain(cluster.releases().await.unwrap_or_default()),
             "queue" => plain(names::queues(&cluster, &release).await),
+            "failed" => {
+                let default = || "job1".parse().expect("the default queue is legal");
+                let queue = self.given.queue.clone().unwrap_or_else(default);
+                names::failed_items(&cluster, &release, &queue).await
+            }
             _ => names::runs(&cluster, &release).await,
         })
     }
