@@ -41,6 +41,9 @@ cluster: ## Bring the test bed up, unless WORKQUEUE_TEST_KUBECONFIG names a clus
 e2e: cluster ## End-to-end tests on the test bed
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	cargo test --locked --test e2e -- --ignored --test-threads=3
+	for image in "$$WORKQUEUE_TEST_BROKER_IMAGE" "$$WORKQUEUE_TEST_BROKER_IMAGE_OLD"; do
+	  tests/worker/with-broker "$$image" cargo test --locked --test worker
+	done
 
 .PHONY: bench-tutorial
 bench-tutorial: cluster release ## Time the tutorial by hand against the plugin
