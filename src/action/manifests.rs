@@ -29,15 +29,13 @@ pub struct ChartPlan {
     pub set: Vec<String>,
     /// The same, with every value a string.
     pub set_string: Vec<String>,
+    /// `key=path` settings: the value is what the file holds.
+    pub set_file: Vec<String>,
+    /// Settings in JSON: an object, or `key=json`.
+    pub set_json: Vec<String>,
 }
 
 impl ChartPlan {
-    /// Whether the user gave any value of their own.
-    pub fn has_values(&self) -> bool {
-        self.preset.is_some()
-            || !(self.values.is_empty() && self.set.is_empty() && self.set_string.is_empty())
-    }
-
     /// Loads the chart.
     ///
     /// # Errors
@@ -70,6 +68,8 @@ impl ChartPlan {
             files,
             set: self.set.clone(),
             set_string: self.set_string.clone(),
+            set_file: self.set_file.clone(),
+            set_json: self.set_json.clone(),
             ..ValueSources::default()
         })
     }

@@ -117,6 +117,12 @@ pub struct ValueFlags {
     /// Set a value that is a string whatever it looks like
     #[arg(help_heading = CHART, long, value_name = "KEY=VALUE")]
     set_string: Vec<String>,
+    /// Set a value to what a file holds
+    #[arg(help_heading = CHART, long, value_name = "KEY=FILE")]
+    set_file: Vec<String>,
+    /// Set values from JSON: an object, or a.b=JSON
+    #[arg(help_heading = CHART, long, value_name = "JSON")]
+    set_json: Vec<String>,
 }
 
 impl ValueFlags {
@@ -128,6 +134,8 @@ impl ValueFlags {
             values: files.to_vec(),
             set: self.set.clone(),
             set_string: self.set_string.clone(),
+            set_file: self.set_file.clone(),
+            set_json: self.set_json.clone(),
         }
     }
 }

@@ -24,6 +24,8 @@ struct Set {
     #[serde(default = "namespace")]
     namespace: String,
     kube: Option<String>,
+    /// One of the chart's own presets, below all other values.
+    preset: Option<String>,
     /// The texts of values files.
     #[serde(default)]
     values: Vec<String>,
@@ -151,12 +153,16 @@ fn run(file: &str) {
     let sets: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     let mut failures = Vec::new();
     for value in sets {
-        let set: Set = serde_json::from_value(value.clone()).unwrap();
+        let mut set: Set = serde_json::from_value(value.clone()).unwrap();
         let chart = match set.chart.as_str() {
             "created" => created.clone(),
             "own" => own.clone(),
             name => folder().join("charts").join(name),
         };
+        if let Some(preset) = &set.preset {
+            let path = chart.join("presets").join(format!("{preset}.yaml"));
+            set.values.insert(0, std::fs::read_to_string(path).unwrap());
+        }
         let text = value.to_string();
         let exception = EXCEPTIONS.iter().any(|(known, _)| *known == text);
         match (compare(&set, &chart, &scratch.0), exception) {
@@ -171,4 +177,19 @@ fn run(file: &str) {
 #[test]
 fn sets_render_as_with_helm() {
     run("sets.json");
+}
+
+#[test]
+fn helm_lint_is_content_with_the_chart() {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("chart-templates");
+    for kube in ["1.20.0", "1.35.0"] {
+        for preset in ["ephemeral", "production", "tutorial"] {
+            let mut lint = Command::new(helm());
+            lint.args(["lint", "--strict", "--kube-version", kube]).arg(&chart);
+            let values = chart.join("presets").join(format!("{preset}.yaml"));
+            let output = lint.arg("-f").arg(values).output().expect("helm runs");
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{preset} on {kube}:\n{text}");
+        }
+    }
 }
