@@ -1,6 +1,7 @@
 //! Everything a person sees: data on stdout, messages and progress on stderr.
 
 mod progress;
+mod rate;
 pub mod table;
 
 use std::collections::HashMap;
@@ -156,7 +157,9 @@ impl Observer for Ui {
                 ));
             }
             Event::News(news) => self.status(news),
-            Event::Enqueued { published, confirmed } => self.progress.enqueued(published, confirmed),
+            Event::Enqueued { published, confirmed, share } => {
+                self.progress.enqueued(published, confirmed, share);
+            }
             Event::Job(job) => self.progress.job(job),
             Event::Line { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),
             Event::Line { .. } => {}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::rate::{Rate, bar};
 use crate::cluster::job::JobState;
 
 /// Time between two lines of counts where stderr is no terminal.
@@ -19,6 +20,7 @@ pub(super) struct Progress {
     terminal: bool,
     bar: ProgressBar,
     lines: Mutex<Lines>,
+    rate: Mutex<Option<Rate>>,
 }
 
 /// What was said where stderr is no terminal.
@@ -33,7 +35,7 @@ impl Progress {
         let shown = terminal && !silent;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {wide_msg}"));
-        Self { silent, terminal, bar, lines: Mutex::default() }
+        Self { silent, terminal, bar, lines: Mutex::default(), rate: Mutex::default() }
     }
 
     /// Prints a line on stderr that stays.
@@ -54,11 +56,13 @@ impl Progress {
         self.show(&format!("waiting for {what}"), Duration::ZERO);
     }
 
-    pub(super) fn enqueued(&self, published: u64, confirmed: u64) {
-        let in_flight = published.saturating_sub(confirmed);
-        let since = self.bar.elapsed().as_secs_f64().max(0.001);
-        let rate = confirmed as f64 / since;
-        self.show(&format!("{confirmed} items confirmed, {in_flight} in flight, {rate:.0}/s"), LINE_EVERY);
+    pub(super) fn enqueued(&self, published: u64, confirmed: u64, share: Option<f64>) {
+        let Ok(mut rate) = self.rate.lock() else { return };
+        let rate = rate.get_or_insert_with(|| Rate::new(Instant::now()));
+        rate.sample(confirmed, Instant::now());
+        let line = rate.line(published.saturating_sub(confirmed), share, Instant::now());
+        let bar = share.filter(|_| self.terminal).map(|share| bar(share) + " ").unwrap_or_default();
+        self.show(&(bar + &line), LINE_EVERY);
     }
 
     pub(super) fn job(&self, job: &JobState) {
