@@ -209,7 +209,7 @@ impl Transfer<'_> {
                 self.publisher.push(item);
             }
             let read_on = self.reading && self.pending.len() == 0 && self.publisher.has_room();
-            let waiting = self.publisher.is_waiting();
+            let (waiting, in_flight) = (self.publisher.is_waiting(), self.publisher.in_flight());
             if !waiting && !self.reading && self.pending.len() == 0 {
                 return Ok(());
             }
@@ -218,6 +218,10 @@ impl Transfer<'_> {
                 () = interrupt.as_mut(), if self.interrupted.is_none() => self.stop(),
                 progress = self.publisher.drive() => {
                     line.moved(progress)?;
+                    // Heartbeats alone are no progress.
+                    if self.publisher.in_flight() < in_flight {
+                        line.note_progress();
+                    }
                     self.tell(items, false);
                 }
                 // Bad input ends the reading; what was read before is still seen through.
