@@ -3,6 +3,8 @@
 //! Knows nothing of Kubernetes: an [`Endpoint`] may be a tunnel's loopback end or any address.
 
 mod dial;
+#[cfg(test)]
+mod fake;
 mod link;
 mod login;
 pub mod look;
