@@ -50,6 +50,21 @@ bench-tutorial: cluster release ## Time the tutorial by hand against the plugin
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/tutorial
 
+.PHONY: bench-seeding
+bench-seeding: cluster release ## Rates into a queue: the plugin against other clients, by CPU and memory
+	[[ -f /usr/include/amqp.h ]] || apt-get install -y librabbitmq-dev amqp-tools >/dev/null
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/seeding
+
+.PHONY: bench-ten-million
+bench-ten-million: cluster release ## Ten million items through the tunnel: rate and peak memory
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/ten-million
+
+.PHONY: fuzz
+fuzz: ## Random input for the readers, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
+	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked --test fuzz_readers -- --nocapture
+
 .PHONY: test
 test: lint unit e2e ## All of it: what CI runs
 

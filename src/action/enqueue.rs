@@ -165,7 +165,7 @@ impl Transfer<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.tell(true);
+        self.tell(&items, true);
         self.bad_input.take().map_or(Ok(()), Err)
     }
 
@@ -209,7 +209,7 @@ impl Transfer<'_> {
                 self.publisher.push(item);
             }
             let read_on = self.reading && self.pending.len() == 0 && self.publisher.has_room();
-            let waiting = self.publisher.is_waiting();
+            let (waiting, in_flight) = (self.publisher.is_waiting(), self.publisher.in_flight());
             if !waiting && !self.reading && self.pending.len() == 0 {
                 return Ok(());
             }
@@ -218,7 +218,11 @@ impl Transfer<'_> {
                 () = interrupt.as_mut(), if self.interrupted.is_none() => self.stop(),
                 progress = self.publisher.drive() => {
                     line.moved(progress)?;
-                    self.tell(false);
+                    // Heartbeats alone are no progress.
+                    if self.publisher.in_flight() < in_flight {
+                        line.note_progress();
+                    }
+                    self.tell(items, false);
                 }
                 // Bad input ends the reading; what was read before is still seen through.
                 batch = items.next_batch(), if read_on => match batch {
@@ -243,11 +247,12 @@ impl Transfer<'_> {
         }
     }
 
-    fn tell(&mut self, now: bool) {
+    fn tell(&mut self, items: &Items, now: bool) {
+        let share = items.share_read();
         if now || self.told.elapsed() >= PROGRESS_EVERY {
             self.told = Instant::now();
             let Tally { published, confirmed, .. } = *self.publisher.tally();
-            self.observer.on(Event::Enqueued { published, confirmed });
+            self.observer.on(Event::Enqueued { published, confirmed, share });
             if let Some(journal) = &mut self.journal {
                 journal.keep(self.publisher.settled_up_to());
             }

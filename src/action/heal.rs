@@ -158,10 +158,10 @@ impl<'a> Line<'a> {
             }
             Progress::Unblocked => {
                 self.blocked = false;
+                self.note_progress();
                 self.observer.on(Event::News("the broker takes items again"));
             }
         }
-        self.note_progress();
         Ok(())
     }
 

@@ -63,6 +63,8 @@ pub enum Event<'a> {
         published: u64,
         /// Taken charge of by it.
         confirmed: u64,
+        /// The share of the input that has been read, where its size is known.
+        share: Option<f64>,
     },
     /// Items of a run so far.
     Items {

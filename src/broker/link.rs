@@ -180,7 +180,15 @@ impl Link {
             out.put_u32(0);
         });
         // Everything is settled by now: a broker that has gone needs no farewell.
-        let farewell = async { while let Ok(()) = self.pump().await {} };
+        let farewell = async {
+            while let Ok(frame) = self.next_frame() {
+                match frame {
+                    Some(Frame::Method { id: CLOSE_OK, .. }) => return,
+                    None if self.pump().await.is_err() => return,
+                    _ => {}
+                }
+            }
+        };
         tokio::time::timeout(Duration::from_secs(1), farewell).await.ok();
     }
 }

@@ -9,6 +9,8 @@ mod delivery;
 mod dial;
 pub mod failed;
 mod failed_message;
+#[cfg(test)]
+mod fake;
 mod link;
 mod login;
 pub mod look;

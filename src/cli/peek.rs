@@ -16,7 +16,7 @@ use crate::ui::Ui;
 ///
 /// The items stay in the queue, in their order. For the time of the look they are held, so that
 /// workers do not get them. A look counts as a delivery where the broker counts what is given
-/// back: quorum queues before RabbitMQ 4 do, and move an item that was looked at as often as the
+/// back: quorum queues before RabbitMQ 4.3 do, and move an item that was looked at as often as the
 /// delivery limit says to QUEUE.failed.
 #[derive(Debug, Args)]
 pub struct PeekArgs {
@@ -36,7 +36,7 @@ pub struct PeekArgs {
 /// Copy all items of a queue to standard output, one a line
 ///
 /// The items stay in the queue. All of them are held until the last is copied, and given back
-/// then: as for `peek`, that counts as a delivery before RabbitMQ 4, and workers find the queue
+/// then: as for `peek`, that counts as a delivery before RabbitMQ 4.3, and workers find the queue
 /// empty meanwhile. With -o json each line is an object, whatever bytes an item consists of.
 #[derive(Debug, Args)]
 pub struct DumpArgs {

@@ -14,6 +14,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -103,6 +104,9 @@ pub struct Items {
     batches_rx: mpsc::Receiver<Result<Vec<Item>, Error>>,
     /// What is left of the last batch, for callers that take one item at a time.
     current: std::vec::IntoIter<Item>,
+    /// Bytes of files that have been read, and of all of them.
+    meter: Arc<AtomicU64>,
+    total: Option<u64>,
 }
 
 impl Items {
@@ -119,10 +123,12 @@ impl Items {
                 };
                 let items: Vec<Item> = (1..).zip(arguments).map(item).collect::<Result<_, _>>()?;
                 let (_, batches_rx) = mpsc::channel(1);
-                Ok(Self { batches_rx, current: items.into_iter() })
+                Ok(Self { batches_rx, current: items.into_iter(), meter: Arc::default(), total: None })
             }
             Source::Files { paths, framing } => {
-                Ok(Self::spawn(move |out| reader::read_files(&paths, &framing, out), max_size))
+                let total = open::total_size(&paths);
+                let items = Self::spawn(move |out| reader::read_files(&paths, &framing, out), max_size);
+                Ok(Self { total, ..items })
             }
         }
     }
@@ -144,8 +150,16 @@ impl Items {
     ) -> Self {
         let (batches_tx, batches_rx) = mpsc::channel(BATCHES_AHEAD);
         // Not one of the runtime's threads: a read of a terminal cannot be cancelled.
-        std::thread::spawn(move || reader::Output::new(batches_tx, max_size).run(read));
-        Self { batches_rx, current: Vec::new().into_iter() }
+        let meter = Arc::new(AtomicU64::new(0));
+        let out = reader::Output::new(batches_tx, max_size, Arc::clone(&meter));
+        std::thread::spawn(move || out.run(read));
+        Self { batches_rx, current: Vec::new().into_iter(), meter, total: None }
+    }
+
+    /// The share of the input that has been read, from 0 to 1; `None` where its size is not known.
+    pub fn share_read(&self) -> Option<f64> {
+        let total = self.total.filter(|total| *total > 0)?;
+        Some((self.meter.load(Ordering::Relaxed) as f64 / total as f64).min(1.0))
     }
 
     /// The next items, at least one, or `None` at the end. Safe to cancel: nothing read is lost.

@@ -3,7 +3,9 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::StreamingDecoder;
@@ -19,8 +21,8 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 /// First bytes of a zstd frame (RFC 8878).
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// Opens a file, or standard input for the path `-`.
-pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
+/// Opens a file, or standard input for the path `-`. `meter` counts the bytes that are read of it.
+pub(super) fn open(path: &Path, meter: &Arc<AtomicU64>) -> Result<Box<dyn Read>, Error> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
     }
@@ -32,9 +34,18 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
             return Err(ErrorKind::IsADirectory.into());
         }
         let expected = if metadata.is_file() { metadata.len() } else { 0 };
-        Ok(Box::new(Whole { file, read: 0, expected }) as Box<dyn Read>)
+        Ok(Box::new(Whole { file, read: 0, expected, meter: Arc::clone(meter) }) as Box<dyn Read>)
     };
     open().map_err(|source| Error::Open { path: path.to_owned(), source })
+}
+
+/// The bytes of all files together; `None` if one of them is no regular file.
+pub(super) fn total_size(paths: &[PathBuf]) -> Option<u64> {
+    let size = |path: &PathBuf| {
+        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some(metadata.len())
+    };
+    paths.iter().map(size).sum()
 }
 
 /// A file that is read to the length that it had when it was opened, or further. One that shrinks
@@ -43,12 +54,14 @@ struct Whole {
     file: File,
     read: u64,
     expected: u64,
+    meter: Arc<AtomicU64>,
 }
 
 impl Read for Whole {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         self.read += read as u64;
+        self.meter.fetch_add(read as u64, Ordering::Relaxed);
         if read == 0 && !buffer.is_empty() && self.read < self.expected {
             let message =
                 format!("the file shrank meanwhile: it ends after {} of {} bytes", self.read, self.expected);

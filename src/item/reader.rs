@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
@@ -43,11 +44,16 @@ pub(super) struct Output {
     batches_tx: mpsc::Sender<Result<Vec<Item>, Error>>,
     batch: Vec<Item>,
     pub(super) max_size: usize,
+    meter: Arc<AtomicU64>,
 }
 
 impl Output {
-    pub(super) fn new(batches_tx: mpsc::Sender<Result<Vec<Item>, Error>>, max_size: usize) -> Self {
-        Self { batches_tx, batch: Vec::new(), max_size }
+    pub(super) fn new(
+        batches_tx: mpsc::Sender<Result<Vec<Item>, Error>>,
+        max_size: usize,
+        meter: Arc<AtomicU64>,
+    ) -> Self {
+        Self { batches_tx, batch: Vec::new(), max_size, meter }
     }
 
     /// Reads everything; what was read before an error goes out before the error does.
@@ -82,7 +88,7 @@ impl Output {
 /// Reads files in turn.
 pub(super) fn read_files(paths: &[PathBuf], framing: &Framing, out: &mut Output) -> Step {
     for path in paths {
-        let input = open(path)?;
+        let input = open(path, &out.meter)?;
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         read_one(input, &name, framing, out)?;
     }

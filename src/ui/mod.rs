@@ -1,6 +1,7 @@
 //! Everything a person sees: data on stdout, messages and progress on stderr.
 
 mod progress;
+mod rate;
 pub mod table;
 
 use std::collections::HashMap;
@@ -181,7 +182,9 @@ impl Observer for Ui {
                 ));
             }
             Event::News(news) => self.status(news),
-            Event::Enqueued { published, confirmed } => self.progress.enqueued(published, confirmed),
+            Event::Enqueued { published, confirmed, share } => {
+                self.progress.enqueued(published, confirmed, share);
+            }
             Event::Items { job, counts } => self.progress.items(job, counts),
             Event::Job(job) => self.progress.job(job),
             Event::Detail(detail) => self.detail(detail),

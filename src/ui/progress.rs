@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::rate::{Rate, bar};
 use crate::action::counts::Counts;
 use crate::cluster::job::JobState;
 
@@ -22,6 +23,7 @@ pub(super) struct Progress {
     lines: Mutex<Lines>,
     /// The start of a line of a program's output.
     held: Mutex<Vec<u8>>,
+    rate: Mutex<Option<Rate>>,
 }
 
 /// What was said where stderr is no terminal.
@@ -36,7 +38,8 @@ impl Progress {
         let shown = terminal && !silent;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {wide_msg}"));
-        Self { silent, terminal, bar, lines: Mutex::default(), held: Mutex::default() }
+        let (lines, held, rate) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { silent, terminal, bar, lines, held, rate }
     }
 
     /// Prints a line on stderr that stays.
@@ -80,11 +83,13 @@ impl Progress {
         self.show(&format!("waiting for {what}"), Duration::ZERO);
     }
 
-    pub(super) fn enqueued(&self, published: u64, confirmed: u64) {
-        let in_flight = published.saturating_sub(confirmed);
-        let since = self.bar.elapsed().as_secs_f64().max(0.001);
-        let rate = confirmed as f64 / since;
-        self.show(&format!("{confirmed} items confirmed, {in_flight} in flight, {rate:.0}/s"), LINE_EVERY);
+    pub(super) fn enqueued(&self, published: u64, confirmed: u64, share: Option<f64>) {
+        let Ok(mut rate) = self.rate.lock() else { return };
+        let rate = rate.get_or_insert_with(|| Rate::new(Instant::now()));
+        rate.sample(confirmed, Instant::now());
+        let line = rate.line(published.saturating_sub(confirmed), share, Instant::now());
+        let bar = share.filter(|_| self.terminal).map(|share| bar(share) + " ").unwrap_or_default();
+        self.show(&(bar + &line), LINE_EVERY);
     }
 
     /// Items of a run whose pods work on many each; one pod an item is told by the Job itself.

@@ -186,6 +186,59 @@ fn a_broker_is_reached_without_a_tunnel() {
     enqueue(&["--broker-secret", "mq/other", "cherry"]).exits(1).says("has no key other");
 }
 
+/// A TLS endpoint in front of a broker: `openssl` makes the certificates, `socat` listens.
+struct TlsFront(Child);
+
+impl TlsFront {
+    fn new(dir: &std::path::Path, port: u16, broker: &str) -> Self {
+        let script = r#"cd "$1"; umask 077
+            openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=ca -keyout ca.key -out ca.pem \
+                -addext basicConstraints=critical,CA:TRUE
+            openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request
+            printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' >extensions
+            openssl x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 \
+                -extfile extensions -out cert.pem"#;
+        let dir = dir.display().to_string();
+        finish(spawn(Command::new("sh"), &["-euc", script, "sh", &dir]), b"").ok();
+        let listen = format!(
+            "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={dir}/cert.pem,key={dir}/key.pem"
+        );
+        Self(spawn(Command::new("socat"), &[&listen, &format!("TCP:{broker}:5672")]))
+    }
+}
+
+impl Drop for TlsFront {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).ok();
+    }
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_broker_behind_tls_is_trusted_by_its_authority_alone() {
+    let bed = Bed::with_release("tls");
+    let secret = |key: &str| {
+        let template = format!("go-template={{{{.data.{key}|base64decode}}}}");
+        bed.kubectl(&["get", "secret", "workqueue-credentials", "-o", &template]).ok().stdout
+    };
+    let pod = bed.get(&["pod", "workqueue-broker-0"]);
+    let dir = std::env::temp_dir().join(format!("{}-tls", bed.namespace));
+    std::fs::create_dir_all(&dir).expect("a temporary directory");
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = free.local_addr().expect("bound").port();
+    drop(free);
+    let _front = TlsFront::new(&dir, port, pod["status"]["podIP"].as_str().expect("it runs"));
+    let url = format!("amqps://{}:{}@localhost:{port}", secret("username"), secret("password"));
+    let authority = dir.join("ca.pem").display().to_string();
+    bed.workqueue(&["enqueue", "--broker-url", &url, "--broker-ca", &authority, "apple"])
+        .ok()
+        .says("1 confirmed");
+    bed.workqueue(&["enqueue", "--broker-url", &url, "--timeout", "3s", "banana"]).exits(1);
+    assert_eq!(bed.messages("job1"), 1);
+    std::fs::remove_dir_all(&dir).expect("ours");
+}
+
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_blocked_broker_is_shown_and_goes_on_by_itself() {
