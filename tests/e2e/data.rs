@@ -113,5 +113,6 @@ fn an_item_over_the_brokers_limit_is_refused_by_name() {
     bed.up(&["--set", "broker.extraConfig=max_message_size = 1000"]).ok();
     let input = [b"small\n".to_vec(), vec![b'x'; 2000], b"\nafter\n".to_vec()].concat();
     bed.workqueue_with_input(&["enqueue", "-f", "-"], &input).exits(3).says("stdin:2");
-    assert_eq!(bed.messages("job1"), 2, "the rest goes on");
+    // The broker closes the channel over it: what it had not confirmed by then is sent again.
+    assert!((2..=3).contains(&bed.messages("job1")), "the rest goes on");
 }

@@ -187,7 +187,8 @@ fn status_counts_the_items_of_a_run() {
     let bed = Bed::with_release("progress");
     enqueue(&bed, 1..=20);
     // Its pods take an item each and keep it.
-    let hold = ["run", "--detach", "-o", "json", "--image", &seed_worker(), "--", "sleep", "300"];
+    let hold =
+        ["run", "--detach", "--amqp-consume", "-o", "json", "--image", &seed_worker(), "--", "sleep", "300"];
     let run = bed.workqueue(&hold).ok().json()["run"].as_str().expect("a name").to_owned();
     let deadline = Instant::now() + Duration::from_secs(60);
     while bed.messages("job1") > 18 {
