@@ -80,7 +80,14 @@ impl Cluster {
     pub fn follow_logs(&self, selector: &str) -> LogFollower {
         let (events_tx, events_rx) = mpsc::channel(CHANNEL_LINES);
         let (finish_tx, finish_rx) = tokio::sync::oneshot::channel();
-        let watch = Watch { cluster: self.clone(), selector: selector.to_owned(), events_tx };
+        let watch = Watch {
+            cluster: self.clone(),
+            selector: selector.to_owned(),
+            events_tx,
+            followed: HashSet::new(),
+            streams: JoinSet::new(),
+            slots: Arc::new(Semaphore::new(MAX_STREAMS)),
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(watch.run(finish_rx));
         LogFollower { events_rx, finish_tx: Some(finish_tx), _tasks: tasks }
@@ -129,50 +136,71 @@ struct Watch {
     cluster: Cluster,
     selector: String,
     events_tx: mpsc::Sender<Result<PodEvent, Error>>,
+    /// Ids of the containers whose logs are followed, or have been.
+    followed: HashSet<String>,
+    streams: JoinSet<()>,
+    slots: Arc<Semaphore>,
 }
 
 impl Watch {
-    async fn run(self, mut finish_rx: tokio::sync::oneshot::Receiver<()>) {
+    async fn run(mut self, mut finish_rx: tokio::sync::oneshot::Receiver<()>) {
         let config = watcher::Config::default().labels(&self.selector);
         let pods = watcher::watcher(self.cluster.api::<Pod>(), config).default_backoff();
         let mut pods = std::pin::pin!(pods);
-        let mut streams = JoinSet::new();
-        let slots = Arc::new(Semaphore::new(MAX_STREAMS));
-        let mut followed = HashSet::new();
         loop {
             let event = tokio::select! {
                 event = pods.next() => event,
-                _ = &mut finish_rx => break,
+                _ = &mut finish_rx => {
+                    self.take_last().await;
+                    break;
+                }
             };
-            let pod = match event {
-                Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => pod,
-                Some(Ok(_)) => continue,
-                Some(Err(error)) => match self.cluster.watch_refused("watching pods", error) {
-                    None => continue,
-                    Some(error) => {
+            match event {
+                Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => self.take(pod).await,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    if let Some(error) = self.cluster.watch_refused("watching pods", error) {
                         self.events_tx.send(Err(error)).await.ok();
                         break;
                     }
-                },
+                }
                 None => break,
-            };
-            if let Some(container) = Container::started(&pod)
-                && followed.insert(container.id.clone())
-            {
-                let follow = Follow::new(&self, container);
-                let slots = Arc::clone(&slots);
-                streams.spawn(async move {
-                    let _slot = slots.acquire_owned().await;
-                    follow.run().await;
-                });
-            }
-            // Finished streams are taken out as we go, or a long run would collect them.
-            while streams.try_join_next().is_some() {}
-            if self.events_tx.send(Ok(PodEvent::Pod(Box::new(pod)))).await.is_err() {
-                return;
             }
         }
-        while streams.join_next().await.is_some() {}
+        while self.streams.join_next().await.is_some() {}
+    }
+
+    async fn take(&mut self, pod: Pod) {
+        if let Some(container) = Container::started(&pod)
+            && self.followed.insert(container.id.clone())
+        {
+            let follow = Follow::new(self, container);
+            let slots = Arc::clone(&self.slots);
+            self.streams.spawn(async move {
+                let _slot = slots.acquire_owned().await;
+                follow.run().await;
+            });
+        }
+        // Finished streams are taken out as we go, or a long run would collect them.
+        while self.streams.try_join_next().is_some() {}
+        // A reader that is gone ends this task with its set.
+        self.events_tx.send(Ok(PodEvent::Pod(Box::new(pod)))).await.ok();
+    }
+
+    /// Takes the pods as they are now. A watch may be behind: the end of a Job can be known before
+    /// its last pods are. A server that is away is asked again; the caller's patience ends that.
+    async fn take_last(&mut self) {
+        let list = ListParams::default().labels(&self.selector);
+        loop {
+            let pods = self.cluster.api::<Pod>();
+            if let Ok(pods) = self.cluster.call("listing pods", pods.list(&list)).await {
+                for pod in pods.items {
+                    self.take(pod).await;
+                }
+                return;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
     }
 }
 
