@@ -97,6 +97,10 @@ impl From<action::Error> for Failure {
                     .to_owned(),
             ),
             E::NoRun(_) => Some("`kubectl workqueue status` lists the runs".to_owned()),
+            E::RunEnded(_) => {
+                Some("`kubectl workqueue run` starts another over what is in the queue".to_owned())
+            }
+            E::RunPaused(run) => Some(format!("`kubectl workqueue resume {run}` first")),
             E::NotResumable(_) => Some("without --resume it starts with the first item".to_owned()),
             E::QueueLost { .. } => Some(
                 "the broker keeps its data in the pod alone (a preset or a value says so): enqueue everything again"

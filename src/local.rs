@@ -27,6 +27,7 @@ pub struct Store {
 struct State {
     ready: VecDeque<Message>,
     consumers: u64,
+    failed: u64,
     /// Sessions are ended when this differs from what they have seen.
     #[cfg(test)]
     broken: u64,
@@ -210,8 +211,10 @@ impl Queue for LocalQueue {
             self.events.push_back(Event::Lost(claim));
             return;
         };
-        if matches!(verdict, Verdict::GiveBack) {
-            self.store.put_back([message]);
+        match verdict {
+            Verdict::Done(_) => {}
+            Verdict::Failed { .. } => self.store.lock().failed += 1,
+            Verdict::GiveBack => self.store.put_back([message]),
         }
         self.events.push_back(Event::Settled(claim));
     }
@@ -223,7 +226,8 @@ impl Queue for LocalQueue {
 
     fn measure(&mut self) {
         let state = self.store.lock();
-        let depth = Depth { ready: state.ready.len() as u64, consumers: state.consumers };
+        let ready = state.ready.len() as u64;
+        let depth = Depth { ready, consumers: state.consumers, failed: state.failed };
         drop(state);
         self.events.push_back(Event::Depth(depth));
     }

@@ -55,6 +55,8 @@ pub struct Depth {
     pub ready: u64,
     /// Workers that may hold items, this one not counted while it is paused.
     pub consumers: u64,
+    /// Items that lie among the failed ones.
+    pub failed: u64,
 }
 
 /// Whether items are wanted.

@@ -84,6 +84,12 @@ pub enum Error {
     /// There is no such run.
     #[error("{}", no_run(.0.as_deref()))]
     NoRun(Option<String>),
+    /// The run is over.
+    #[error("run {0:?} has ended")]
+    RunEnded(String),
+    /// The run is paused.
+    #[error("run {0:?} is paused")]
+    RunPaused(String),
     /// There is no earlier enqueue to go on with.
     #[error("nothing to resume: {0}")]
     NotResumable(String),

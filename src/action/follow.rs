@@ -14,7 +14,7 @@ use super::session::Session;
 use super::{Deadline, Error, Event, Observer};
 use crate::cluster::Cluster;
 use crate::cluster::diagnose::{StuckPods, failure_reason};
-use crate::cluster::job::{JobEnd, JobState, pods_of_job};
+use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::logs::PodEvent;
 use crate::names::ReleaseName;
 
@@ -84,8 +84,8 @@ pub async fn follow(
 ) -> Result<RunReport, Error> {
     let started = Instant::now();
     let mut following = Following { job, pods: BTreeMap::new(), stuck: StuckPods::default() };
-    let mut logs = cluster.follow_logs(&pods_of_job(&following.job.name));
-    let mut states = std::pin::pin!(cluster.watch_job(&following.job.name));
+    let mut logs = cluster.follow_logs(&following.job.pod_selector());
+    let mut states = std::pin::pin!(cluster.watch_run(&following.job));
     let mut counts = Watch::start(cluster, release, &following.job);
     let mut interrupt = std::pin::pin!(interrupt);
     let end = loop {
@@ -216,7 +216,9 @@ impl Following {
     /// Deletes a Job that cannot end: its pods would try to start for ever.
     async fn give_up(&self, cluster: &Cluster) -> Result<Error, Error> {
         let reason = self.stuck.worst().unwrap_or_default();
-        cluster.delete_job(&self.job.name).await?;
+        for name in self.job.names() {
+            cluster.delete_job(name).await?;
+        }
         Ok(Error::WorkersStuck { reason })
     }
 }

@@ -49,6 +49,8 @@ pub struct LocalReport {
     pub failures: Vec<ResultRecord>,
     /// Whether a signal ended it before the last item.
     pub interrupted: bool,
+    /// Whether failures did.
+    pub halted: bool,
 }
 
 /// Works on all items of the source.
@@ -63,11 +65,11 @@ pub async fn local(
 ) -> (LocalReport, Result<(), Error>) {
     let mut files = match Files::create(&plan) {
         Ok(files) => files,
-        Err(error) => return (Tally::default().report(false), Err(error)),
+        Err(error) => return (Tally::default().report(None), Err(error)),
     };
     let items = match Items::open(plan.source, plan.max_item_size) {
         Ok(items) => items,
-        Err(error) => return (Tally::default().report(false), Err(error.into())),
+        Err(error) => return (Tally::default().report(None), Err(error.into())),
     };
     let queue = LocalQueue::over_items(items, plan.work.concurrency + READ_AHEAD);
     let (said_tx, mut said_rx) = mpsc::unbounded_channel();
@@ -91,12 +93,12 @@ pub async fn local(
             else => break,
         }
     }
-    let (interrupted, result) = match result {
-        Some(Ok(Report { ending, .. })) => (matches!(ending, Ending::Stopped(_)), Ok(())),
-        Some(Err(error)) => (false, Err(error.into())),
-        None => (true, Ok(())),
+    let (ending, result) = match result {
+        Some(Ok(Report { ending, .. })) => (Some(ending), Ok(())),
+        Some(Err(error)) => (None, Err(error.into())),
+        None => (None, Ok(())),
     };
-    (tally.report(interrupted), result.and(written))
+    (tally.report(ending.as_ref()), result.and(written))
 }
 
 fn output(observer: &dyn Observer, chunk: &Chunk) {
@@ -109,6 +111,7 @@ enum Said {
     Retry { record: Box<ResultRecord>, pause: Duration },
     Settled(Box<ResultRecord>),
     Stopping { running: usize },
+    Halting { failed: u64, running: usize },
     Note(String),
 }
 
@@ -126,6 +129,7 @@ impl Watch for Relay {
             Notice::Retry { record, pause } => Said::Retry { record: Box::new(record.clone()), pause },
             Notice::Settled(record) | Notice::Superseded(record) => Said::Settled(Box::new(record.clone())),
             Notice::Stopping { running } => Said::Stopping { running },
+            Notice::Halting { failed, running } => Said::Halting { failed, running },
             Notice::Note(note) => Said::Note(note.to_owned()),
         };
         // Heard until the loop has ended.
@@ -158,6 +162,8 @@ impl Tally {
                     "ending; {running} items that run may finish (once more to end them)"
                 )));
             }
+            Said::Halting { failed, running } => observer
+                .on(Event::Note(&format!("halting: {failed} items have failed; {running} items still run"))),
             Said::Note(note) => observer.on(Event::Note(&note)),
         }
         observer.on(Event::Work { done: self.done, failed: self.failed, running: self.running });
@@ -177,8 +183,14 @@ impl Tally {
         }
     }
 
-    fn report(self, interrupted: bool) -> LocalReport {
-        LocalReport { done: self.done, failed: self.failed, failures: self.failures, interrupted }
+    fn report(self, ending: Option<&Ending>) -> LocalReport {
+        LocalReport {
+            done: self.done,
+            failed: self.failed,
+            failures: self.failures,
+            interrupted: matches!(ending, Some(Ending::Stopped(_))),
+            halted: ending == Some(&Ending::Halted),
+        }
     }
 }
 

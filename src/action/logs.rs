@@ -4,7 +4,7 @@ use std::future::Future;
 
 use super::{Error, Event, Observer};
 use crate::cluster::Cluster;
-use crate::cluster::job::{JobState, pods_of_job};
+use crate::cluster::job::JobState;
 use crate::cluster::logs::PodEvent;
 use crate::names::ReleaseName;
 
@@ -17,10 +17,10 @@ pub async fn find_run(
     release: &ReleaseName,
     run: Option<&str>,
 ) -> Result<JobState, Error> {
-    let mut jobs = cluster.jobs(release).await?;
+    let mut runs = cluster.runs(release).await?;
     let found = match run {
-        Some(run) => jobs.into_iter().find(|job| job.run == run || job.name == run),
-        None => jobs.pop(),
+        Some(run) => runs.into_iter().find(|job| job.run == run || job.names().any(|name| name == run)),
+        None => runs.pop(),
     };
     found.ok_or_else(|| Error::NoRun(run.map(str::to_owned)))
 }
@@ -35,7 +35,7 @@ pub async fn logs(
     observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let selector = pods_of_job(&job.name);
+    let selector = job.pod_selector();
     let printing = cluster.print_logs(&selector, |event| match event {
         PodEvent::Line { pod, line } => observer.on(Event::Line { pod: &pod, line: &line }),
         PodEvent::Incomplete { pod, reason } => {

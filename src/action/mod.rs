@@ -25,6 +25,7 @@ mod record;
 mod result_files;
 pub mod results;
 pub mod run;
+pub mod scale;
 pub mod session;
 pub mod status;
 pub mod survey;

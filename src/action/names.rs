@@ -17,7 +17,7 @@ pub async fn queues(cluster: &Cluster, release: &ReleaseName) -> BTreeSet<String
         let pod = cluster.broker_pod(release).await.ok()?.pod;
         cluster.broker_queues(&pod).await.ok()
     };
-    let (jobs, listed) = tokio::join!(cluster.jobs(release), tokio::time::timeout(BROKER_TIMEOUT, of_broker));
+    let (jobs, listed) = tokio::join!(cluster.runs(release), tokio::time::timeout(BROKER_TIMEOUT, of_broker));
     let of_runs = jobs.unwrap_or_default().into_iter().map(|job| job.queue);
     let listed = listed.ok().flatten().unwrap_or_default();
     of_runs.chain(listed.into_iter().map(|(queue, _)| queue)).filter(|queue| !queue.is_empty()).collect()
@@ -25,7 +25,7 @@ pub async fn queues(cluster: &Cluster, release: &ReleaseName) -> BTreeSet<String
 
 /// The runs of a release, each with its queue and state in a few words.
 pub async fn runs(cluster: &Cluster, release: &ReleaseName) -> Vec<(String, String)> {
-    let jobs = cluster.jobs(release).await.unwrap_or_default();
+    let jobs = cluster.runs(release).await.unwrap_or_default();
     let described = jobs.into_iter().rev().map(|job| {
         let state = if job.end.is_some() { "ended" } else { "running" };
         (job.run, format!("queue {}, {state}", job.queue))

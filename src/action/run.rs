@@ -142,7 +142,7 @@ fn script_map(script: &Script, job: &Value, uid: &str) -> Value {
 /// Two runs on one queue would take each other's items, and the one that finds too few would
 /// wait for ever.
 async fn refuse_busy_queue(cluster: &Cluster, plan: &RunPlan) -> Result<(), Error> {
-    let jobs = cluster.jobs(&plan.release).await?;
+    let jobs = cluster.runs(&plan.release).await?;
     let busy = jobs.into_iter().find(|job| job.end.is_none() && job.queue == plan.queue.name.as_str());
     busy.map_or(Ok(()), |job| Err(Error::QueueBusy { run: job.run, queue: plan.queue.name.clone() }))
 }

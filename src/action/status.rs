@@ -60,7 +60,7 @@ pub async fn status(
     release: &ReleaseName,
     queue: &QueueName,
 ) -> Result<StatusReport, Error> {
-    let jobs = cluster.jobs(release).await?;
+    let jobs = cluster.runs(release).await?;
     let session = Session::open(cluster, release, "kubectl-workqueue status").await?;
     let mut names = vec![queue.clone()];
     names.extend(jobs.iter().filter_map(|job| job.queue.parse().ok()));

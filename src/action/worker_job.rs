@@ -10,10 +10,10 @@ use super::run::RunPlan;
 use super::{Error, record};
 use crate::chart::{Chart, ValueSources};
 use crate::cluster::Cluster;
-use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, ITEMS_ANNOTATION};
+use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION};
 use crate::image::CONSUME_ONE;
 use crate::names::{RUN_LABEL, random_suffix};
-use crate::worker::Backoff;
+use crate::worker::{Backoff, Halt};
 
 /// Characters of a run's name.
 const RUN_LENGTH: usize = 5;
@@ -67,6 +67,8 @@ pub struct Work {
     pub item_timeout: Duration,
     /// How long running items may go on when a pod is stopped.
     pub grace: Duration,
+    /// When failures end the run.
+    pub halt: Option<Halt>,
 }
 
 /// A script that is mounted into the pods.
@@ -133,10 +135,15 @@ impl Renderer {
         let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
         let mut job = objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))?;
         manifests::adopt(&mut job, &plan.release);
+        // The pods' label finds the logs of all Jobs of a run, whatever the chart.
         job["metadata"]["labels"][RUN_LABEL] = json!(run);
+        job["spec"]["template"]["metadata"]["labels"][RUN_LABEL] = json!(run);
         // What `attach` measures progress by.
         job["metadata"]["annotations"][ITEMS_ANNOTATION] = json!(contents.items.to_string());
         job["metadata"]["annotations"][FAILED_BEFORE_ANNOTATION] = json!(contents.failed.to_string());
+        if let Some(halt) = &plan.work.halt {
+            job["metadata"]["annotations"][HALT_ANNOTATION] = json!(halt.to_string());
+        }
         Ok(job)
     }
 }
@@ -159,7 +166,7 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
         "parallelism": parallelism,
         "backoffLimit": backoff_limit,
     });
-    if let Some(command) = command(plan) {
+    if let Some(command) = command(plan, contents) {
         values["command"] = json!(command);
         let grace = (plan.work.grace + AFTER_GRACE).as_secs();
         values["terminationGracePeriodSeconds"] = json!(grace);
@@ -174,14 +181,14 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
 }
 
 /// What a pod starts; `None` for the image's own command.
-fn command(plan: &RunPlan) -> Option<Vec<String>> {
+fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
     let worker = match &plan.worker {
         Worker::Image => return None,
         Worker::AmqpConsume => return Some(consume_one(&plan.program)),
         Worker::InImage => WORKER_IN_IMAGE,
         Worker::Injected(_) => INJECTED_WORKER,
     };
-    let Work { concurrency, retries, backoff, item_timeout, grace } = &plan.work;
+    let Work { concurrency, retries, backoff, item_timeout, grace, halt } = &plan.work;
     let seconds = |duration: Duration| format!("{}ms", duration.as_millis());
     let mut command = vec![worker.to_owned()];
     command.extend(match plan.mode {
@@ -194,8 +201,11 @@ fn command(plan: &RunPlan) -> Option<Vec<String>> {
         format!("--backoff={}..{}", seconds(backoff.initial), seconds(backoff.max)),
         format!("--item-timeout={}", seconds(*item_timeout)),
         format!("--grace={}", seconds(*grace)),
-        "--".to_owned(),
     ]);
+    if let Some(halt) = halt {
+        command.extend([format!("--halt={halt}"), format!("--failed-before={}", contents.failed)]);
+    }
+    command.push("--".to_owned());
     command.extend(plan.script.as_ref().map(|script| format!("{SCRIPT_DIR}/{}", script.name)));
     command.extend(plan.program.iter().cloned());
     Some(command)

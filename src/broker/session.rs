@@ -157,7 +157,12 @@ impl Session {
     async fn depth(&mut self, options: &Options) -> Result<Depth, Error> {
         let depth = topology::depth(&self.broker, &options.queue).await?;
         let depth = depth.ok_or_else(|| Error::NoQueue(options.queue.clone()))?;
-        Ok(Depth { ready: depth.ready.into(), consumers: depth.consumers.into() })
+        let failed = topology::depth(&self.broker, &options.queue.failed()).await?.unwrap_or_default();
+        Ok(Depth {
+            ready: depth.ready.into(),
+            consumers: depth.consumers.into(),
+            failed: failed.ready.into(),
+        })
     }
 
     fn deliver(&mut self, (role, message): (Role, Message)) {

@@ -44,7 +44,16 @@ fn job() -> JobState {
     let end = JobEnd::Failed { reason: "BackoffLimitExceeded".to_owned(), message: "m".to_owned() };
     let created = Some("2026-01-01T00:00:00Z".to_owned());
     let mode = Some("fine".to_owned());
-    JobState { end: Some(end), created, mode, items: Some(8), completions: Some(2), ..JobState::default() }
+    let halt = Some("soon,fail=3".to_owned());
+    JobState {
+        end: Some(end),
+        created,
+        mode,
+        halt,
+        items: Some(8),
+        completions: Some(2),
+        ..JobState::default()
+    }
 }
 
 #[test]
@@ -79,7 +88,7 @@ fn runs_are_documented() {
 
 #[test]
 fn local_is_documented() {
-    let report = LocalReport { done: 7, failed: 1, failures: Vec::new(), interrupted: false };
+    let report = LocalReport { done: 7, failed: 1, failures: Vec::new(), interrupted: false, halted: false };
     assert_eq!(shape(&local::to_json(&report)), shape(&example("local")));
 }
 

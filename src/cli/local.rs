@@ -71,6 +71,8 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         backoff: args.work.backoff,
         item_timeout: args.work.limit(),
         grace: args.work.grace,
+        halt: args.work.halt,
+        failed_before: None,
         linger: std::time::Duration::ZERO,
         queue: QUEUE.to_owned(),
         run: Some(random_suffix(RUN_LENGTH)),
@@ -123,7 +125,11 @@ async fn stop(
 }
 
 fn in_words(report: &LocalReport) -> String {
-    let ended = if report.interrupted { "; the others were not finished" } else { "" };
+    let ended = match (report.interrupted, report.halted) {
+        (true, _) => "; the others were not finished",
+        (_, true) => "; halted, the others were not finished",
+        _ => "",
+    };
     let mut text = format!("{} items done, {} failed{ended}", report.done, report.failed);
     for record in &report.failures {
         text += &format!("\n  item {}: {}", record.id, record.how());
@@ -143,6 +149,7 @@ pub(super) fn to_json(report: &LocalReport) -> serde_json::Value {
         "done": report.done,
         "failed": report.failed,
         "interrupted": report.interrupted,
+        "halted": report.halted,
         "failures": report.failures,
     })
 }

@@ -24,6 +24,7 @@ mod render;
 mod report;
 mod results;
 mod run;
+mod scale;
 mod status;
 mod up;
 
@@ -64,6 +65,9 @@ enum Command {
     Dump(peek::DumpArgs),
     Purge(queues::PurgeArgs),
     Attach(attach::AttachArgs),
+    Scale(scale::ScaleArgs),
+    Pause(scale::PauseArgs),
+    Resume(scale::ResumeArgs),
     Logs(logs::LogsArgs),
     Status(status::StatusArgs),
     Results(results::ResultsArgs),
@@ -92,6 +96,9 @@ impl Command {
             Self::Dump(args) => args.output,
             Self::Purge(args) => args.output,
             Self::Attach(args) => args.output,
+            Self::Scale(args) => args.output(),
+            Self::Pause(args) => args.output(),
+            Self::Resume(args) => args.output(),
             Self::Status(args) => args.output,
             Self::Failed(args) => args.output(),
             Self::Build(_)
@@ -119,6 +126,9 @@ impl Command {
             Self::Dump(args) => peek::dump(args, ui).await,
             Self::Purge(args) => queues::purge(args, ui).await,
             Self::Attach(args) => attach::run(args, ui).await,
+            Self::Scale(args) => scale::scale(args, ui).await,
+            Self::Pause(args) => scale::pause(args, ui).await,
+            Self::Resume(args) => scale::resume(args, ui).await,
             Self::Logs(args) => logs::run(args, ui).await,
             Self::Status(args) => status::run(args, ui).await,
             Self::Results(args) => results::run(args, ui).await,

@@ -99,11 +99,14 @@ pub fn job_json(job: &JobState) -> Value {
     json!({
         "run": job.run,
         "job": job.name,
+        "jobs": job.names().collect::<Vec<_>>(),
         "queue": job.queue,
         "mode": job.mode,
         "items": job.items,
         "completions": job.completions,
         "parallelism": job.parallelism,
+        "paused": job.paused.is_some(),
+        "halt": job.halt,
         "active": job.active,
         "succeeded": job.succeeded,
         "failed": job.failed,
@@ -118,6 +121,20 @@ fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
     let failure =
         |message: String, hint: &str| Err(Failure::new(message, hint).with_status(ExitStatus::ItemsFailed));
     let total = if job.is_coarse() { job.succeeded } else { job.items.unwrap_or(0) };
+    if waiting > 0
+        && failed > 0
+        && let Some(rule) = &job.halt
+    {
+        let done = total.saturating_sub(failed + waiting);
+        let message = format!(
+            "run {} was halted ({rule}): {done} done, {failed} failed, {waiting} still in queue {}",
+            job.run, job.queue
+        );
+        return failure(
+            message,
+            "`kubectl workqueue failed list` shows those that failed; `run` works on what is left",
+        );
+    }
     if waiting > 0 {
         let message = format!(
             "run {} is complete, but {waiting} items are in queue {}: enqueued meanwhile, or given back by a worker \
@@ -168,7 +185,7 @@ pub fn run_end(ui: &Ui, report: &RunReport, json: bool) -> Result<ExitStatus, Fa
             ui.status(&format!(
                 "detached; run {run} goes on\n  follow it:  kubectl workqueue attach {run}\n  stop it:    \
                  kubectl delete job {}",
-                job.name,
+                job.names().collect::<Vec<_>>().join(" "),
                 run = job.run,
             ));
             return Ok(ExitStatus::Interrupted);

@@ -130,6 +130,11 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let worker = worker(&args)?;
     let mode = args.mode.map_or(if worker == Worker::Image { Mode::Coarse } else { Mode::Fine }, Into::into);
     let mode = if args.amqp_consume { Mode::Coarse } else { mode };
+    if args.work.halt.is_some() && mode == Mode::Coarse {
+        let hint = "use --mode fine: with one pod an item, pods that start do not know of each other";
+        let failure = Failure::new("--halt needs workers that do many items each", hint);
+        return Err(failure.with_status(ExitStatus::Usage));
+    }
     let script = args.script.as_ref().map(Script::read).transpose()?;
     let mut plan = RunPlan {
         release: args.cluster.release.clone(),
@@ -146,6 +151,7 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
             backoff: args.work.backoff,
             item_timeout: args.work.item_timeout,
             grace: args.work.grace,
+            halt: args.work.halt,
         },
         program: args.program,
         script,

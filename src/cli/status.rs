@@ -91,6 +91,7 @@ const RUN_HEADERS: [&str; 11] =
 fn run_row(run: &RunStatus) -> Vec<String> {
     let job = &run.job;
     let status = match &job.end {
+        None if job.paused.is_some() => "Paused",
         None => "Running",
         Some(JobEnd::Complete) => "Complete",
         Some(JobEnd::Failed { .. }) => "Failed",

@@ -60,6 +60,9 @@ impl Watch for Log {
             Notice::Stopping { running } => {
                 say(&format!("ending; {running} running items may finish in the grace period"));
             }
+            Notice::Halting { failed, running } => say(&format!(
+                "halting: {failed} items of the run have failed; {running} items still run here"
+            )),
             Notice::Note(note) => say(note),
         }
     }

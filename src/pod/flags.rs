@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::worker::Backoff;
+use crate::worker::{Backoff, Halt};
 
 /// How items are worked on.
 #[derive(Debug, Clone, Args)]
@@ -23,6 +23,10 @@ pub struct WorkFlags {
     /// at once
     #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
     pub grace: Duration,
+    /// Stop the whole run once N items have failed for good: with `soon` running ones finish, with
+    /// `now` they are ended; what is left stays in the queue
+    #[arg(long, value_name = "soon|now,fail=N")]
+    pub halt: Option<Halt>,
 }
 
 impl WorkFlags {

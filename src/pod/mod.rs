@@ -56,7 +56,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct RunArgs {
     /// Work on one item, then exit as its program did
-    #[arg(long, conflicts_with_all = ["drain", "forever"])]
+    #[arg(long, conflicts_with_all = ["drain", "forever", "halt"])]
     once: bool,
     /// Work until nothing is left (the default)
     #[arg(long, conflicts_with = "forever")]
@@ -72,6 +72,10 @@ struct RunArgs {
     concurrency: u16,
     #[command(flatten)]
     work: WorkFlags,
+    /// With --halt: items that are not counted among those that lie in QUEUE.failed (default: those
+    /// that lie there at the start)
+    #[arg(long, value_name = "N", requires = "halt")]
+    failed_before: Option<u64>,
     /// How long after its start a worker without items stays at least while others hold some
     /// (default: until the broker would have noticed that such a worker is dead)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -146,7 +150,8 @@ fn start(args: RunArgs) -> Result<u8, String> {
         say(&format!("{} items done, {} failed", report.done, report.failed));
     }
     Ok(match report.ending {
-        Ending::Drained => 0,
+        // A Job would start another pod in the place of one that fails.
+        Ending::Drained | Ending::Halted => 0,
         Ending::Once(record) => exit_code(&record, settled_is_success),
         Ending::Stopped(StopSignal::Interrupt) => 130,
         Ending::Stopped(StopSignal::Terminate) => 143,
@@ -202,6 +207,8 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
         backoff: args.work.backoff,
         item_timeout: args.work.limit(),
         grace: args.work.grace,
+        halt: args.work.halt,
+        failed_before: args.failed_before,
         linger: args.idle_timeout.unwrap_or(DEAD_AFTER.max(args.work.grace + AFTER_GRACE)),
         queue: queue.to_string(),
         run: variable("WORKQUEUE_RUN"),

@@ -94,7 +94,7 @@ impl Progress {
 
     /// Items of a run whose pods work on many each; one pod an item is told by the Job itself.
     pub(super) fn items(&self, job: &JobState, counts: Counts) {
-        let Some(total) = job.items.filter(|_| !job.is_coarse()) else { return };
+        let Some(total) = job.items.filter(|_| !job.is_coarse() && job.paused.is_none()) else { return };
         let Counts { waiting, failed } = counts;
         let taken = total.saturating_sub(waiting);
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
@@ -103,6 +103,12 @@ impl Progress {
     }
 
     pub(super) fn job(&self, job: &JobState) {
+        if job.paused.is_some() && job.end.is_none() {
+            let (run, active) = (&job.run, job.active);
+            let line =
+                format!("run {run} is paused, {active} pods still work: `kubectl workqueue resume {run}`");
+            return self.show(&line, Duration::ZERO);
+        }
         if !job.is_coarse() {
             let failed = if job.failed > 0 { format!(", {} pods failed", job.failed) } else { String::new() };
             return self.show(

@@ -55,6 +55,11 @@ impl Drain {
         Self { may_leave_others: now + linger, state: State::Quiet { since: now } }
     }
 
+    /// A worker that starts now, and looks at the queue before it takes anything.
+    pub(super) fn aside(now: Instant, linger: Duration) -> Self {
+        Self { may_leave_others: now + linger, state: State::Aside { next_look: now, empty: 0 } }
+    }
+
     /// The next step of a worker that holds items, or does not.
     pub(super) fn step(&mut self, now: Instant, holds_items: bool) -> Step {
         match &mut self.state {
@@ -106,9 +111,9 @@ impl Drain {
 mod tests {
     use super::*;
 
-    const EMPTY: Depth = Depth { ready: 0, consumers: 0 };
-    const OTHERS: Depth = Depth { ready: 0, consumers: 3 };
-    const ITEMS: Depth = Depth { ready: 2, consumers: 1 };
+    const EMPTY: Depth = Depth { ready: 0, consumers: 0, failed: 0 };
+    const OTHERS: Depth = Depth { ready: 0, consumers: 3, failed: 0 };
+    const ITEMS: Depth = Depth { ready: 2, consumers: 1, failed: 0 };
 
     fn aside(linger: u64) -> (Drain, Instant) {
         let start = Instant::now();

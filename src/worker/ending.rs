@@ -8,7 +8,7 @@ use super::child::Urgency;
 use super::drain::Step;
 use super::ledger::Ticket;
 use super::run::{HASTE, Worker};
-use super::{Ending, Notice, StopSignal, Watch};
+use super::{Ending, HaltWhen, Notice, StopSignal, Watch};
 use crate::queue::{Consuming, Queue};
 
 /// How long after the grace period what is finished may take to be settled.
@@ -52,21 +52,45 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
     /// Takes a signal.
     pub(super) fn stop(&mut self, signal: StopSignal) {
         let now = Instant::now();
-        if self.stopping() {
+        // What is being ended already has no grace.
+        if self.stopped_by.is_some() || *self.urgency_tx.borrow() >= Urgency::End {
             self.urgency_tx.send_replace(Urgency::Now);
             self.deadline = Some(now + HASTE);
             return;
         }
         self.stopped_by = Some(signal);
         self.report.ending = Ending::Stopped(signal);
-        self.urgency_tx.send_replace(Urgency::Finish);
         self.deadline = Some(now + self.shared.plan.grace);
+        self.take_no_more(Urgency::Finish);
+        self.shared.watch.on(Notice::Stopping { running: self.slots.len() });
+    }
+
+    /// Ends the worker if so many failed items of the run are too many.
+    pub(super) fn halt_after(&mut self, failed: u64) {
+        let Some(halt) = self.shared.plan.halt.filter(|halt| failed >= halt.failures) else { return };
+        if self.stopping() {
+            return;
+        }
+        self.halted = true;
+        self.report.ending = Ending::Halted;
+        match halt.when {
+            HaltWhen::Soon => self.take_no_more(Urgency::Finish),
+            HaltWhen::Now => {
+                self.take_no_more(Urgency::End);
+                self.deadline = Some(Instant::now() + SETTLE_GRACE);
+            }
+        }
+        self.shared.watch.on(Notice::Halting { failed, running: self.slots.len() });
+    }
+
+    /// Gives back what does not run yet; what runs hears how urgent it is.
+    fn take_no_more(&mut self, urgency: Urgency) {
+        self.urgency_tx.send_replace(urgency);
         let idle = self.slots.is_empty();
         self.queue.consume(if idle { Consuming::Paused } else { Consuming::Leaving });
         for ticket in self.ledger.drain_waiting() {
             self.give_back(ticket);
         }
-        self.shared.watch.on(Notice::Stopping { running: self.slots.len() });
     }
 
     /// Gives an item back whose program was ended or is not started again; while others are being

@@ -7,6 +7,7 @@ mod backoff;
 mod child;
 mod drain;
 mod ending;
+mod halt;
 mod ledger;
 pub mod output;
 mod reap;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use crate::record::{Place, ResultRecord};
 
 pub use backoff::{Backoff, BackoffError};
+pub use halt::{Halt, HaltError, HaltWhen};
 pub use reap::Reaper;
 pub use run::run;
 
@@ -55,6 +57,11 @@ pub struct Plan {
     pub grace: Duration,
     /// How long after its start a worker stays at least while others hold items.
     pub linger: Duration,
+    /// When failures end the work.
+    pub halt: Option<Halt>,
+    /// Failed items beside the queue that are not the run's; `None` for those that are there at
+    /// the start.
+    pub failed_before: Option<u64>,
     /// The queue's name.
     pub queue: String,
     /// The run, for programs and records.
@@ -83,6 +90,8 @@ pub enum Ending {
     Once(Arc<ResultRecord>),
     /// A signal; what was not finished has gone back.
     Stopped(StopSignal),
+    /// Too many items of the run have failed; what was not finished has gone back.
+    Halted,
 }
 
 /// What a worker has done.
@@ -121,6 +130,13 @@ pub enum Notice<'a> {
     Superseded(&'a ResultRecord),
     /// The worker ends, and waits for this many items.
     Stopping {
+        /// Items that still run.
+        running: usize,
+    },
+    /// So many items of the run have failed that the worker ends, and waits for what still runs.
+    Halting {
+        /// Failed items of the run, as far as known here.
+        failed: u64,
         /// Items that still run.
         running: usize,
     },

@@ -20,6 +20,9 @@ use crate::record::{ResultRecord, Status};
 /// How long what is finished may take to be settled after a second signal.
 pub(super) const HASTE: Duration = Duration::from_secs(1);
 
+/// Time between two looks at how many items of the run have failed.
+const HALT_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Items that take less than this on average are quick; the loop then looks ahead.
 const QUICK: f64 = 0.1;
 
@@ -58,6 +61,12 @@ pub(super) struct Worker<Q, W> {
     /// When running items are ended, then when the worker goes in any case.
     pub(super) deadline: Option<Instant>,
     pub(super) stopped_by: Option<StopSignal>,
+    pub(super) halted: bool,
+    /// When to look again at how many items have failed.
+    halt_look_at: Option<Instant>,
+    /// Items that have failed here for good; not all of them are settled yet.
+    failed_here: u64,
+    failed_before: Option<u64>,
     pub(super) no_more: bool,
     /// Items that go back together, once nothing runs any more.
     pub(super) abandoned: Vec<Ticket>,
@@ -68,11 +77,17 @@ pub(super) struct Worker<Q, W> {
 
 impl<Q: Queue, W: Watch> Worker<Q, W> {
     fn new(mut queue: Q, shared: Shared<W>) -> Self {
+        let (now, linger, halts) = (Instant::now(), shared.plan.linger, shared.plan.halt.is_some());
         let drain = match shared.plan.mode {
             Mode::Forever => None,
-            Mode::Once | Mode::Drain => Some(Drain::new(Instant::now(), shared.plan.linger)),
+            // A worker that takes the place of one in a run that has halted must take nothing.
+            Mode::Once | Mode::Drain if halts => Some(Drain::aside(now, linger)),
+            Mode::Once | Mode::Drain => Some(Drain::new(now, linger)),
         };
-        queue.consume(Consuming::Active);
+        if drain.is_none() || !halts {
+            queue.consume(Consuming::Active);
+        }
+        let failed_before = shared.plan.failed_before;
         Self {
             queue,
             shared: Arc::new(shared),
@@ -80,9 +95,13 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
             slots: JoinSet::new(),
             urgency_tx: watch::channel(Urgency::None).0,
             drain,
-            drain_at: Some(Instant::now()),
+            drain_at: Some(now),
             deadline: None,
             stopped_by: None,
+            halted: false,
+            halt_look_at: halts.then_some(now + HALT_LOOK_EVERY),
+            failed_here: 0,
+            failed_before,
             no_more: false,
             abandoned: Vec::new(),
             average: None,
@@ -110,7 +129,11 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
                     self.ended(ticket, outcome, took)?;
                 }
                 event = self.queue.next() => self.take(event.map_err(Error::Queue)?),
-                () = until(self.drain_at), if self.stopped_by.is_none() => self.ask_drain(),
+                () = until(self.drain_at), if !self.stopping() => self.ask_drain(),
+                () = until(self.halt_look_at), if !self.stopping() => {
+                    self.halt_look_at = Some(Instant::now() + HALT_LOOK_EVERY);
+                    self.queue.measure();
+                }
                 () = until(self.deadline) => if self.out_of_time() {
                     return Ok(());
                 },
@@ -119,7 +142,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
     }
 
     pub(super) fn stopping(&self) -> bool {
-        self.stopped_by.is_some()
+        self.stopped_by.is_some() || self.halted
     }
 
     fn is_over(&self) -> bool {
@@ -161,6 +184,11 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
                 }
             }
             Event::Depth(depth) => {
+                let before = *self.failed_before.get_or_insert(depth.failed);
+                self.halt_after(depth.failed.saturating_sub(before));
+                if self.stopping() {
+                    return;
+                }
                 if let Some(drain) = &mut self.drain {
                     let step = drain.seen(Instant::now(), depth);
                     self.follow(step);
@@ -196,6 +224,10 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         match outcome {
             Outcome::Settled(record) => {
                 self.pace(took);
+                if record.status == Status::Failed {
+                    self.failed_here += 1;
+                    self.halt_after(self.failed_here);
+                }
                 if self.ledger.get(ticket).is_some_and(|entry| entry.claim.is_some()) {
                     self.ledger.set_stage(ticket, Stage::Finished(record));
                     self.settle_if_finished(ticket);
@@ -243,7 +275,12 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
     fn count(&mut self, record: Arc<ResultRecord>) {
         match record.status {
             Status::Done => self.report.done += 1,
-            Status::Failed => self.report.failed += 1,
+            Status::Failed => {
+                self.report.failed += 1;
+                if self.halt_look_at.is_some() {
+                    self.queue.measure();
+                }
+            }
         }
         self.shared.watch.on(Notice::Settled(&record));
         if self.shared.plan.mode == Mode::Once {

@@ -55,6 +55,8 @@ fn sh(script: &str) -> Plan {
         item_timeout: None,
         grace: Duration::from_secs(20),
         linger: Duration::from_secs(30),
+        halt: None,
+        failed_before: None,
         queue: "job1".to_owned(),
         run: Some("r1".to_owned()),
         place: Place::default(),
@@ -375,4 +377,40 @@ async fn once_takes_one_item() {
     assert_eq!((record.exit, store.ready()), (Some(4), 1));
     let run = work(&[], Plan { mode: Mode::Once, ..sh("true") }).await;
     assert_eq!(run.report.ending, Ending::Drained);
+}
+
+#[tokio::test]
+async fn failures_halt_the_work_and_what_is_left_stays() {
+    let items: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    let bodies: Vec<&[u8]> = items.iter().map(String::as_bytes).collect();
+    let halting = |script: &str, rule: &str| Plan { halt: rule.parse().ok(), ..sh(script) };
+
+    let queue = store(&bodies);
+    let (_stop_tx, working) = start(&queue, halting("test $(cat) != 3", "soon,fail=1"));
+    let run = working.await;
+    assert_eq!(run.report.ending, Ending::Halted);
+    assert_eq!((run.report.done, run.report.failed, queue.ready()), (2, 1, 17));
+
+    // One that takes its place finds that the run has halted, and takes nothing.
+    let plan = Plan { failed_before: Some(0), ..halting("true", "soon,fail=1") };
+    let (_stop_tx, working) = start(&queue, plan);
+    let run = working.await;
+    assert_eq!((run.report.ending, run.report.done, queue.ready()), (Ending::Halted, 0, 17));
+
+    // Those of an earlier run do not count.
+    let (_stop_tx, working) = start(&queue, halting("true", "soon,fail=1"));
+    let run = working.await;
+    assert_eq!((run.report.ending, run.report.done), (Ending::Drained, 17));
+}
+
+#[tokio::test]
+async fn a_halt_now_ends_what_runs() {
+    let queue = store(&[b"sleep 50", b"exit 1", b"true"]);
+    let plan = Plan { halt: "now,fail=1".parse().ok(), concurrency: 2, ..sh("eval \"$(cat)\"") };
+    let started = Instant::now();
+    let (_stop_tx, working) = start(&queue, plan);
+    let run = working.await;
+    assert_eq!(run.report.ending, Ending::Halted);
+    assert_eq!((run.report.done, run.report.failed, queue.ready()), (0, 1, 2));
+    assert!(started.elapsed() < Duration::from_secs(10));
 }

@@ -12,6 +12,7 @@ mod errors;
 mod follow;
 mod render;
 mod results;
+mod scale;
 mod seeding;
 mod tutorial;
 mod worker;

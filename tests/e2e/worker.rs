@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::bed::{Bed, FRUITS, finish, seed_worker, variable};
 
 /// The image with the static worker, built from this checkout and pushed to the test bed's registry.
-fn worker_image() -> &'static str {
+pub fn worker_image() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
         let run = |program: &str, args: &[&str]| {
@@ -33,7 +33,7 @@ fn worker_image() -> &'static str {
 }
 
 /// `run` with a worker that is brought into the seed's image, and a shell script for each item.
-fn run(bed: &Bed, flags: &[&str], script: &str) -> crate::bed::Outcome {
+pub fn run(bed: &Bed, flags: &[&str], script: &str) -> crate::bed::Outcome {
     let image = seed_worker();
     let head = ["run", "--image", &image, "--worker-image", worker_image()];
     bed.workqueue(&[&head, flags, &["--", "/bin/sh", "-c", script]].concat())

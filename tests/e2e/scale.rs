@@ -1,0 +1,116 @@
+//! A run that is made wider, narrower, paused, resumed and halted, and what becomes of its items.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::bed::{Bed, Outcome, seed_worker};
+use crate::worker::{run, worker_image};
+
+/// The last run, as `status` shows it.
+fn last_run(bed: &Bed) -> Value {
+    let status = bed.workqueue(&["status", "-o", "json"]).ok().json();
+    status["runs"].as_array().and_then(|runs| runs.last()).cloned().expect("a run")
+}
+
+/// Waits until so many pods of the last run are at work.
+#[track_caller]
+fn wait_for_pods(bed: &Bed, wanted: u64) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        let run = last_run(bed);
+        if run["active"] == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{wanted} pods were expected: {run}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// Every number from 1 to `count` is done, as the results tell.
+#[track_caller]
+fn assert_all_done(bed: &Bed, count: usize) {
+    let results = bed.workqueue(&["results", "-o", "json"]).ok().json();
+    assert_eq!((&results["done"], &results["failed"]), (&count.into(), &0.into()), "{results}");
+    assert_eq!((bed.messages("job1"), bed.messages("job1.failed")), (0, 0));
+}
+
+fn enqueue(bed: &Bed, count: usize) {
+    let lines: String = (1..=count).map(|number| format!("{number}\n")).collect();
+    bed.workqueue_with_input(&["enqueue", "-f", "-"], lines.as_bytes()).ok();
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
+    let bed = Bed::with_release("scale");
+    enqueue(&bed, 150);
+    let script = std::env::temp_dir().join(format!("{}.sh", bed.namespace));
+    std::fs::write(&script, "#!/bin/sh\nread item; sleep 1; echo did $item\n").expect("writable");
+    let path = script.display().to_string();
+    let image = seed_worker();
+    let head = ["run", "--image", &image, "--worker-image", worker_image(), "--script", &path];
+    let started =
+        bed.workqueue(&[&head[..], &["--parallelism", "2", "--detach", "-o", "json"]].concat()).ok();
+    let run = started.json()["run"].as_str().expect("a run").to_owned();
+    wait_for_pods(&bed, 2);
+
+    let wide = bed.workqueue(&["scale", &run, "--parallelism", "4", "-o", "json"]).ok().json();
+    assert_eq!(wide["jobs"].as_array().map(Vec::len), Some(2), "{wide}");
+    wait_for_pods(&bed, 4);
+    let owners = bed.get(&["configmap", wide["job"].as_str().expect("a name")])["metadata"].clone();
+    assert_eq!(owners["ownerReferences"].as_array().map(Vec::len), Some(2), "{owners}");
+
+    bed.workqueue(&["pause", &run]).ok().says("is paused");
+    wait_for_pods(&bed, 0);
+    let listed = bed.workqueue(&["status"]).ok().stdout;
+    assert!(listed.contains("Paused"), "{listed}");
+    let waiting = bed.messages("job1");
+    assert!(waiting > 0, "nothing is left to pause for");
+    bed.workqueue(&["scale", &run, "--parallelism", "2"]).exits(1).says("is paused");
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(bed.messages("job1"), waiting, "nobody takes items");
+
+    bed.workqueue(&["resume", &run]).ok().says("goes on with 4 pods");
+    wait_for_pods(&bed, 4);
+    let narrow = bed.workqueue(&["scale", "--parallelism", "1", "-o", "json"]).ok().json();
+    assert_eq!(narrow["parallelism"], 1, "{narrow}");
+    wait_for_pods(&bed, 1);
+    bed.workqueue(&["scale", "--parallelism", "8"]).ok();
+    bed.workqueue(&["attach", &run]).ok().says("is complete: 150 done");
+    assert_all_done(&bed, 150);
+    bed.workqueue(&["scale", &run, "--parallelism", "2"]).exits(1).says("has ended");
+    std::fs::remove_file(&script).expect("ours");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn failures_halt_a_run_and_what_is_left_can_be_run_again() {
+    const ITEMS: usize = 200;
+    let bed = Bed::with_release("halt");
+    enqueue(&bed, ITEMS);
+    let flags = ["--parallelism", "2", "--concurrency", "2", "--retries", "0", "-o", "json"];
+    let halting = |rule: &str, script: &str| -> Outcome {
+        run(&bed, &[&flags[..], &["--halt", rule]].concat(), script)
+    };
+    let program = "read n; sleep 0.2; [ $((n % 10)) != 3 ]";
+    let halted = halting("soon,fail=3", program).exits(6).says("was halted (soon,fail=3)");
+    let report = halted.json();
+    let number = |key: &str| report[key].as_u64().expect("a number");
+    // Those that ran when the third one failed may have failed as well.
+    assert!((3..=6).contains(&number("itemsFailed")), "{report}");
+    let (waiting, failed) = (number("waiting"), number("itemsFailed"));
+    assert!(waiting > 0 && waiting < ITEMS as u64, "{report}");
+    let results = bed.workqueue(&["results", "-o", "json"]).ok().json();
+    assert_eq!(results["done"].as_u64(), Some(ITEMS as u64 - waiting - failed), "{results}");
+
+    // Running programs are ended, and their items are not lost.
+    let started = Instant::now();
+    let now = halting("now,fail=1", "read n; [ $((n % 10)) != 3 ] || exit 1; sleep 100").exits(6);
+    assert!(started.elapsed() < Duration::from_secs(90), "programs were waited for");
+    let (after, more) = (now.json()["waiting"].clone(), now.json()["itemsFailed"].clone());
+    assert_eq!(after.as_u64().zip(more.as_u64()).map(|(a, b)| a + b), Some(waiting), "{after} {more}");
+
+    let rest = run(&bed, &flags, "cat").exits(0).json();
+    assert_eq!(rest["items"], after, "{rest}");
+}
