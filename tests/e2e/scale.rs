@@ -104,10 +104,8 @@ fn failures_halt_a_run_and_what_is_left_can_be_run_again() {
     let results = bed.workqueue(&["results", "-o", "json"]).ok().json();
     assert_eq!(results["done"].as_u64(), Some(ITEMS as u64 - waiting - failed), "{results}");
 
-    // Running programs are ended, and their items are not lost.
-    let started = Instant::now();
-    let now = halting("now,fail=1", "read n; [ $((n % 10)) != 3 ] || exit 1; sleep 100").exits(6);
-    assert!(started.elapsed() < Duration::from_secs(90), "programs were waited for");
+    // Running programs, which would never end, are ended, and their items are not lost.
+    let now = halting("now,fail=1", "read n; [ $((n % 2)) = 0 ] || exit 1; sleep 9999").exits(6);
     let (after, more) = (now.json()["waiting"].clone(), now.json()["itemsFailed"].clone());
     assert_eq!(after.as_u64().zip(more.as_u64()).map(|(a, b)| a + b), Some(waiting), "{after} {more}");
 
