@@ -37,6 +37,9 @@ pub struct RunStatus {
     pub job: JobState,
     /// What its workers have recorded, if they record.
     pub progress: Option<Progress>,
+    /// Items of it that the broker itself gave up, as far as the queue of failed items tells: those
+    /// there that no worker has recorded.
+    pub given_up: u64,
     /// Items that wait in its queue; `None` once it is over.
     pub left: Option<u64>,
     /// Items that workers hold, as the broker's tool says, some seconds late; `None` if it is over,
@@ -81,8 +84,15 @@ pub async fn status(
         let depth = queues.iter().find(|(name, _)| name.as_str() == job.queue);
         depth.filter(|_| job.end.is_none()).map(|(_, depth)| depth.ready.into())
     };
-    let runs = jobs.into_iter().map(|job| RunStatus {
+    let failed_now = |queue: &str| {
+        let name = queue.parse::<QueueName>().ok()?.failed();
+        queues.iter().find(|(other, _)| *other == name).map(|(_, depth)| depth.ready)
+    };
+    let recorded = |job: &JobState| counted.get(&job.run).map_or(0, |progress| progress.failed);
+    let given_up: Vec<u64> = (0..jobs.len()).map(|at| given_up(&jobs[at..], failed_now, recorded)).collect();
+    let runs = jobs.into_iter().zip(given_up).map(|(job, given_up)| RunStatus {
         progress: counted.get(&job.run).cloned(),
+        given_up,
         left: left(&job),
         held: held.get(&job.queue).copied().filter(|_| job.end.is_none()),
         job,
@@ -91,6 +101,19 @@ pub async fn status(
     let broker = session.pod().to_owned();
     session.close().await;
     Ok(StatusReport { broker, queues, runs })
+}
+
+/// Failed items that came with the first of these runs (up to the next one on its queue) and that no
+/// worker has recorded. Items that were retried or purged meanwhile are missing in it.
+fn given_up(
+    runs: &[JobState],
+    failed_now: impl Fn(&str) -> Option<u32>,
+    recorded: impl Fn(&JobState) -> u64,
+) -> u64 {
+    let Some((run, later)) = runs.split_first() else { return 0 };
+    let next = later.iter().find(|other| other.queue == run.queue);
+    let after = next.map_or_else(|| failed_now(&run.queue).unwrap_or(0), |next| next.failed_before);
+    u64::from(after.saturating_sub(run.failed_before)).saturating_sub(recorded(run))
 }
 
 /// Counts the records of the runs, from the start of a queue's oldest one on.
@@ -120,4 +143,25 @@ async fn held(cluster: &Cluster, session: &Session, jobs: &[JobState]) -> HashMa
     }
     let listed = tokio::time::timeout(TOOL_TIMEOUT, cluster.held_messages(session.pod())).await;
     listed.ok().and_then(Result::ok).unwrap_or_default().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_items_without_a_record_were_given_up_by_the_broker() {
+        let run = |queue: &str, failed_before: u32| JobState {
+            queue: queue.to_owned(),
+            failed_before,
+            ..JobState::default()
+        };
+        let runs = [run("a", 2), run("b", 0), run("a", 7)];
+        let failed_now = |queue: &str| (queue == "a").then_some(8);
+        let counts = |recorded: u64| -> Vec<u64> {
+            (0..runs.len()).map(|at| given_up(&runs[at..], failed_now, |_| recorded)).collect()
+        };
+        assert_eq!(counts(0), [5, 0, 1]);
+        assert_eq!(counts(4), [1, 0, 0]);
+    }
 }

@@ -16,8 +16,8 @@ use crate::ui::table::table;
 
 /// Show the broker, the queues and the runs of a release
 ///
-/// DONE and FAILED are what the workers have recorded (see `kubectl workqueue results`); items that
-/// the broker itself gave up are in the queue of failed items alone. RUNNING is what workers hold,
+/// DONE and FAILED are what the workers have recorded (see `kubectl workqueue results`); FAILED has
+/// the items too that the broker itself gave up, since they killed their workers. RUNNING is what workers hold,
 /// as the broker counts it, some seconds late; LEFT is what waits in the queue. RATE is that of the
 /// last minute. PODS are those that have succeeded of those that have to, and `+` those that run.
 #[derive(Debug, Args)]
@@ -58,6 +58,7 @@ fn run_json(run: &RunStatus) -> serde_json::Value {
     value["items"] = json!({
         "done": run.progress.as_ref().map(|progress| progress.done),
         "failed": run.progress.as_ref().map(|progress| progress.failed),
+        "givenUp": run.given_up,
         "partial": run.progress.as_ref().is_some_and(|progress| progress.partial),
         "held": run.held,
         "left": run.left,
@@ -99,9 +100,12 @@ fn run_row(run: &RunStatus) -> Vec<String> {
     };
     let unknown = || "-".to_owned();
     let (done, failed) = match &run.progress {
-        Some(Progress { done, failed, partial: false, .. }) => (done.to_string(), failed.to_string()),
-        Some(Progress { done, failed, .. }) => (format!("{done}+"), format!("{failed}+")),
+        Some(Progress { done, failed, partial, .. }) => {
+            let more = if *partial { "+" } else { "" };
+            (format!("{done}{more}"), format!("{}{more}", failed + run.given_up))
+        }
         // Workers that record nothing do an item a pod.
+        None if run.given_up > 0 => (job.succeeded.to_string(), run.given_up.to_string()),
         None => (job.succeeded.to_string(), unknown()),
     };
     let rate = run.progress.as_ref().and_then(|progress| progress.rate).filter(|_| job.end.is_none());
@@ -154,7 +158,7 @@ mod tests {
         let job =
             JobState { name, run, queue, completions, end, succeeded: 2, active: 1, ..JobState::default() };
         let left = job.end.is_none().then_some(90);
-        RunStatus { job, progress, left, held: left.map(|_| 10) }
+        RunStatus { job, progress, given_up: 1, left, held: left.map(|_| 10) }
     }
 
     #[test]
@@ -163,14 +167,14 @@ mod tests {
         let row = run_row(&run(None, Some(progress)));
         assert_eq!(
             row,
-            ["r", "q", "40", "2", "10", "90", "0.5/s", "3m20s", "2/8 +1", "Running", "j"].map(str::to_owned)
+            ["r", "q", "40", "3", "10", "90", "0.5/s", "3m20s", "2/8 +1", "Running", "j"].map(str::to_owned)
         );
     }
 
     #[test]
     fn what_is_not_known_is_not_made_up() {
         let over = run_row(&run(Some(JobEnd::Complete), None));
-        let expected = ["r", "q", "2", "-", "-", "-", "-", "-", "2/8 +1", "Complete", "j"];
+        let expected = ["r", "q", "2", "1", "-", "-", "-", "-", "2/8 +1", "Complete", "j"];
         assert_eq!(over, expected.map(str::to_owned));
         let progress = Progress { done: 40, failed: 2, partial: true, rate: None };
         assert_eq!(run_row(&run(None, Some(progress)))[2], "40+");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::bed::{Bed, Outcome, finish, kubectl, seed_worker, spawn};
+use crate::worker::run;
 
 /// A program that fails with every item that ends in 3, and says so.
 const FAILS_ON_3: &str = "read x; echo out $x; echo err $x >&2; case $x in *3) exit 7;; esac";
@@ -219,4 +220,26 @@ fn status_counts_the_items_of_a_run() {
     assert_eq!((&end["left"], &end["partial"]), (&0.into(), &false.into()), "{end}");
     worker.kill().expect("our own child");
     worker.wait().expect("our own child");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn items_that_take_their_pods_down_are_counted_as_failed() {
+    let bed = Bed::with_release("given-up");
+    bed.workqueue(&["enqueue", "--delivery-limit", "1", "poison"]).ok();
+    run(&bed, &["--parallelism", "1", "--detach"], "sleep 9999").ok();
+    let worker = "app.kubernetes.io/component=worker";
+    let deadline = Instant::now() + Duration::from_secs(120);
+    // The broker gives the item to one pod after the other, up to its delivery limit.
+    while bed.messages("job1.failed") == 0 {
+        assert!(Instant::now() < deadline, "the broker does not give the item up");
+        if bed.messages("job1") == 0 {
+            let force = ["--grace-period=0", "--force", "--ignore-not-found"];
+            bed.kubectl(&[&["delete", "pod", "-l", worker], &force[..]].concat()).ok();
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    bed.workqueue(&["attach"]).exits(6).says("0 done, 1 failed");
+    let status = bed.workqueue(&["status", "-o", "json"]).ok().json();
+    assert_eq!(status["runs"][0]["items"]["givenUp"], 1, "{status}");
 }
