@@ -7,6 +7,7 @@
 #[cfg(feature = "plugin")]
 pub mod action;
 pub mod broker;
+pub mod causes;
 #[cfg(feature = "plugin")]
 pub mod chart;
 #[cfg(feature = "plugin")]

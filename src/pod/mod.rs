@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 use crate::broker::Address;
 use crate::broker::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
+use crate::causes::with_causes;
 use crate::names::QueueName;
 use crate::record::{Place, ResultRecord, Status};
 use crate::worker::output::console;
@@ -145,7 +146,7 @@ fn start(args: RunArgs) -> Result<u8, String> {
     // Ends here what tasks still hold of the console, so that the thread finds its end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     writer.join().ok();
-    let report = result.map_err(|error| chain(&error))?;
+    let report = result.map_err(|error| with_causes(&error))?;
     if report.done + report.failed > 1 {
         say(&format!("{} items done, {} failed", report.done, report.failed));
     }
@@ -228,17 +229,4 @@ pub fn place() -> Place {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let text = inner.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        source = inner.source();
-    }
-    line
 }
