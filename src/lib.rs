@@ -15,6 +15,7 @@ pub mod cli;
 #[cfg(feature = "plugin")]
 pub mod cluster;
 pub mod credentials;
+pub mod duration;
 #[cfg(feature = "plugin")]
 pub mod error;
 pub mod image;

@@ -16,12 +16,13 @@ use clap::{Parser, Subcommand};
 use crate::broker::Address;
 use crate::broker::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
 use crate::causes::with_causes;
+use crate::duration::duration;
 use crate::names::QueueName;
 use crate::record::{Place, ResultRecord, Status};
 use crate::worker::output::console;
 use crate::worker::{Ending, Mode, Plan, Reaper, StopSignal, run as work};
 use console::{Log, say, write_out};
-use flags::{WorkFlags, duration};
+use flags::WorkFlags;
 
 pub use signals::stop_signals;
 
