@@ -48,7 +48,7 @@ impl BrokerFlags {
                 None => return Ok(Reach::Release(cluster.connect().await?, cluster.release.clone())),
             },
         };
-        let endpoint = Endpoint::parse(url.trim(), authorities).map_err(Error::from)?;
+        let endpoint = Endpoint::parse(&url, authorities).map_err(Error::from)?;
         Ok(Reach::Direct(endpoint))
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::broker::Address;
+use crate::broker::Endpoint;
 use crate::broker::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
 use crate::causes::with_causes;
 use crate::duration::duration;
@@ -176,14 +176,10 @@ fn exit_code(record: &ResultRecord, settled_is_success: bool) -> u8 {
 }
 
 fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
-    let mut address: Address = variable("BROKER_URL")
-        .ok_or("BROKER_URL is not set")?
-        .parse()
-        .map_err(|error| format!("BROKER_URL: {error}"))?;
-    if let Some(file) = variable("BROKER_CA_FILE") {
-        let pem = std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"))?;
-        address.ca = Some(pem);
-    }
+    let url = variable("BROKER_URL").ok_or("BROKER_URL is not set")?;
+    let read = |file| std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"));
+    let authorities = variable("BROKER_CA_FILE").map(read).transpose()?;
+    let endpoint = Endpoint::parse(&url, authorities).map_err(|error| format!("BROKER_URL: {error}"))?;
     let queue: QueueName =
         variable("QUEUE").ok_or("QUEUE is not set")?.parse().map_err(|error| format!("QUEUE: {error}"))?;
     let place = place();
@@ -194,7 +190,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
     };
     let concurrency = if mode == Mode::Once { 1 } else { args.concurrency };
     let consumer = ConsumerPlan {
-        address,
+        endpoint,
         queue: queue.clone(),
         concurrency,
         results: !args.no_results,
