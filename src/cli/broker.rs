@@ -1,14 +1,15 @@
-//! Flags for a broker that is not the release's own.
+//! Flags for brokers, the release's own and others, and for queues in them.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::flags::ClusterFlags;
+use super::flags::{ClusterFlags, Output, QueueFlags};
 use crate::action::Error;
 use crate::action::session::Reach;
 use crate::broker::Endpoint;
 use crate::error::Failure;
+use crate::names::QueueName;
 
 /// The variable with a broker's URL: unlike an argument, other users of the machine cannot see it.
 const URL_VARIABLE: &str = "WORKQUEUE_BROKER_URL";
@@ -56,5 +57,25 @@ impl BrokerFlags {
         let Some(path) = &self.broker_ca else { return Ok(None) };
         let text = std::fs::read_to_string(path);
         text.map(Some).map_err(|source| Error::Read { path: path.display().to_string(), source }.into())
+    }
+}
+
+/// Which queue, in which broker, and the form of the report.
+#[derive(Debug, Args)]
+pub struct BrokerQueueFlags {
+    #[command(flatten)]
+    queue: QueueFlags,
+    #[command(flatten)]
+    broker: BrokerFlags,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+impl BrokerQueueFlags {
+    /// The way to the broker, and the queue.
+    pub async fn reach(&self) -> Result<(Reach, &QueueName), Failure> {
+        Ok((self.broker.reach(&self.cluster).await?, &self.queue.queue))
     }
 }

@@ -5,8 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use clap::Args;
 use serde_json::json;
 
-use super::broker::BrokerFlags;
-use super::flags::{ClusterFlags, Output, QueueFlags};
+use super::broker::BrokerQueueFlags;
 use crate::action::look::{depth, purge as empty, queues as list};
 use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
@@ -20,13 +19,7 @@ use crate::ui::table::table;
 #[derive(Debug, Args)]
 pub struct QueuesArgs {
     #[command(flatten)]
-    queue: QueueFlags,
-    #[command(flatten)]
-    broker: BrokerFlags,
-    #[command(flatten)]
-    cluster: ClusterFlags,
-    #[command(flatten)]
-    pub output: Output,
+    pub target: BrokerQueueFlags,
 }
 
 /// Delete all items that wait in a queue
@@ -38,20 +31,14 @@ pub struct PurgeArgs {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
-    queue: QueueFlags,
-    #[command(flatten)]
-    broker: BrokerFlags,
-    #[command(flatten)]
-    cluster: ClusterFlags,
-    #[command(flatten)]
-    pub output: Output,
+    pub target: BrokerQueueFlags,
 }
 
 /// Runs `queues`.
 pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let reach = args.broker.reach(&args.cluster).await?;
-    let (rows, complete) = list(&reach, &args.queue.queue).await?;
-    if args.output.is_json() {
+    let (reach, queue) = args.target.reach().await?;
+    let (rows, complete) = list(&reach, queue).await?;
+    if args.target.output.is_json() {
         let rows = rows.iter().map(|row| {
             json!({"name": row.name.as_str(), "ready": row.depth.ready, "consumers": row.depth.consumers})
         });
@@ -71,8 +58,7 @@ pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 
 /// Runs `purge`.
 pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let reach = args.broker.reach(&args.cluster).await?;
-    let queue = &args.queue.queue;
+    let (reach, queue) = args.target.reach().await?;
     let Some(found) = depth(&reach, queue).await? else {
         return Err(Failure::new(
             format!("there is no queue {queue}"),
@@ -84,7 +70,7 @@ pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         return Ok(ExitStatus::Error);
     }
     let purged = empty(&reach, queue).await?;
-    if args.output.is_json() {
+    if args.target.output.is_json() {
         ui.json(&json!({"queue": queue.as_str(), "purged": purged}));
     }
     ui.status(&format!("{queue}: {purged} items deleted"));
