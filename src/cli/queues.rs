@@ -1,7 +1,5 @@
 //! `queues` and `purge`: what queues there are, and emptying one.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-
 use clap::Args;
 use serde_json::json;
 
@@ -65,8 +63,7 @@ pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
             "`kubectl workqueue queues` lists them",
         ));
     };
-    if !args.yes && !confirmed(&format!("Delete {} items of queue {queue}?", found.ready))? {
-        ui.status("nothing was deleted");
+    if !args.yes && !ui.may_delete(&format!("{} items of queue {queue}", found.ready))? {
         return Ok(ExitStatus::Error);
     }
     let purged = empty(&reach, queue).await?;
@@ -75,17 +72,4 @@ pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     }
     ui.status(&format!("{queue}: {purged} items deleted"));
     Ok(ExitStatus::Success)
-}
-
-fn confirmed(question: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let hint = "--yes deletes without asking";
-        return Err(Failure::new("nobody is there to be asked whether to delete", hint));
-    }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    // No answer is no.
-    std::io::stderr().flush().ok();
-    std::io::stdin().lock().read_line(&mut answer).ok();
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
