@@ -44,6 +44,9 @@ const HEARTBEAT_SECONDS: u16 = 30;
 /// How long a broker may take from the TCP connection to the AMQP login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a broker may take to answer a request.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// What can go wrong between us and a broker.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -144,4 +147,10 @@ impl Broker {
         // Nothing is left to be lost here: a broker that has gone already needs no farewell.
         self.connection.close(200, "done".into()).await.ok();
     }
+}
+
+/// An answer in reasonable time: a connection that is dead without knowing it gives none.
+async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let timely = tokio::time::timeout(ANSWER, answer).await;
+    timely.unwrap_or_else(|_| Err(Error::Connection("the broker does not answer".to_owned())))
 }
