@@ -1,11 +1,10 @@
 //! `peek` and `dump`: shows what is in a queue, and copies it out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::broker::BrokerQueueFlags;
+use super::items::{add_body, preview};
 use crate::action::look::look;
 use crate::broker::look::Message;
 use crate::error::{ExitStatus, Failure};
@@ -86,15 +85,12 @@ fn to_json(message: &Message) -> Value {
         "redelivered": message.redelivered,
         "headers": message.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
     });
-    match std::str::from_utf8(&message.body) {
-        Ok(text) => value["body"] = text.into(),
-        Err(_) => value["bodyBase64"] = STANDARD.encode(&message.body).into(),
-    }
+    add_body(&mut value, &message.body);
     value
 }
 
 fn in_words(message: &Message) -> String {
     let id = message.id.as_deref().unwrap_or("-");
     let headers: String = message.headers.iter().map(|(key, value)| format!("  {key}={value}")).collect();
-    format!("{id}\t{}{headers}", super::items::preview(&message.body))
+    format!("{id}\t{}{headers}", preview(&message.body))
 }
