@@ -8,7 +8,7 @@ use kubectl_workqueue::broker::{Broker, Endpoint};
 use kubectl_workqueue::names::{QueueName, random_suffix};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions,
+    ConfirmSelectOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -232,13 +232,12 @@ impl Bench {
 
     /// Deletes the queues.
     pub async fn clear(self) {
-        let endpoint = Endpoint::parse(&self.url, None).expect("it was one before");
-        let broker = Broker::connect(&endpoint, "tests").await.expect("the broker is there");
+        let channel = self.connection.create_channel().await.expect("a channel");
         let queue = name(&self.queue);
         for queue in [&queue, &queue.failed(), &queue.results()] {
-            topology::delete(&broker, queue).await.expect("it can be deleted");
+            let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
+            deleted.expect("it can be deleted");
         }
-        broker.close().await;
     }
 }
 
