@@ -18,6 +18,7 @@ pub mod credentials;
 pub mod duration;
 #[cfg(feature = "plugin")]
 pub mod error;
+#[cfg(feature = "plugin")]
 pub mod image;
 pub mod item;
 pub mod local;
