@@ -17,20 +17,22 @@ const URL_VARIABLE: &str = "WORKQUEUE_BROKER_URL";
 /// The key of a Secret that is asked for when none is named.
 const DEFAULT_KEY: &str = "url";
 
+/// The heading of the flags in the help; see `flags.rs` for why each names it.
+const BROKER: &str = "Broker";
+
 /// Which broker.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Broker")]
 pub struct BrokerFlags {
     /// Use the broker at amqp(s)://USER:PASSWORD@HOST[:PORT][/VHOST], without a tunnel, instead of
     /// the release's [env: WORKQUEUE_BROKER_URL]
-    #[arg(long, value_name = "URL", conflicts_with = "broker_secret")]
+    #[arg(help_heading = BROKER, long, value_name = "URL", conflicts_with = "broker_secret")]
     broker_url: Option<String>,
     /// Use the broker whose URL is in this Secret of the namespace, under the key `url` unless
     /// another one is named
-    #[arg(long, value_name = "NAME[/KEY]")]
+    #[arg(help_heading = BROKER, long, value_name = "NAME[/KEY]")]
     broker_secret: Option<String>,
     /// Trust the certificates in this PEM file, beside the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = BROKER, long, value_name = "FILE")]
     broker_ca: Option<PathBuf>,
 }
 
