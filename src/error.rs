@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::causes::with_causes;
 use crate::{action, broker, cluster, image, item};
 
 /// How the program ends. The numbers are documented in `docs/exit-codes.md` and do not change.
@@ -108,7 +109,7 @@ impl From<action::Error> for Failure {
             ),
             E::Deadline { .. } => Some("give it more time with --timeout (0 for no limit)".to_owned()),
         };
-        Self { message: with_sources(&error), hint, status }
+        Self { message: message(&error), hint, status }
     }
 }
 
@@ -216,20 +217,13 @@ fn image_hint(error: &image::Error) -> Option<String> {
     })
 }
 
-/// An error and its sources in one line. Some errors print their source themselves: what the line
-/// has said already is not repeated. The state of pods takes lines of its own.
-fn with_sources(error: &action::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        let text = inner.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
+/// The message: the error with its causes, and the state of pods in lines of its own.
+fn message(error: &action::Error) -> String {
+    let line = with_causes(error);
+    match error {
+        action::Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) => {
+            format!("{line}\n{diagnosis}")
         }
-        source = inner.source();
+        _ => line,
     }
-    if let action::Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) = error {
-        line = format!("{line}\n{diagnosis}");
-    }
-    line
 }

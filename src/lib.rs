@@ -7,6 +7,7 @@
 #[cfg(feature = "plugin")]
 pub mod action;
 pub mod broker;
+pub mod causes;
 #[cfg(feature = "plugin")]
 pub mod chart;
 #[cfg(feature = "plugin")]
@@ -14,8 +15,10 @@ pub mod cli;
 #[cfg(feature = "plugin")]
 pub mod cluster;
 pub mod credentials;
+pub mod duration;
 #[cfg(feature = "plugin")]
 pub mod error;
+#[cfg(feature = "plugin")]
 pub mod image;
 pub mod item;
 pub mod local;

@@ -35,7 +35,8 @@ struct State {
 
 impl Store {
     /// Adds an item.
-    pub fn push(&self, id: &str, body: &[u8]) {
+    #[cfg(test)]
+    pub(crate) fn push(&self, id: &str, body: &[u8]) {
         let message = Message { id: id.to_owned(), body: Arc::new(body.to_vec()), earlier: 0 };
         self.lock().ready.push_back(message);
         self.changed.notify_waiters();
@@ -99,7 +100,8 @@ enum Source {
 
 impl LocalQueue {
     /// Items that somebody puts into a store, at most `room` at a time.
-    pub fn over_store(store: &Store, room: usize) -> Self {
+    #[cfg(test)]
+    pub(crate) fn over_store(store: &Store, room: usize) -> Self {
         Self { store: store.clone(), room, ..Self::default() }
     }
 

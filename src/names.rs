@@ -5,11 +5,8 @@ use std::str::FromStr;
 
 /// Name of the chart, and of the `app.kubernetes.io/name` label of every object it makes.
 pub const CHART: &str = "workqueue";
-/// Label of a Job and its pods: the queue that they work on.
-pub const QUEUE_LABEL: &str = "kubectl-workqueue/queue";
 /// Label of a Job and its pods: the run that they belong to.
 pub const RUN_LABEL: &str = "kubectl-workqueue/run";
-
 /// Label of a Job and its pods: how items come to pods, `fine` or `coarse`.
 pub const MODE_LABEL: &str = "kubectl-workqueue/mode";
 

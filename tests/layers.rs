@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules at the bottom: anything may use them, and they use nothing else of ours.
-const BOTTOM: [&str; 5] = ["credentials", "item", "names", "queue", "record"];
+const BOTTOM: [&str; 7] = ["causes", "credentials", "duration", "item", "names", "queue", "record"];
 
 /// What each module above may use, the bottom left aside.
 const ALLOWED: [(&str, &[&str]); 11] = [

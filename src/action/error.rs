@@ -1,5 +1,7 @@
 //! What stops an operation.
 
+use std::path::Path;
+
 use crate::names::QueueName;
 use crate::{broker, chart, cluster, image, item, worker};
 
@@ -120,6 +122,11 @@ impl From<worker::Error<item::Error>> for Error {
             worker::Error::Program { program, source } => Self::Program { program, source },
         }
     }
+}
+
+/// A file or directory that cannot be written.
+pub(super) fn cannot_write(path: &Path, source: std::io::Error) -> Error {
+    Error::Write { path: path.display().to_string(), source }
 }
 
 fn no_run(run: Option<&str>) -> String {

@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::Error;
+use super::error::cannot_write;
 use crate::chart::{Chart, bundled_files};
 
 /// Writes the chart's files into a directory, made if it is missing, and names them in order.
@@ -18,7 +19,7 @@ pub fn export(directory: &Path, force: bool) -> Result<Vec<PathBuf>, Error> {
     let occupied = match std::fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(unwritten(directory, error)),
+        Err(error) => return Err(cannot_write(directory, error)),
     };
     if occupied && !force {
         return Err(Error::NotEmpty(directory.display().to_string()));
@@ -27,8 +28,8 @@ pub fn export(directory: &Path, force: bool) -> Result<Vec<PathBuf>, Error> {
     for (path, bytes) in bundled_files() {
         let path = directory.join(path);
         let parent = path.parent().unwrap_or(directory);
-        std::fs::create_dir_all(parent).map_err(|error| unwritten(parent, error))?;
-        std::fs::write(&path, bytes).map_err(|error| unwritten(&path, error))?;
+        std::fs::create_dir_all(parent).map_err(|error| cannot_write(parent, error))?;
+        std::fs::write(&path, bytes).map_err(|error| cannot_write(&path, error))?;
         written.push(path);
     }
     written.sort();
@@ -46,7 +47,7 @@ pub fn package(directory: &Path) -> Result<PathBuf, Error> {
         std::fs::create_dir_all(directory)?;
         std::fs::write(&path, archive)
     });
-    packed.map_err(|error| unwritten(&path, error))?;
+    packed.map_err(|error| cannot_write(&path, error))?;
     Ok(path)
 }
 
@@ -65,10 +66,6 @@ fn pack(name: &str) -> io::Result<Vec<u8>> {
     let mut compressed = archive.into_inner()?;
     compressed.flush()?;
     compressed.finish()
-}
-
-fn unwritten(path: &Path, source: io::Error) -> Error {
-    Error::Write { path: path.display().to_string(), source }
 }
 
 #[cfg(test)]

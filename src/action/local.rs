@@ -5,13 +5,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::joblog;
-use super::{Error, Event, Observer};
+use super::error::cannot_write;
+use super::{Error, Event, Observer, joblog};
 use crate::item::{Items, Source};
 use crate::local::LocalQueue;
 use crate::record::{ResultRecord, Status};
@@ -246,8 +246,4 @@ impl Files {
         }
         Ok(())
     }
-}
-
-fn cannot_write(path: &Path, source: std::io::Error) -> Error {
-    Error::Write { path: path.display().to_string(), source }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::error::cannot_write;
 use super::{Error, joblog};
 use crate::record::ResultRecord;
 
@@ -84,10 +85,6 @@ fn file_name(id: &str) -> String {
         write!(name, "~{hash:08x}").ok();
     }
     name
-}
-
-fn cannot_write(path: &Path, source: std::io::Error) -> Error {
-    Error::Write { path: path.display().to_string(), source }
 }
 
 #[cfg(test)]

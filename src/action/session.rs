@@ -56,13 +56,8 @@ impl Session {
     pub async fn open(cluster: &Cluster, release: &ReleaseName, purpose: &str) -> Result<Self, Error> {
         let target = cluster.broker_pod(release).await?;
         let tunnel = cluster.tunnel(&target.pod, target.port).await?;
-        let endpoint = Endpoint {
-            host: tunnel.address().ip().to_string(),
-            port: tunnel.address().port(),
-            vhost: "/".to_owned(),
-            credentials: target.credentials,
-            tls: None,
-        };
+        let address = tunnel.address();
+        let endpoint = Endpoint::plain(address.ip().to_string(), address.port(), target.credentials);
         match Broker::connect(&endpoint, purpose).await {
             Ok(broker) => Ok(Self { broker, tunnel: Some(tunnel), endpoint }),
             Err(error) => Err(explain(Some(&tunnel), error)),

@@ -10,11 +10,22 @@ use tokio::time::Instant;
 
 use super::session::{Ended, Session};
 use super::settle::Outbox;
-use super::{Address, Broker, Error, topology};
+use super::{Broker, Endpoint, Error, topology};
 use crate::names::QueueName;
 use crate::queue::{Claim, Consuming, Event, Queue, Verdict};
 
-pub use super::address::DEAD_AFTER;
+/// Seconds between heartbeats that a worker asks for. RabbitMQ takes a peer for dead after two to
+/// three times this (`rabbit_heartbeat.erl`); see [`DEAD_AFTER`].
+const HEARTBEAT_SECONDS: u16 = 15;
+
+/// The longest that a broker takes to notice that a worker's machine is gone, with a margin for
+/// the return of its items.
+pub const DEAD_AFTER: Duration = Duration::from_secs(4 * HEARTBEAT_SECONDS as u64);
+
+/// The largest frame, in bytes. lapin keeps buffers of 32 frames each way: with the broker's
+/// 128 KiB they alone would take 8 MiB of a worker that is to be small. The headers of a failed
+/// item have to fit one frame.
+const FRAME_MAX: u32 = 64 * 1024;
 
 /// The first pause before a further attempt to connect; doubled each time, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -25,8 +36,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Which queue, and how.
 #[derive(Debug, Clone)]
 pub struct ConsumerPlan {
-    /// The broker.
-    pub address: Address,
+    /// The broker. What its URL asks of AMQP itself goes before the worker's own settings.
+    pub endpoint: Endpoint,
     /// The queue.
     pub queue: QueueName,
     /// Items at one time. As many are taken from the queue and no more, so that none waits here
@@ -71,7 +82,9 @@ pub struct BrokerQueue {
 impl BrokerQueue {
     /// Starts to connect. Nothing has been reached yet when this returns; the first event or
     /// error tells.
-    pub fn open(plan: ConsumerPlan) -> Self {
+    pub fn open(mut plan: ConsumerPlan) -> Self {
+        plan.endpoint.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        plan.endpoint.query.frame_max.get_or_insert(FRAME_MAX);
         // Neither way needs a bound of its own: deliveries are bounded by the prefetch, and what
         // is asked for by the deliveries.
         let (events_tx, events_rx) = mpsc::unbounded_channel();
@@ -248,7 +261,7 @@ async fn open(
     check_results: bool,
     events_tx: mpsc::UnboundedSender<Result<Event, Error>>,
 ) -> Result<Session, Error> {
-    let broker = Broker::connect_to(&plan.address, &plan.purpose).await?;
+    let broker = Broker::connect(&plan.endpoint, &plan.purpose).await?;
     if topology::depth(&broker, &plan.queue).await?.is_none() {
         return Err(Error::NoQueue(plan.queue.clone()));
     }

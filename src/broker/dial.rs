@@ -1,9 +1,8 @@
-//! From a URL to an endpoint, and from an endpoint to a connected stream: TCP, or TLS over it.
+//! From an endpoint to a connected stream: TCP, or TLS over it.
 
 use std::sync::Arc;
 
 use lapin::tcp::OwnedTLSConfig;
-use lapin::uri::{AMQPScheme, AMQPUri};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
@@ -13,7 +12,6 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::link::Stream;
 use super::{Endpoint, Error, LOGIN_TIMEOUT};
-use crate::credentials::Credentials;
 
 /// Whom to trust in TLS, beside what the system trusts.
 #[derive(Debug, Clone, Default)]
@@ -49,31 +47,6 @@ impl Tls {
 }
 
 impl Endpoint {
-    /// Reads `amqp(s)://USER:PASSWORD@HOST[:PORT][/VHOST]`; `authorities` are certificates in PEM
-    /// to trust beside the system's.
-    ///
-    /// # Errors
-    /// [`Error::Address`], which does not repeat the URL: there is a password in it.
-    pub fn parse(url: &str, authorities: Option<String>) -> Result<Self, Error> {
-        let form = || Error::Address("write it as amqp(s)://USER:PASSWORD@HOST[:PORT][/VHOST]".to_owned());
-        let uri: AMQPUri = url.parse().map_err(|_| form())?;
-        let AMQPUri { scheme, authority, vhost, .. } = uri;
-        if authority.host.is_empty() {
-            return Err(form());
-        }
-        Ok(Self {
-            host: authority.host,
-            port: authority.port,
-            // What stands after a lone slash is the empty name, which nobody means.
-            vhost: if vhost.is_empty() { "/".to_owned() } else { vhost },
-            credentials: Credentials {
-                username: authority.userinfo.username,
-                password: authority.userinfo.password,
-            },
-            tls: (scheme == AMQPScheme::AMQPS).then_some(Tls { authorities }),
-        })
-    }
-
     /// Connects to the broker's address.
     ///
     /// # Errors
@@ -93,29 +66,5 @@ impl Endpoint {
             .map_err(|_| Error::Address(format!("{:?} is no name that a certificate can have", self.host)))?;
         let stream = tls.connector()?.connect(name, socket).await.map_err(unreachable)?;
         Ok(Box::new(stream))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_name_everything_and_have_defaults() {
-        let endpoint = Endpoint::parse("amqps://me:p%40ss@mq.example:5679/eu%2Fwest", None).expect("legal");
-        assert_eq!((endpoint.host.as_str(), endpoint.port), ("mq.example", 5679));
-        assert_eq!((endpoint.vhost.as_str(), endpoint.credentials.password.as_str()), ("eu/west", "p@ss"));
-        assert!(endpoint.tls.is_some());
-        let endpoint = Endpoint::parse("amqp://mq/", None).expect("legal");
-        assert_eq!((endpoint.vhost.as_str(), endpoint.port), ("/", 5672));
-        assert!(endpoint.tls.is_none());
-    }
-
-    #[test]
-    fn a_bad_url_is_not_repeated() {
-        for bad in ["http://me:secret@mq", "amqp:secret", "secret"] {
-            let error = Endpoint::parse(bad, None).expect_err("it is wrong").to_string();
-            assert!(!error.contains("secret"), "{error}");
-        }
     }
 }

@@ -15,7 +15,7 @@ use lapin::{Channel, Confirmation, Consumer};
 use super::failed_message::{self, FailedMessage};
 use super::settle::{confirming, send};
 use super::topology::{self, short};
-use super::{Broker, Error};
+use super::{Broker, Error, within};
 use crate::names::QueueName;
 
 /// Bytes of items that may be under way at one time.
@@ -28,9 +28,6 @@ const MOST_UNDER_WAY: u16 = 500;
 /// How long the broker may take between two items. Where another command looks at the same time,
 /// the count of the items is wrong and no more may come.
 const SILENCE: Duration = Duration::from_secs(3);
-
-/// How long the broker may take to answer a request.
-pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
 /// An item that was handed out this often is renewed: from RabbitMQ 4.0 on, quorum queues that were
 /// not told otherwise drop a message after 20 times.
@@ -209,11 +206,6 @@ pub async fn purge(broker: &Broker, queue: &QueueName) -> Result<u64, Error> {
     };
     topology::close(&channel).await;
     Ok(purged.into())
-}
-
-async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let timely = tokio::time::timeout(ANSWER, answer).await;
-    timely.unwrap_or_else(|_| Err(Error::Connection("the broker does not answer".to_owned())))
 }
 
 fn looking(queue: &QueueName, error: &lapin::Error) -> Error {

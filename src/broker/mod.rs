@@ -2,11 +2,11 @@
 //!
 //! Knows nothing of Kubernetes: an [`Endpoint`] may be a tunnel's loopback end or any address.
 
-mod address;
 pub mod consumer;
 mod consumers;
 mod delivery;
 mod dial;
+mod endpoint;
 pub mod failed;
 mod failed_message;
 #[cfg(test)]
@@ -28,38 +28,24 @@ mod wire;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use lapin::tcp::OwnedTLSConfig;
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Channel, ConnectionProperties, ErrorKind};
 
-use crate::credentials::Credentials;
 use crate::names::QueueName;
 
-pub use address::{Address, AddressError};
 pub use dial::Tls;
+pub use endpoint::Endpoint;
 pub use failed_message::{FailedMessage, failed_history};
 pub use link::Stream;
 
-/// Seconds between heartbeats; two missed ones end the connection.
+/// Seconds between heartbeats that are asked for where neither the URL nor the purpose asks for
+/// others; two missed ones end the connection.
 const HEARTBEAT_SECONDS: u16 = 30;
 
 /// How long a broker may take from the TCP connection to the AMQP login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Where a broker listens, and who logs in.
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Virtual host, `/` by default.
-    pub vhost: String,
-    /// The login.
-    pub credentials: Credentials,
-    /// TLS, if the broker wants it.
-    pub tls: Option<Tls>,
-}
+/// How long a broker may take to answer a request.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// What can go wrong between us and a broker.
 #[derive(Debug, thiserror::Error)]
@@ -127,33 +113,9 @@ impl Broker {
     /// # Errors
     /// [`Error::LoginRefused`], [`Error::LoginTimeout`] or [`Error::Connection`].
     pub async fn connect(endpoint: &Endpoint, purpose: &str) -> Result<Self, Error> {
-        let uri = AMQPUri {
-            scheme: if endpoint.tls.is_some() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
-            authority: AMQPAuthority {
-                userinfo: AMQPUserInfo {
-                    username: endpoint.credentials.username.clone(),
-                    password: endpoint.credentials.password.clone(),
-                },
-                host: endpoint.host.clone(),
-                port: endpoint.port,
-            },
-            vhost: endpoint.vhost.clone(),
-            query: AMQPQueryString { heartbeat: Some(HEARTBEAT_SECONDS), ..AMQPQueryString::default() },
-        };
+        let mut uri = endpoint.uri();
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let tls = endpoint.tls.as_ref().map(Tls::for_lapin).unwrap_or_default();
-        Self::connect_uri(uri, tls, purpose).await
-    }
-
-    /// Connects to what an address says; certificates are checked against its CA.
-    ///
-    /// # Errors
-    /// As for [`connect`](Self::connect).
-    pub async fn connect_to(address: &Address, purpose: &str) -> Result<Self, Error> {
-        let tls = OwnedTLSConfig { identity: None, cert_chain: address.ca.clone() };
-        Self::connect_uri(address.uri(), tls, purpose).await
-    }
-
-    async fn connect_uri(uri: AMQPUri, tls: OwnedTLSConfig, purpose: &str) -> Result<Self, Error> {
         let properties = ConnectionProperties::default().with_connection_name(purpose.into());
         let runtime =
             lapin::runtime::default_runtime().map_err(|error| Error::from_lapin("connecting", &error))?;
@@ -185,4 +147,10 @@ impl Broker {
         // Nothing is left to be lost here: a broker that has gone already needs no farewell.
         self.connection.close(200, "done".into()).await.ok();
     }
+}
+
+/// An answer in reasonable time: a connection that is dead without knowing it gives none.
+async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let timely = tokio::time::timeout(ANSWER, answer).await;
+    timely.unwrap_or_else(|_| Err(Error::Connection("the broker does not answer".to_owned())))
 }

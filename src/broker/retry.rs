@@ -2,10 +2,10 @@
 
 use lapin::{Channel, Confirmation, PublisherConfirm};
 
-use super::failed::{ANSWER, BYTES_UNDER_WAY, Look};
+use super::failed::{BYTES_UNDER_WAY, Look};
 use super::failed_message::FailedMessage;
 use super::settle::{confirming, send};
-use super::{Broker, Error, topology};
+use super::{Broker, Error, topology, within};
 use crate::names::QueueName;
 
 /// Items that are published before their confirms are waited for.
@@ -61,11 +61,10 @@ impl Retrier {
         self.bytes = 0;
         let mut tags = Vec::new();
         let mut refused = None;
+        let queue = &self.queue;
         for (tag, confirm) in self.pending.drain(..) {
-            let confirmed = tokio::time::timeout(ANSWER, confirm).await;
-            let confirmed =
-                confirmed.map_err(|_| Error::Connection("the broker does not answer".to_owned()))?;
-            match confirmed.map_err(|error| failure(&self.queue, &error))? {
+            let confirmed = async { confirm.await.map_err(|error| failure(queue, &error)) };
+            match within(confirmed).await? {
                 Confirmation::Ack(None) => tags.push(tag),
                 Confirmation::Ack(Some(_)) => refused = Some("the queue is gone"),
                 Confirmation::Nack(_) => refused = Some("the queue takes no more"),
@@ -73,7 +72,7 @@ impl Retrier {
             }
         }
         if let Some(reason) = refused {
-            let operation = format!("publishing to queue {}", self.queue);
+            let operation = format!("publishing to queue {queue}");
             return Err(Error::Refused { operation, reason: reason.to_owned() });
         }
         look.forget(&tags).await?;

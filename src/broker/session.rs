@@ -16,14 +16,11 @@ use super::consumers::{Consumers, Role, refusal};
 use super::delivery::{earlier_deliveries, item_id};
 use super::settle::{Held, Outbox};
 use super::topology::{self, short};
-use super::{Broker, Error};
+use super::{Broker, Error, within};
 use crate::queue::{Claim, Consuming, Delivery, Depth, Event, Verdict};
 
 /// How long settlements under way may take when the worker leaves.
 const LEAVE_GRACE: Duration = Duration::from_secs(2);
-
-/// How long the broker may take to answer a request that changes no data.
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// A settlement under way.
 type Settling = Pin<Box<dyn Future<Output = (u64, Result<Option<String>, Error>)> + Send>>;
@@ -244,10 +241,4 @@ impl Session {
         // A worker that listens no more needs no answer.
         self.events_tx.send(Ok(event)).ok();
     }
-}
-
-/// An answer in reasonable time: a connection that is dead without knowing it gives none.
-async fn within(answer: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-    let timely = tokio::time::timeout(ANSWER, answer).await;
-    timely.unwrap_or_else(|_| Err(Error::Connection("the broker does not answer".to_owned())))
 }

@@ -1,6 +1,6 @@
 //! The queues of a work queue: declared once with everything that keeps items safe, then measured.
 
-use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind};
 
@@ -136,20 +136,6 @@ pub async fn depth(broker: &Broker, name: &QueueName) -> Result<Option<Depth>, E
         Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(Error::from_lapin(format!("looking at queue {name}"), &error)),
     }
-}
-
-/// Deletes a queue with all that is in it; a queue that does not exist is no error.
-///
-/// # Errors
-/// Lost connections and refusals.
-pub async fn delete(broker: &Broker, name: &QueueName) -> Result<(), Error> {
-    let channel = broker.channel().await?;
-    channel
-        .queue_delete(short(name), QueueDeleteOptions::default())
-        .await
-        .map_err(|error| Error::from_lapin(format!("deleting queue {name}"), &error))?;
-    close(&channel).await;
-    Ok(())
 }
 
 async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {

@@ -105,12 +105,6 @@ impl Error {
         self.locations.first()
     }
 
-    /// The places from the innermost template outwards, at most eight.
-    #[must_use]
-    pub fn locations(&self) -> &[Location] {
-        &self.locations
-    }
-
     /// The file or the path of the value that the error is about, if it is about one.
     #[must_use]
     pub fn path(&self) -> Option<&str> {

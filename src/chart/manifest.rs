@@ -33,39 +33,10 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    fn field(&self, pointer: &str) -> &str {
-        self.object.pointer(pointer).and_then(|value| value.as_str()).unwrap_or("")
-    }
-
-    /// The object's API version; empty if it has none.
-    #[must_use]
-    pub fn api_version(&self) -> &str {
-        self.field("/apiVersion")
-    }
-
     /// The object's kind; empty if it has none.
     #[must_use]
     pub fn kind(&self) -> &str {
-        self.field("/kind")
-    }
-
-    /// The object's name; empty if it has none.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.field("/metadata/name")
-    }
-
-    /// The object's own namespace; empty if it names none.
-    #[must_use]
-    pub fn namespace(&self) -> &str {
-        self.field("/metadata/namespace")
-    }
-
-    /// When helm runs the object, if it is a hook: `pre-install`, `test` and so on.
-    #[must_use]
-    pub fn hook_events(&self) -> Vec<&str> {
-        let annotation = self.object["metadata"]["annotations"][HOOK].as_str().unwrap_or("");
-        annotation.split(',').map(str::trim).filter(|event| !event.is_empty()).collect()
+        self.object["kind"].as_str().unwrap_or("")
     }
 
     /// The document with its header, as `helm template` prints it.

@@ -75,15 +75,6 @@ impl Rendered {
         }
         out
     }
-
-    /// The manifests and hooks of one template, named by its path inside the chart.
-    pub fn show_only(&self, template: &str) -> impl Iterator<Item = &Manifest> {
-        let all = self.manifests.iter().chain(&self.hooks);
-        all.filter(move |manifest| {
-            let inside = manifest.source.split_once('/').map(|(_, path)| path);
-            inside == Some(template) || manifest.source == template
-        })
-    }
 }
 
 /// Renders a chart.

@@ -1,6 +1,5 @@
 //! `down`: removes what `up` and `run` made.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -51,8 +50,8 @@ pub async fn run(args: DownArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         return Ok(ExitStatus::Success);
     }
     say_what_is_lost(&preview, &plan, ui);
-    if !args.yes && !args.dry_run && !confirmed(&preview, namespace, &plan)? {
-        ui.status("nothing was deleted");
+    let what = format!("{} objects of release {release} in namespace {namespace}", preview.objects.len());
+    if !args.yes && !args.dry_run && !ui.may_delete(&what)? {
         return Ok(ExitStatus::Error);
     }
     down::down(&cluster, &plan, &preview.objects, ui).await?;
@@ -73,18 +72,4 @@ fn say_what_is_lost(preview: &DownPreview, plan: &DownPlan, ui: &Ui) {
             }
         }
     }
-}
-
-fn confirmed(preview: &DownPreview, namespace: &str, plan: &DownPlan) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let hint = "--yes deletes without asking";
-        return Err(Failure::new("nobody is there to be asked whether to delete", hint));
-    }
-    let count = preview.objects.len();
-    eprint!("Delete {count} objects of release {} in namespace {namespace}? [y/N] ", plan.release);
-    let mut answer = String::new();
-    // No answer is no.
-    std::io::stderr().flush().ok();
-    std::io::stdin().lock().read_line(&mut answer).ok();
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

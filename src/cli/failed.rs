@@ -1,7 +1,6 @@
 //! `failed`: the items that have failed for good.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -225,8 +224,7 @@ async fn purge(
     ui: &Ui,
 ) -> Result<ExitStatus, Failure> {
     let count = failed::count(session, queue).await?;
-    if !yes && count > 0 && !confirmed(count, queue)? {
-        ui.status("nothing was deleted");
+    if !yes && count > 0 && !ui.may_delete(&format!("{count} failed items of queue {queue}"))? {
         return Ok(ExitStatus::Error);
     }
     let purged = failed::purge(session, queue).await?;
@@ -235,18 +233,4 @@ async fn purge(
     }
     ui.status(&format!("{queue}: {purged} failed items deleted"));
     Ok(ExitStatus::Success)
-}
-
-fn confirmed(count: u32, queue: &QueueName) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let hint = "--yes deletes without asking";
-        let message = format!("queue {queue} has {count} failed items, and nobody is there to be asked");
-        return Err(Failure::new(message, hint));
-    }
-    eprint!("Delete {count} failed items of queue {queue}? [y/N] ");
-    let mut answer = String::new();
-    // No answer is no.
-    std::io::stderr().flush().ok();
-    std::io::stdin().lock().read_line(&mut answer).ok();
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -1,9 +1,8 @@
 //! A failed item as a row, as JSON, and in words. The JSON shapes are in `docs/json.md`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::items::add_body;
 use crate::broker::FailedMessage;
 use crate::record::FailedItem;
 use crate::ui::table::plain;
@@ -35,10 +34,7 @@ pub fn as_json(message: &FailedMessage) -> String {
 pub fn document(message: &FailedMessage) -> Value {
     let mut value = value(message);
     value["contentType"] = json!(message.content_type());
-    match std::str::from_utf8(&message.body) {
-        Ok(text) => value["body"] = json!(text),
-        Err(_) => value["bodyBase64"] = json!(STANDARD.encode(&message.body)),
-    }
+    add_body(&mut value, &message.body);
     value
 }
 

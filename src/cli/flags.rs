@@ -1,7 +1,6 @@
 //! Flags that several commands share, with kubectl's and Helm's names.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
@@ -11,6 +10,8 @@ use crate::broker::topology::QueueSpec;
 use crate::cluster::{Cluster, Target};
 use crate::error::Failure;
 use crate::names::{QueueName, ReleaseName};
+
+pub use crate::duration::duration;
 
 /// Headings of flags in the help. Each flag names its own: a heading set for a whole group goes on
 /// to whatever flag follows it.
@@ -158,32 +159,5 @@ impl Output {
     /// Whether stdout is kept for JSON.
     pub fn is_json(self) -> bool {
         self.output.is_some()
-    }
-}
-
-/// Reads a duration as kubectl takes it: `90s`, `5m`, `1h30m`, and `0` for no limit.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let parsed = text.parse::<jiff::SignedDuration>().ok();
-    parsed
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "write a duration as 90s, 5m or 1h30m, or 0 for no limit".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_kubectls() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("0"), Ok(Duration::ZERO));
-        for bad in ["5", "-5s", "soon", ""] {
-            assert!(duration(bad).is_err(), "{bad:?} was accepted");
-        }
     }
 }

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use serde_json::Value;
 
 use super::flags::duration;
 use crate::broker::publisher::Envelopes;
@@ -131,6 +134,14 @@ pub fn preview(body: &[u8]) -> String {
     let head = &body[..body.len().min(PREVIEW)];
     let more = if head.len() < body.len() { "…" } else { "" };
     format!("{}{more}", head.escape_ascii())
+}
+
+/// Adds an item's bytes to its JSON: as text where they are text, in base64 elsewhere.
+pub fn add_body(value: &mut Value, body: &[u8]) {
+    match std::str::from_utf8(body) {
+        Ok(text) => value["body"] = text.into(),
+        Err(_) => value["bodyBase64"] = STANDARD.encode(body).into(),
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! `peek` and `dump`: shows what is in a queue, and copies it out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::broker::BrokerFlags;
-use super::flags::{ClusterFlags, Output, QueueFlags};
+use super::broker::BrokerQueueFlags;
+use super::items::{add_body, preview};
 use crate::action::look::look;
 use crate::broker::look::Message;
 use crate::error::{ExitStatus, Failure};
@@ -24,13 +22,7 @@ pub struct PeekArgs {
     #[arg(short, long, value_name = "N", default_value_t = 10)]
     count: u64,
     #[command(flatten)]
-    queue: QueueFlags,
-    #[command(flatten)]
-    broker: BrokerFlags,
-    #[command(flatten)]
-    cluster: ClusterFlags,
-    #[command(flatten)]
-    pub output: Output,
+    pub target: BrokerQueueFlags,
 }
 
 /// Copy all items of a queue to standard output, one a line
@@ -44,26 +36,19 @@ pub struct DumpArgs {
     #[arg(short = '0', long)]
     null: bool,
     #[command(flatten)]
-    queue: QueueFlags,
-    #[command(flatten)]
-    broker: BrokerFlags,
-    #[command(flatten)]
-    cluster: ClusterFlags,
-    #[command(flatten)]
-    pub output: Output,
+    pub target: BrokerQueueFlags,
 }
 
 /// Runs `peek`.
 pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let reach = args.broker.reach(&args.cluster).await?;
+    let (reach, queue) = args.target.reach().await?;
     let mut messages = Vec::new();
-    let queue = &args.queue.queue;
     look(&reach, queue, Some(args.count), |message| {
         messages.push(message);
         true
     })
     .await?;
-    if args.output.is_json() {
+    if args.target.output.is_json() {
         ui.json(&messages.iter().map(to_json).collect());
         return Ok(ExitStatus::Success);
     }
@@ -78,9 +63,9 @@ pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 
 /// Runs `dump`.
 pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let reach = args.broker.reach(&args.cluster).await?;
-    let (json, end) = (args.output.is_json(), if args.null { b'\0' } else { b'\n' });
-    let shown = look(&reach, &args.queue.queue, None, |message| {
+    let (reach, queue) = args.target.reach().await?;
+    let (json, end) = (args.target.output.is_json(), if args.null { b'\0' } else { b'\n' });
+    let shown = look(&reach, queue, None, |message| {
         if json {
             ui.bytes(format!("{}\n", to_json(&message)).as_bytes())
         } else {
@@ -90,7 +75,7 @@ pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         }
     });
     let shown = shown.await?;
-    ui.status(&format!("{shown} items copied; they are still in queue {}", args.queue.queue));
+    ui.status(&format!("{shown} items copied; they are still in queue {queue}"));
     Ok(ExitStatus::Success)
 }
 
@@ -100,15 +85,12 @@ fn to_json(message: &Message) -> Value {
         "redelivered": message.redelivered,
         "headers": message.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
     });
-    match std::str::from_utf8(&message.body) {
-        Ok(text) => value["body"] = text.into(),
-        Err(_) => value["bodyBase64"] = STANDARD.encode(&message.body).into(),
-    }
+    add_body(&mut value, &message.body);
     value
 }
 
 fn in_words(message: &Message) -> String {
     let id = message.id.as_deref().unwrap_or("-");
     let headers: String = message.headers.iter().map(|(key, value)| format!("  {key}={value}")).collect();
-    format!("{id}\t{}{headers}", super::items::preview(&message.body))
+    format!("{id}\t{}{headers}", preview(&message.body))
 }

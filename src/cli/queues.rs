@@ -1,12 +1,9 @@
 //! `queues` and `purge`: what queues there are, and emptying one.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-
 use clap::Args;
 use serde_json::json;
 
-use super::broker::BrokerFlags;
-use super::flags::{ClusterFlags, Output, QueueFlags};
+use super::broker::BrokerQueueFlags;
 use crate::action::look::{depth, purge as empty, queues as list};
 use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
@@ -20,13 +17,7 @@ use crate::ui::table::table;
 #[derive(Debug, Args)]
 pub struct QueuesArgs {
     #[command(flatten)]
-    queue: QueueFlags,
-    #[command(flatten)]
-    broker: BrokerFlags,
-    #[command(flatten)]
-    cluster: ClusterFlags,
-    #[command(flatten)]
-    pub output: Output,
+    pub target: BrokerQueueFlags,
 }
 
 /// Delete all items that wait in a queue
@@ -38,20 +29,14 @@ pub struct PurgeArgs {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
-    queue: QueueFlags,
-    #[command(flatten)]
-    broker: BrokerFlags,
-    #[command(flatten)]
-    cluster: ClusterFlags,
-    #[command(flatten)]
-    pub output: Output,
+    pub target: BrokerQueueFlags,
 }
 
 /// Runs `queues`.
 pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let reach = args.broker.reach(&args.cluster).await?;
-    let (rows, complete) = list(&reach, &args.queue.queue).await?;
-    if args.output.is_json() {
+    let (reach, queue) = args.target.reach().await?;
+    let (rows, complete) = list(&reach, queue).await?;
+    if args.target.output.is_json() {
         let rows = rows.iter().map(|row| {
             json!({"name": row.name.as_str(), "ready": row.depth.ready, "consumers": row.depth.consumers})
         });
@@ -71,35 +56,20 @@ pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 
 /// Runs `purge`.
 pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let reach = args.broker.reach(&args.cluster).await?;
-    let queue = &args.queue.queue;
+    let (reach, queue) = args.target.reach().await?;
     let Some(found) = depth(&reach, queue).await? else {
         return Err(Failure::new(
             format!("there is no queue {queue}"),
             "`kubectl workqueue queues` lists them",
         ));
     };
-    if !args.yes && !confirmed(&format!("Delete {} items of queue {queue}?", found.ready))? {
-        ui.status("nothing was deleted");
+    if !args.yes && !ui.may_delete(&format!("{} items of queue {queue}", found.ready))? {
         return Ok(ExitStatus::Error);
     }
     let purged = empty(&reach, queue).await?;
-    if args.output.is_json() {
+    if args.target.output.is_json() {
         ui.json(&json!({"queue": queue.as_str(), "purged": purged}));
     }
     ui.status(&format!("{queue}: {purged} items deleted"));
     Ok(ExitStatus::Success)
-}
-
-fn confirmed(question: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let hint = "--yes deletes without asking";
-        return Err(Failure::new("nobody is there to be asked whether to delete", hint));
-    }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    // No answer is no.
-    std::io::stderr().flush().ok();
-    std::io::stdin().lock().read_line(&mut answer).ok();
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use kube::client::UpgradeConnectionError;
 
 use super::diagnose::Diagnosis;
+use crate::causes::with_causes;
 
 /// What can go wrong between us and a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -139,12 +140,12 @@ impl Error {
                 Self::Forbidden { what, message, rule: Some(MissingRule::portforward()) }
             }
             kube::Error::Auth(error) => {
-                Self::Config(format!("the credentials cannot be obtained: {}", chain(&error)))
+                Self::Config(format!("the credentials cannot be obtained: {}", with_causes(&error)))
             }
             kube::Error::HyperError(_) | kube::Error::Service(_) => {
                 Self::Unreachable { url: url.to_owned(), reason: innermost(&error) }
             }
-            other => Self::Api { what, message: chain(&other), code: None },
+            other => Self::Api { what, message: with_causes(&other), code: None },
         }
     }
 
@@ -166,21 +167,6 @@ fn innermost(error: &dyn std::error::Error) -> String {
         last = source;
     }
     last.to_string()
-}
-
-/// An error and its sources in one line. Many print their source themselves, so that a text which
-/// the line already ends with is not repeated.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let text = inner.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        source = inner.source();
-    }
-    line
 }
 
 /// A rule that a Role lacks.

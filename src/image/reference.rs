@@ -44,11 +44,6 @@ impl Reference {
         self.domain.as_deref().unwrap_or(DEFAULT_REGISTRY)
     }
 
-    /// Whether the reference names no registry.
-    pub fn is_on_default_registry(&self) -> bool {
-        self.registry() == DEFAULT_REGISTRY
-    }
-
     /// Whether it has a digest, which the builder alone decides.
     pub fn has_digest(&self) -> bool {
         self.digest.is_some()
@@ -257,6 +252,6 @@ mod tests {
         assert_eq!(pinned.to_string(), format!("127.0.0.1:5000/a/b@{digest}"));
         assert!(pinned.has_digest() && !pinned.is_always_pulled());
         let hub: Reference = "team/worker".parse().expect("legal");
-        assert!(hub.is_on_default_registry() && hub.is_always_pulled());
+        assert!(hub.registry() == DEFAULT_REGISTRY && hub.is_always_pulled());
     }
 }

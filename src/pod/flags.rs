@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::duration::duration;
 use crate::worker::{Backoff, Halt};
 
 /// How items are worked on.
@@ -34,15 +35,4 @@ impl WorkFlags {
     pub fn limit(&self) -> Option<Duration> {
         (!self.item_timeout.is_zero()).then_some(self.item_timeout)
     }
-}
-
-/// Reads a duration as kubectl takes it: `90s`, `5m`, `1h30m`, and `0`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let parsed = text.parse::<jiff::SignedDuration>().ok();
-    parsed
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "write a duration as 90s, 5m or 1h30m, or 0".to_owned())
 }

@@ -13,14 +13,16 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::broker::Address;
+use crate::broker::Endpoint;
 use crate::broker::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
+use crate::causes::with_causes;
+use crate::duration::duration;
 use crate::names::QueueName;
 use crate::record::{Place, ResultRecord, Status};
 use crate::worker::output::console;
 use crate::worker::{Ending, Mode, Plan, Reaper, StopSignal, run as work};
 use console::{Log, say, write_out};
-use flags::{WorkFlags, duration};
+use flags::WorkFlags;
 
 pub use signals::stop_signals;
 
@@ -145,7 +147,7 @@ fn start(args: RunArgs) -> Result<u8, String> {
     // Ends here what tasks still hold of the console, so that the thread finds its end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     writer.join().ok();
-    let report = result.map_err(|error| chain(&error))?;
+    let report = result.map_err(|error| with_causes(&error))?;
     if report.done + report.failed > 1 {
         say(&format!("{} items done, {} failed", report.done, report.failed));
     }
@@ -174,14 +176,10 @@ fn exit_code(record: &ResultRecord, settled_is_success: bool) -> u8 {
 }
 
 fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
-    let mut address: Address = variable("BROKER_URL")
-        .ok_or("BROKER_URL is not set")?
-        .parse()
-        .map_err(|error| format!("BROKER_URL: {error}"))?;
-    if let Some(file) = variable("BROKER_CA_FILE") {
-        let pem = std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"))?;
-        address.ca = Some(pem);
-    }
+    let url = variable("BROKER_URL").ok_or("BROKER_URL is not set")?;
+    let read = |file| std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"));
+    let authorities = variable("BROKER_CA_FILE").map(read).transpose()?;
+    let endpoint = Endpoint::parse(&url, authorities).map_err(|error| format!("BROKER_URL: {error}"))?;
     let queue: QueueName =
         variable("QUEUE").ok_or("QUEUE is not set")?.parse().map_err(|error| format!("QUEUE: {error}"))?;
     let place = place();
@@ -192,7 +190,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
     };
     let concurrency = if mode == Mode::Once { 1 } else { args.concurrency };
     let consumer = ConsumerPlan {
-        address,
+        endpoint,
         queue: queue.clone(),
         concurrency,
         results: !args.no_results,
@@ -228,17 +226,4 @@ pub fn place() -> Place {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let text = inner.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        source = inner.source();
-    }
-    line
 }

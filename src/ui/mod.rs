@@ -5,7 +5,7 @@ mod rate;
 pub mod table;
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, IsTerminal as _, Write};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
 use std::sync::Mutex;
 
 use console::{Color, Style};
@@ -117,6 +117,27 @@ impl Ui {
     /// A report as JSON, on stdout.
     pub fn json(&self, report: &serde_json::Value) {
         self.data(format!("{report:#}").as_bytes());
+    }
+
+    /// Asks whether to delete, and says so if nothing is. No answer is no.
+    ///
+    /// # Errors
+    /// Standard input is no terminal: nobody is there to be asked.
+    pub fn may_delete(&self, what: &str) -> Result<bool, Failure> {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() {
+            let message = format!("nobody is there to be asked whether to delete {what}");
+            return Err(Failure::new(message, "--yes deletes without asking"));
+        }
+        eprint!("Delete {what}? [y/N] ");
+        let mut answer = String::new();
+        std::io::stderr().flush().ok();
+        stdin.lock().read_line(&mut answer).ok();
+        let agreed = matches!(answer.trim(), "y" | "Y" | "yes");
+        if !agreed {
+            self.status("nothing was deleted");
+        }
+        Ok(agreed)
     }
 
     /// An error, on stderr, whatever the verbosity.

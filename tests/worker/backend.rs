@@ -4,11 +4,11 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use kubectl_workqueue::broker::topology::{self, QueueSpec};
-use kubectl_workqueue::broker::{Address, Broker};
+use kubectl_workqueue::broker::{Broker, Endpoint};
 use kubectl_workqueue::names::{QueueName, random_suffix};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions,
+    ConfirmSelectOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -131,8 +131,8 @@ impl Bench {
     /// The same, with a hold on the broker.
     pub async fn with(hold: Hold, url: &str) -> Self {
         let queue = format!("worker-test-{}", random_suffix(8));
-        let address: Address = url.parse().expect("WORKQUEUE_TEST_AMQP_URL is a broker's URL");
-        let broker = Broker::connect_to(&address, "tests").await.expect("the broker is there");
+        let endpoint = Endpoint::parse(url, None).expect("WORKQUEUE_TEST_AMQP_URL is a broker's URL");
+        let broker = Broker::connect(&endpoint, "tests").await.expect("the broker is there");
         let spec = QueueSpec { name: name(&queue), delivery_limit: 20 };
         topology::ensure(&broker, &spec).await.expect("the queue can be made");
         broker.close().await;
@@ -191,8 +191,8 @@ impl Bench {
     }
 
     pub async fn ready(&self, suffix: &str) -> u64 {
-        let address: Address = self.url.parse().expect("it was one before");
-        let broker = Broker::connect_to(&address, "tests").await.expect("the broker is there");
+        let endpoint = Endpoint::parse(&self.url, None).expect("it was one before");
+        let broker = Broker::connect(&endpoint, "tests").await.expect("the broker is there");
         let depth =
             topology::depth(&broker, &name(&format!("{}{suffix}", self.queue))).await.expect("an answer");
         broker.close().await;
@@ -232,13 +232,12 @@ impl Bench {
 
     /// Deletes the queues.
     pub async fn clear(self) {
-        let address: Address = self.url.parse().expect("it was one before");
-        let broker = Broker::connect_to(&address, "tests").await.expect("the broker is there");
+        let channel = self.connection.create_channel().await.expect("a channel");
         let queue = name(&self.queue);
         for queue in [&queue, &queue.failed(), &queue.results()] {
-            topology::delete(&broker, queue).await.expect("it can be deleted");
+            let deleted = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
+            deleted.expect("it can be deleted");
         }
-        broker.close().await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod decimal;
 pub(crate) mod float;
+pub(crate) mod integer;
 pub(crate) mod print;
 pub(crate) mod printf;
 pub(crate) mod quote;

@@ -104,18 +104,6 @@ impl Chart {
         &self.metadata.version
     }
 
-    /// The version of the application that the chart installs; may be empty.
-    #[must_use]
-    pub fn app_version(&self) -> &str {
-        &self.metadata.app_version
-    }
-
-    /// The text of `values.yaml`; empty if the chart has none.
-    #[must_use]
-    pub fn default_values(&self) -> &str {
-        &self.values
-    }
-
     /// The files that are neither templates nor part of another chart, by path.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
@@ -124,12 +112,6 @@ impl Chart {
     /// The paths of the templates, such as `templates/job.yaml`.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
         self.templates.keys().map(String::as_str)
-    }
-
-    /// The charts that this one depends on and brings along.
-    #[must_use]
-    pub fn dependencies(&self) -> &[Chart] {
-        &self.dependencies
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads numeric literals with Go's syntax.
 
 use super::ast::Number;
-use crate::chart::golang::{float, quote};
+use crate::chart::golang::{float, integer, quote};
 
 /// A character constant with its quotes: `'a'`.
 pub(super) fn character(text: &str) -> Option<Number> {
@@ -26,8 +26,9 @@ pub(super) fn number(text: &str) -> Result<Number, String> {
         return Err(format!("bad number syntax: {text:?}"));
     }
     let plain = text.replace('_', "");
-    if let Some(value) = integer(&plain) {
-        let Ok(int) = i64::try_from(value) else {
+    if let Some((negative, magnitude)) = integer::parse(&plain) {
+        let magnitude = i128::from(magnitude);
+        let Ok(int) = i64::try_from(if negative { -magnitude } else { magnitude }) else {
             return Err(format!("{text} overflows int"));
         };
         return Ok(Number { int: Some(int), float: Some(int as f64), is_float: false });
@@ -40,23 +41,6 @@ pub(super) fn number(text: &str) -> Result<Number, String> {
     }
     let whole = value.fract() == 0.0 && value.abs() < 9.2e18;
     Ok(Number { int: whole.then_some(value as i64), float: Some(value), is_float: true })
-}
-
-fn integer(plain: &str) -> Option<i128> {
-    let unsigned = plain.strip_prefix(['+', '-']).unwrap_or(plain);
-    let lower = unsigned.to_ascii_lowercase();
-    let (digits, radix) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (&lower[2..], 16),
-        [b'0', b'o', ..] => (&lower[2..], 8),
-        [b'0', b'b', ..] => (&lower[2..], 2),
-        [b'0', _, ..] => (&lower[1..], 8),
-        _ => (&lower[..], 10),
-    };
-    if !digits.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let magnitude = i128::from(u64::from_str_radix(digits, radix).ok()?);
-    Some(if plain.starts_with('-') { -magnitude } else { magnitude })
 }
 
 /// An underscore has to stand between digits, or between a base prefix and a digit.

@@ -1,7 +1,6 @@
 //! What a plain scalar means in YAML 1.1, as go-yaml resolves it.
 
-use crate::chart::golang::float;
-use crate::chart::golang::time;
+use crate::chart::golang::{self, float, time};
 
 /// A resolved scalar.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,23 +59,10 @@ fn number(text: &str) -> Scalar {
     Scalar::String
 }
 
-/// An integer in Go's syntax: decimal, `0x`, `0o`, `0b`, or octal after a zero.
+/// An integer in Go's syntax.
 pub(crate) fn integer(plain: &str) -> Option<Scalar> {
-    let unsigned = plain.strip_prefix(['+', '-']).unwrap_or(plain);
-    let lower = unsigned.to_ascii_lowercase();
-    let (digits, radix) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (&lower[2..], 16),
-        [b'0', b'o', ..] => (&lower[2..], 8),
-        [b'0', b'b', ..] => (&lower[2..], 2),
-        [b'0', _, ..] => (&lower[1..], 8),
-        _ => (&lower[..], 10),
-    };
-    // A second sign would be taken by Rust's parser.
-    if !digits.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let magnitude = u64::from_str_radix(digits, radix).ok()?;
-    if plain.starts_with('-') {
+    let (negative, magnitude) = golang::integer::parse(plain)?;
+    if negative {
         return 0_i64.checked_sub_unsigned(magnitude).map(Scalar::Int);
     }
     match i64::try_from(magnitude) {
