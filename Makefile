@@ -41,9 +41,9 @@ cluster: ## Bring the test bed up, unless WORKQUEUE_TEST_KUBECONFIG names a clus
 e2e: cluster ## End-to-end tests on the test bed
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	cargo test --locked --test e2e -- --ignored --test-threads=3 --skip api_server
-	# Takes the API server away, and so runs alone; somebody's own cluster is left in peace.
+	# These take the API server away, and so run alone; somebody's own cluster is left in peace.
 	[[ $$WORKQUEUE_TEST_KUBECONFIG != */kubectl-workqueue/cluster/* ]] || \
-	  cargo test --locked --test e2e -- --ignored api_server
+	  cargo test --locked --test e2e -- --ignored --test-threads=1 api_server
 	for image in "$$WORKQUEUE_TEST_BROKER_IMAGE" "$$WORKQUEUE_TEST_BROKER_IMAGE_OLD"; do
 	  tests/worker/with-broker "$$image" cargo test --locked --test worker
 	done

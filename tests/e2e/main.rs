@@ -9,6 +9,7 @@ mod chart;
 mod data;
 mod drain;
 mod errors;
+mod faults;
 mod follow;
 mod render;
 mod results;

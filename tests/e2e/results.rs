@@ -32,7 +32,7 @@ fn work(bed: &Bed, run: &str, program: &str) -> Outcome {
 }
 
 /// `kubectl workqueue failed …`: the flags belong to its own subcommands.
-fn failed(bed: &Bed, command: &str, more: &[&str]) -> Outcome {
+pub fn failed(bed: &Bed, command: &str, more: &[&str]) -> Outcome {
     let full = [&["workqueue", "failed", command, "--namespace", &bed.namespace], more].concat();
     finish(spawn(kubectl(), &full), b"")
 }
@@ -42,7 +42,7 @@ fn enqueue(bed: &Bed, items: std::ops::RangeInclusive<u32>) {
     bed.workqueue_with_input(&["enqueue", "-f", "-"], lines.as_bytes()).ok();
 }
 
-fn ids(document: &Value) -> BTreeSet<String> {
+pub fn ids(document: &Value) -> BTreeSet<String> {
     let items = document["items"].as_array().expect("a list").iter();
     items.map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
 }

@@ -95,7 +95,8 @@ fn assert_numbers(bed: &Bed, count: usize, admitted: usize) {
     println!("{count} items, {duplicates} duplicates, {admitted} admitted");
 }
 
-fn api_server(action: &str) {
+/// Stops or starts the API server. Tests that do have `api_server` in their names: they run alone.
+pub fn api_server(action: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/apiserver");
     finish(spawn(Command::new(script), &[action]), b"").ok();
 }

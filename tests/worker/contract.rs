@@ -59,6 +59,19 @@ async fn items_come_as_they_are() {
 }
 
 #[tokio::test]
+async fn an_item_with_nul_and_newlines() {
+    let (item, quoted) = (b"a\0b\nc\n\0", br#""a\u0000b\nc\n\u0000""#);
+    let run = local(&[quoted], false, &["--json"], &["cat"]).await;
+    assert_eq!((run.code(), run.stdout.as_slice()), (Some(0), &item[..]), "{}", run.stderr);
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    bench.fill(&[item]).await;
+    let run = bench.work(&[], &["cat"]).await;
+    assert_eq!((run.code(), run.stdout.as_slice()), (Some(0), &item[..]), "{}", run.stderr);
+    bench.clear().await;
+}
+
+#[tokio::test]
 async fn a_program_that_never_ends() {
     let flags = ["--retries", "1", "--item-timeout", "500ms"];
     let case = Case { flags: &flags, script: "exec sleep 1000", ..Case::default() };
@@ -69,9 +82,14 @@ async fn a_program_that_never_ends() {
 async fn a_program_that_forks_and_ignores_sigterm() {
     let started = Instant::now();
     let flags = ["--retries", "0", "--item-timeout", "300ms"];
-    let script = "trap '' TERM; sleep 1000 & sleep 1000 & wait; wait; wait";
-    check(Case { flags: &flags, script, expect: |ended| counts(ended, 1, 1), ..Case::default() }).await;
+    // A time that nobody else sleeps for.
+    let time = format!("1000.{}", std::process::id());
+    let script = format!("trap '' TERM; sleep {time} & sleep {time} & wait; wait; wait");
+    check(Case { flags: &flags, script: &script, expect: |ended| counts(ended, 1, 1), ..Case::default() })
+        .await;
     assert!(started.elapsed() < Duration::from_secs(40));
+    let left = std::process::Command::new("pgrep").args(["-f", &time]).output().expect("pgrep is there");
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "processes are left");
 }
 
 #[tokio::test]
