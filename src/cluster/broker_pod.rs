@@ -8,13 +8,14 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
 use super::diagnose::is_ready;
+use super::pod_stream::PodPort;
 use super::{Cluster, Error};
 use crate::credentials::Credentials;
 use crate::names::ReleaseName;
 
-/// Name and number of the AMQP port, as the chart's Service has them.
-const PORT_NAME: &str = "amqp";
-const PORT_NUMBER: i32 = 5672;
+/// Names and numbers of the AMQP ports, plain and with TLS, as the chart's Service has them.
+const PLAIN: (&str, i32) = ("amqp", 5672);
+const TLS: (&str, i32) = ("amqps", 5671);
 
 /// A broker pod to open a tunnel to.
 #[derive(Debug, Clone)]
@@ -22,7 +23,7 @@ pub struct BrokerPod {
     /// The pod's name.
     pub pod: String,
     /// The AMQP port inside the pod.
-    pub port: u16,
+    pub port: PodPort,
     /// The login that the pod was started with.
     pub credentials: Credentials,
 }
@@ -37,8 +38,9 @@ impl Cluster {
         let selector = release.component_selector("broker");
         let list = ListParams::default().labels(&selector);
         let services = self.call("listing services", self.api::<Service>().list(&list)).await?;
-        let Some((service, port)) = services.iter().find_map(|service| Some((service, amqp_port(service)?)))
-        else {
+        let plain = services.iter().find_map(|service| Some((service, amqp_port(service, PLAIN)?, false)));
+        let with_tls = || services.iter().find_map(|service| Some((service, amqp_port(service, TLS)?, true)));
+        let Some((service, port, tls)) = plain.or_else(with_tls) else {
             let (release, namespace) = (release.to_string(), self.namespace().to_owned());
             return Err(Error::NotInstalled { release, namespace });
         };
@@ -54,7 +56,7 @@ impl Cluster {
         let guest = || "guest".to_owned();
         Ok(BrokerPod {
             pod: pod.name_any(),
-            port: container_port(pod, port),
+            port: PodPort { number: container_port(pod, port), tls },
             credentials: Credentials {
                 username: username.unwrap_or_else(guest),
                 password: password.unwrap_or_else(guest),
@@ -132,13 +134,13 @@ fn secret_reference(variable: &EnvVar) -> Option<(&str, &str)> {
 }
 
 /// The AMQP port of a client Service; `None` for headless Services, which only name the nodes.
-fn amqp_port(service: &Service) -> Option<&ServicePort> {
+fn amqp_port<'a>(service: &'a Service, (name, number): (&str, i32)) -> Option<&'a ServicePort> {
     let spec = service.spec.as_ref()?;
     if spec.cluster_ip.as_deref() == Some("None") || spec.selector.is_none() {
         return None;
     }
     let mut ports = spec.ports.iter().flatten();
-    ports.find(|port| port.name.as_deref() == Some(PORT_NAME) || port.port == PORT_NUMBER)
+    ports.find(|port| port.name.as_deref() == Some(name) || port.port == number)
 }
 
 fn pod_selector(service: &Service) -> String {
@@ -153,7 +155,7 @@ fn container_port(pod: &Pod, port: &ServicePort) -> u16 {
         Some(IntOrString::String(name)) => named_port(pod, name).unwrap_or(port.port),
         None => port.port,
     };
-    u16::try_from(number).unwrap_or(PORT_NUMBER as u16)
+    u16::try_from(number).unwrap_or(PLAIN.1 as u16)
 }
 
 fn named_port(pod: &Pod, name: &str) -> Option<i32> {
@@ -176,7 +178,8 @@ mod tests {
         let pod: Pod = serde_json::from_value(json!({"spec": {"containers": [
             {"name": "c", "ports": [{"name": "amqp", "containerPort": 15672}]}]}}))
         .expect("a pod");
-        let port = amqp_port(&service).expect("it has one");
+        let port = amqp_port(&service, PLAIN).expect("it has one");
+        assert_eq!(amqp_port(&service, TLS), None);
         assert_eq!(container_port(&pod, port), 15672);
         assert_eq!(pod_selector(&service), "a=b");
     }
@@ -186,6 +189,6 @@ mod tests {
         let service: Service = serde_json::from_value(json!({"spec": {
             "clusterIP": "None", "selector": {"a": "b"}, "ports": [{"name": "amqp", "port": 5672}]}}))
         .expect("a service");
-        assert_eq!(amqp_port(&service), None);
+        assert_eq!(amqp_port(&service, PLAIN), None);
     }
 }

@@ -11,6 +11,7 @@ mod listing;
 pub mod logs;
 mod nodes;
 pub mod pod_stream;
+mod pod_tls;
 pub mod rollout;
 pub mod secret;
 pub mod tunnel;

@@ -6,6 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::{Sink, Stream};
@@ -15,7 +16,7 @@ use kube::api::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
-use super::{Cluster, Error};
+use super::{Cluster, Error, pod_tls};
 
 /// The largest frame that is sent, in bytes.
 const FRAME_MAX: usize = 128 * 1024;
@@ -26,28 +27,51 @@ const DATA: u8 = 0;
 const ERROR: u8 = 1;
 const CLOSED: u8 = 255;
 
+/// How long a handshake may take.
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Bytes with which each channel starts: the port's number.
 const PREFIX: usize = 2;
 
+/// A port of a pod, and what it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PodPort {
+    /// Its number.
+    pub number: u16,
+    /// Whether it speaks TLS alone.
+    pub tls: bool,
+}
+
+/// Bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
 impl Cluster {
-    /// Connects to a pod's port.
+    /// Connects to a pod's port; TLS, where the port wants it, is dealt with here.
     ///
     /// # Errors
     /// [`Error::Forbidden`] with the rule that is missing, and as for every request.
-    pub async fn pod_stream(
-        &self,
-        pod: &str,
-        port: u16,
-    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Error> {
-        let what = format!("forwarding port {port} of pod {pod}");
-        let request = Request::new(Pod::url_path(&(), Some(&self.namespace))).portforward(pod, &[port]);
+    pub async fn pod_stream(&self, pod: &str, port: PodPort) -> Result<Box<dyn Duplex>, Error> {
+        let PodPort { number, tls } = port;
+        let what = format!("forwarding port {number} of pod {pod}");
+        let request = Request::new(Pod::url_path(&(), Some(&self.namespace))).portforward(pod, &[number]);
         let request = request.map_err(|error| Error::Api {
             what: what.clone(),
             message: error.to_string(),
             code: None,
         })?;
         let connection = self.call(what, self.client.connect(request)).await?;
-        Ok(PodStream::new(connection.into_stream()))
+        let stream = PodStream::new(connection.into_stream());
+        if !tls {
+            return Ok(Box::new(stream));
+        }
+        let broken = |reason: String| Error::Tunnel { pod: pod.to_owned(), reason };
+        match tokio::time::timeout(TLS_TIMEOUT, pod_tls::over(stream)).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(broken(format!("port {number} does not speak TLS with us: {error}"))),
+            Err(_) => Err(broken(format!("port {number} does not answer in TLS"))),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::pod_stream::{Duplex, PodPort};
 use super::{Cluster, Error};
 
 /// Bytes copied at one time in each direction.
@@ -18,7 +19,7 @@ const COPY_BUFFER: usize = 64 * 1024;
 pub struct Tunnel {
     address: SocketAddr,
     pod: String,
-    port: u16,
+    port: PodPort,
     failure: Arc<Mutex<Option<String>>>,
     task: JoinHandle<()>,
 }
@@ -35,7 +36,7 @@ impl Tunnel {
     }
 
     /// The pod's port that it leads to.
-    pub fn port(&self) -> u16 {
+    pub fn port(&self) -> PodPort {
         self.port
     }
 
@@ -58,7 +59,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Error::Forbidden`] with the rule that is missing, [`Error::Tunnel`], and as for every request.
-    pub async fn tunnel(&self, pod: &str, port: u16) -> Result<Tunnel, Error> {
+    pub async fn tunnel(&self, pod: &str, port: PodPort) -> Result<Tunnel, Error> {
         let tunnel_error = |reason: String| Error::Tunnel { pod: pod.to_owned(), reason };
         let first = self.pod_stream(pod, port).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
@@ -75,13 +76,13 @@ impl Cluster {
 struct Serving {
     cluster: Cluster,
     pod: String,
-    port: u16,
+    port: PodPort,
     failure: Arc<Mutex<Option<String>>>,
 }
 
 impl Serving {
     /// Accepts connections until the tunnel is dropped; each gets a stream of its own to the pod.
-    async fn serve(self, listener: TcpListener, first: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn serve(self, listener: TcpListener, first: Box<dyn Duplex>) {
         let serving = Arc::new(self);
         let mut first = Some(first);
         // Aborting this task drops the set, and with it every connection.

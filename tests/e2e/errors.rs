@@ -86,7 +86,7 @@ fn a_missing_right_is_named_with_its_rule() {
 fn a_broker_that_never_gets_ready_is_explained() {
     let bed = Bed::new("stuck");
     let image = ["--set", "broker.image.repository=127.0.0.1:5000/nonesuch,broker.image.tag=1"];
-    bed.workqueue(&[&["up", "--timeout", "20s"], &image[..]].concat())
+    bed.workqueue(&[&["up", "--timeout", "40s"], &image[..]].concat())
         .exits(5)
         .says("error: the broker is not ready after")
         .says("pod workqueue-broker-0: ")
@@ -95,7 +95,7 @@ fn a_broker_that_never_gets_ready_is_explained() {
     // The next run repairs it.
     bed.up(&[]).ok();
 
-    bed.up(&["--set", "broker.extraConfig=nonsense = 1", "--timeout", "25s"])
+    bed.up(&["--set", "broker.extraConfig=nonsense = 1", "--timeout", "50s"])
         .exits(5)
         .says("log: ")
         .says("nonsense");

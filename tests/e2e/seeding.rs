@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::bed::{Bed, Outcome, finish, spawn};
 use crate::drain::drain;
+use crate::worker::run;
 
 /// An `enqueue` that is fed and watched while it runs.
 struct Enqueue {
@@ -187,20 +188,26 @@ fn a_broker_is_reached_without_a_tunnel() {
     enqueue(&["--broker-secret", "mq/other", "cherry"]).exits(1).says("has no key other");
 }
 
-/// A TLS endpoint in front of a broker: `openssl` makes the certificates, `socat` listens.
+/// Makes an authority (`ca.pem`) and a certificate of its for a DNS name (`cert.pem`, `key.pem`).
+fn make_certificates(dir: &std::path::Path, name: &str) {
+    let script = r#"cd "$1"; umask 077
+        openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=ca -keyout ca.key -out ca.pem \
+            -addext basicConstraints=critical,CA:TRUE
+        openssl req -newkey rsa:2048 -nodes -subj "/CN=$2" -keyout key.pem -out request
+        printf 'subjectAltName=DNS:%s\nbasicConstraints=CA:FALSE\n' "$2" >extensions
+        openssl x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 \
+            -extfile extensions -out cert.pem"#;
+    let dir = dir.display().to_string();
+    finish(spawn(Command::new("sh"), &["-euc", script, "sh", &dir, name]), b"").ok();
+}
+
+/// A TLS endpoint in front of a broker: `socat` listens.
 struct TlsFront(Child);
 
 impl TlsFront {
     fn new(dir: &std::path::Path, port: u16, broker: &str) -> Self {
-        let script = r#"cd "$1"; umask 077
-            openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=ca -keyout ca.key -out ca.pem \
-                -addext basicConstraints=critical,CA:TRUE
-            openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request
-            printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' >extensions
-            openssl x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 \
-                -extfile extensions -out cert.pem"#;
-        let dir = dir.display().to_string();
-        finish(spawn(Command::new("sh"), &["-euc", script, "sh", &dir]), b"").ok();
+        make_certificates(dir, "localhost");
+        let dir = dir.display();
         let listen = format!(
             "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,verify=0,cert={dir}/cert.pem,key={dir}/key.pem"
         );
@@ -237,6 +244,26 @@ fn a_broker_behind_tls_is_trusted_by_its_authority_alone() {
         .says("1 confirmed");
     bed.workqueue(&["enqueue", "--broker-url", &url, "--timeout", "3s", "banana"]).exits(1);
     assert_eq!(bed.messages("job1"), 1);
+    std::fs::remove_dir_all(&dir).expect("ours");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_broker_that_takes_tls_alone_is_used_like_any_other() {
+    let bed = Bed::new("tls-only");
+    let dir = std::env::temp_dir().join(format!("{}-tls", bed.namespace));
+    std::fs::create_dir_all(&dir).expect("a temporary directory");
+    make_certificates(&dir, "workqueue-broker");
+    let file = |key: &str, name: &str| format!("--from-file={key}={}", dir.join(name).display());
+    let files = [file("tls.crt", "cert.pem"), file("tls.key", "key.pem"), file("ca.crt", "ca.pem")];
+    let secret = ["create", "secret", "generic", "broker-tls", &files[0], &files[1], &files[2]];
+    bed.kubectl(&secret).ok();
+    let tls = "broker.tls.enabled=true,broker.tls.only=true,broker.tls.existingSecret=broker-tls";
+    bed.up(&["--set", tls]).ok();
+    bed.workqueue(&["enqueue", "apple", "banana"]).ok().says("2 confirmed");
+    let peeked = bed.workqueue(&["peek"]).ok().stdout;
+    assert!(peeked.contains("apple") && peeked.contains("banana"), "{peeked}");
+    run(&bed, &[], "cat").ok().says("is complete: 2 done");
     std::fs::remove_dir_all(&dir).expect("ours");
 }
 
