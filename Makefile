@@ -64,6 +64,13 @@ bench-ten-million: cluster release ## Ten million items through the tunnel: rate
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/ten-million
 
+.PHONY: bench-worker
+bench-worker: cluster release ## Rates, memory and size of workers: workqueue-worker against amqp-consume
+	command -v amqp-consume >/dev/null || apt-get install -y amqp-tools >/dev/null
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	worker=$$(scripts/build-worker)
+	PATH="$${worker%/*}:$$CARGO_TARGET_DIR/release:$$PATH" benches/worker
+
 .PHONY: fuzz
 fuzz: ## Random input for the readers, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
 	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked --test fuzz_readers -- --nocapture
