@@ -39,30 +39,41 @@ pub async fn count(session: &Session, job: &JobState) -> Result<Counts, Error> {
     Ok(Counts { waiting, failed: failed.saturating_sub(job.failed_before) })
 }
 
+/// What came of a look.
+#[derive(Debug)]
+pub enum Look {
+    /// What there was.
+    Counts(Counts),
+    /// The broker could not be asked, and why.
+    Away(String),
+}
+
 /// Counts again and again, over one connection as long as it holds. Dropping it ends it.
 pub struct Watch {
-    counts_rx: mpsc::Receiver<Counts>,
+    looks_rx: mpsc::Receiver<Look>,
     task: JoinHandle<()>,
 }
 
 impl Watch {
     /// Starts to count.
     pub fn start(cluster: &Cluster, release: &ReleaseName, job: &JobState) -> Self {
-        let (counts_tx, counts_rx) = mpsc::channel(1);
+        let (looks_tx, looks_rx) = mpsc::channel(1);
         let (cluster, release, job) = (cluster.clone(), release.clone(), job.clone());
         let task = tokio::spawn(async move {
             loop {
                 // A broker that is away comes back, or the run ends without these numbers.
-                _ = look(&cluster, &release, &job, &counts_tx).await;
+                if let Err(error) = look(&cluster, &release, &job, &looks_tx).await {
+                    looks_tx.send(Look::Away(error.to_string())).await.ok();
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         });
-        Self { counts_rx, task }
+        Self { looks_rx, task }
     }
 
-    /// The next counts. Safe to cancel.
-    pub async fn next(&mut self) -> Option<Counts> {
-        self.counts_rx.recv().await
+    /// The next look. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Look> {
+        self.looks_rx.recv().await
     }
 }
 
@@ -76,12 +87,12 @@ async fn look(
     cluster: &Cluster,
     release: &ReleaseName,
     job: &JobState,
-    counts_tx: &mpsc::Sender<Counts>,
+    looks_tx: &mpsc::Sender<Look>,
 ) -> Result<(), Error> {
     let session = Session::open(cluster, release, "kubectl-workqueue run").await?;
     loop {
         // Nobody listens any more: the task is about to be ended.
-        counts_tx.send(count(&session, job).await?).await.ok();
+        looks_tx.send(Look::Counts(count(&session, job).await?)).await.ok();
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -9,14 +9,16 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
-use super::counts::{self, Counts, Watch};
+use super::counts::{self, Counts, Look, Watch};
+use super::progress::{Progress, progress};
 use super::session::Session;
 use super::{Deadline, Error, Event, Observer};
+use crate::broker::stream;
 use crate::cluster::Cluster;
 use crate::cluster::diagnose::{StuckPods, failure_reason};
-use crate::cluster::job::{JobEnd, JobState};
+use crate::cluster::job::{JobEnd, JobState, RunEvent};
 use crate::cluster::logs::PodEvent;
-use crate::names::ReleaseName;
+use crate::names::{QueueName, ReleaseName};
 
 /// Lines kept of each pod, to show them again if it fails.
 const LAST_LINES: usize = 10;
@@ -26,6 +28,9 @@ const LOG_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long the last look at the queue may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the records of the run may be read at the end.
+const READING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a run ended for the one who followed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +72,9 @@ pub struct RunReport {
     pub failed_pods: Vec<FailedPod>,
     /// What is in the queues after the Job's end; `None` if the broker could not be asked.
     pub counts: Option<Counts>,
+    /// Items that workers have recorded as done; `None` where they record nothing, or there was no
+    /// time to read it all.
+    pub recorded: Option<u64>,
 }
 
 /// Follows a Job to its end, to `interrupt`, or to the deadline.
@@ -83,7 +91,7 @@ pub async fn follow(
     interrupt: impl Future<Output = ()>,
 ) -> Result<RunReport, Error> {
     let started = Instant::now();
-    let mut following = Following { job, pods: BTreeMap::new(), stuck: StuckPods::default() };
+    let mut following = Following::new(job);
     let mut logs = cluster.follow_logs(&following.job.pod_selector());
     let mut states = std::pin::pin!(cluster.watch_run(&following.job));
     let mut counts = Watch::start(cluster, release, &following.job);
@@ -99,11 +107,13 @@ pub async fn follow(
                 let what = format!("run {} did not end", following.job.run);
                 Error::Deadline { what, seconds: started.elapsed().as_secs() }
             }),
-            Some(counts) = counts.next() => observer.on(Event::Items { job: &following.job, counts }),
+            Some(look) = counts.next() => following.take_look(look, observer),
             Some(event) = logs.next() => following.take_pod_event(event?, observer),
-            Some(state) = states.next() => {
-                following.job = state?;
-                observer.on(Event::Job(&following.job));
+            Some(event) = states.next() => {
+                match event? {
+                    RunEvent::State(job) => following.take_job(*job, observer),
+                    RunEvent::Away(reason) => following.server_away(&reason, observer),
+                }
                 match following.job.end.clone() {
                     None => {}
                     Some(JobEnd::Complete) => break RunEnd::Complete,
@@ -114,7 +124,7 @@ pub async fn follow(
         }
     };
     drop(counts);
-    let mut counts = None;
+    let (mut counts, mut recorded) = (None, None);
     if end != RunEnd::Detached {
         // The Job's end may be known before the last lines are.
         logs.finish();
@@ -129,18 +139,35 @@ pub async fn follow(
             Err(_) => observer.on(Event::Note("some logs did not arrive in time; kubectl logs has them")),
         }
         let looking = last_look(cluster, release, &following.job);
-        counts = tokio::time::timeout(LOOK_TIMEOUT, looking).await.ok().and_then(Result::ok);
+        let look = tokio::time::timeout(LOOK_TIMEOUT, looking).await.ok().and_then(Result::ok);
+        (counts, recorded) = look.map_or((None, None), |(counts, recorded)| (Some(counts), recorded));
     }
-    Ok(RunReport { failed_pods: following.failed_pods(), job: following.job, end, counts })
+    Ok(RunReport { failed_pods: following.failed_pods(), job: following.job, end, counts, recorded })
 }
 
-/// Counts what is left. A worker's tool that exits with 0 although its program failed makes a Job
-/// complete while items are left.
-async fn last_look(cluster: &Cluster, release: &ReleaseName, job: &JobState) -> Result<Counts, Error> {
+/// Counts what is left, and what is recorded as done. A worker's tool that exits with 0 although its
+/// program failed makes a Job complete while items are left; and items may have been taken by others.
+async fn last_look(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    job: &JobState,
+) -> Result<(Counts, Option<u64>), Error> {
     let session = Session::open(cluster, release, "kubectl-workqueue run").await?;
     let counts = counts::count(&session, job).await?;
+    let recorded = recorded(&session, job).await;
     session.close().await;
-    Ok(counts)
+    Ok((counts, recorded))
+}
+
+async fn recorded(session: &Session, job: &JobState) -> Option<u64> {
+    let queue: QueueName = job.queue.parse().ok()?;
+    let created = job.created.as_ref().and_then(|created| created.parse().ok());
+    match progress(session, &queue, created, READING_TIMEOUT).await.ok()?.remove(&job.run) {
+        Some(Progress { done, partial, .. }) => (!partial).then_some(done),
+        // One pod an item may be an image's own command, which records nothing.
+        None if job.is_coarse() => None,
+        None => stream::end(&session.broker, &queue).await.ok()?.map(|_| 0),
+    }
 }
 
 async fn sleep_until(wake: Option<Instant>) {
@@ -150,11 +177,17 @@ async fn sleep_until(wake: Option<Instant>) {
     }
 }
 
+fn phase(pod: &Pod) -> Option<&str> {
+    pod.status.as_ref()?.phase.as_deref()
+}
+
 /// What following has shown so far.
 struct Following {
     job: JobState,
     pods: BTreeMap<String, FollowedPod>,
     stuck: StuckPods,
+    server_is_away: bool,
+    broker_is_away: bool,
 }
 
 #[derive(Default)]
@@ -164,6 +197,49 @@ struct FollowedPod {
 }
 
 impl Following {
+    fn new(job: JobState) -> Self {
+        let (pods, stuck) = (BTreeMap::new(), StuckPods::default());
+        Self { job, pods, stuck, server_is_away: false, broker_is_away: false }
+    }
+
+    fn take_job(&mut self, job: JobState, observer: &dyn Observer) {
+        if std::mem::take(&mut self.server_is_away) {
+            observer.on(Event::News("the API server answers again"));
+        }
+        self.job = job;
+        observer.on(Event::Job(&self.job));
+    }
+
+    fn server_away(&mut self, reason: &str, observer: &dyn Observer) {
+        if !std::mem::replace(&mut self.server_is_away, true) {
+            let run = &self.job.run;
+            observer.on(Event::Note(&format!(
+                "the API server does not answer ({reason}): run {run} goes on meanwhile, and is followed again \
+                 once it does"
+            )));
+        }
+    }
+
+    fn take_look(&mut self, look: Look, observer: &dyn Observer) {
+        match look {
+            Look::Counts(counts) => {
+                if std::mem::take(&mut self.broker_is_away) {
+                    observer.on(Event::News("the broker answers again"));
+                }
+                observer.on(Event::Items { job: &self.job, counts });
+            }
+            // Without its API server it cannot be reached: that has been said.
+            Look::Away(_) if self.server_is_away => {}
+            Look::Away(reason) => {
+                if !std::mem::replace(&mut self.broker_is_away, true) {
+                    observer.on(Event::Note(&format!(
+                        "the broker cannot be asked ({reason}): progress is shown again once it can"
+                    )));
+                }
+            }
+        }
+    }
+
     fn take_pod_event(&mut self, event: PodEvent, observer: &dyn Observer) {
         match event {
             PodEvent::Line { pod, line } => {
@@ -174,22 +250,37 @@ impl Following {
                 }
                 lines.push_back(String::from_utf8_lossy(&line).into_owned());
             }
-            PodEvent::Pod(pod) => self.take_pod(&pod),
+            PodEvent::Pod(pod) => self.take_pod(&pod, observer),
+            PodEvent::Gone(pod) => self.pod_gone(&pod, observer),
             PodEvent::Incomplete { pod, reason } => {
                 observer.on(Event::Note(&format!("the log of pod {pod} is incomplete: {reason}")));
             }
         }
     }
 
-    fn take_pod(&mut self, pod: &Pod) {
+    fn pod_gone(&mut self, pod: &Pod, observer: &dyn Observer) {
+        let name = pod.name_any();
+        self.stuck.forget(&name);
+        // Pods that have ended are tidied away.
+        if !matches!(phase(pod), Some("Succeeded" | "Failed")) && self.job.end.is_none() {
+            observer.on(Event::Note(&format!(
+                "pod {name} was deleted before it had ended; its items go back to the queue"
+            )));
+        }
+    }
+
+    fn take_pod(&mut self, pod: &Pod, observer: &dyn Observer) {
         self.stuck.take(pod);
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        match phase {
+        match phase(pod) {
             // A pod that succeeded is of no more interest: a long run would collect them.
             Some("Succeeded") => _ = self.pods.remove(&pod.name_any()),
             Some("Failed") => {
-                let failure = Some(failure_reason(pod));
-                self.pods.entry(pod.name_any()).or_default().failure = failure;
+                let (name, failure) = (pod.name_any(), failure_reason(pod));
+                let followed = self.pods.entry(name.clone()).or_default();
+                if followed.failure.is_none() {
+                    observer.on(Event::Note(&format!("pod {name} {failure}")));
+                }
+                followed.failure = Some(failure);
             }
             _ => {}
         }

@@ -41,7 +41,7 @@ pub async fn logs(
         PodEvent::Incomplete { pod, reason } => {
             observer.on(Event::Note(&format!("the log of pod {pod} cannot be read: {reason}")));
         }
-        PodEvent::Pod(_) => {}
+        PodEvent::Pod(_) | PodEvent::Gone(_) => {}
     });
     tokio::select! {
         result = printing => Ok(result?),

@@ -82,6 +82,7 @@ fn runs_are_documented() {
         end: RunEnd::Deleted,
         failed_pods: vec![pod],
         counts: Some(Counts::default()),
+        recorded: Some(7),
     };
     assert_eq!(shape(&report::run_json(&report)), shape(&example("run, attach")));
 }

@@ -121,11 +121,12 @@ fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
     let failure =
         |message: String, hint: &str| Err(Failure::new(message, hint).with_status(ExitStatus::ItemsFailed));
     let total = if job.is_coarse() { job.succeeded } else { job.items.unwrap_or(0) };
+    let expected = u64::from(total.saturating_sub(failed + waiting));
+    let done = report.recorded.unwrap_or(expected);
     if waiting > 0
         && failed > 0
         && let Some(rule) = &job.halt
     {
-        let done = total.saturating_sub(failed + waiting);
         let message = format!(
             "run {} was halted ({rule}): {done} done, {failed} failed, {waiting} still in queue {}",
             job.run, job.queue
@@ -144,14 +145,17 @@ fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
         return failure(message, "`kubectl workqueue run` works on them");
     }
     if failed > 0 {
-        let done = total.saturating_sub(failed);
         let message = format!("run {} is complete: {done} done, {failed} failed", job.run);
         return failure(
             message,
             "`kubectl workqueue failed list` shows them; `failed retry --all` enqueues them again",
         );
     }
-    ui.status(&format!("run {} is complete: {total} done", job.run));
+    ui.status(&if done < expected {
+        format!("run {} is complete: no item is left of {total}, and {done} are recorded as done", job.run)
+    } else {
+        format!("run {} is complete: {done} done", job.run)
+    });
     Ok(ExitStatus::Success)
 }
 
@@ -165,6 +169,7 @@ pub fn run_json(report: &RunReport) -> Value {
     value["detached"] = json!(report.end == RunEnd::Detached);
     value["failedPods"] = pods.collect();
     value["waiting"] = json!(report.counts.map(|counts| counts.waiting));
+    value["itemsDone"] = json!(report.recorded);
     value["itemsFailed"] = json!(report.counts.map(|counts| counts.failed));
     value
 }

@@ -149,6 +149,11 @@ impl Error {
         }
     }
 
+    /// Whether it is the user whom the server refuses, now and at every further attempt.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Forbidden { .. } | Self::Unauthorized { .. })
+    }
+
     /// Whether the server said that the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Api { code: Some(404), .. })

@@ -82,6 +82,15 @@ pub enum JobEnd {
     Deleted,
 }
 
+/// What a watch of a run tells.
+#[derive(Debug)]
+pub enum RunEvent {
+    /// Its state.
+    State(Box<JobState>),
+    /// The server does not answer, and why.
+    Away(String),
+}
+
 impl JobEnd {
     /// What two Jobs of one run have come to. One that was deleted has left its items to the other.
     fn worst(self, other: Self) -> Self {
@@ -312,11 +321,12 @@ impl Cluster {
         Ok(runs.into_iter().filter_map(JobState::together).collect())
     }
 
-    /// Every state of a run from now on; the last one has an end. Lost watches are opened again.
+    /// Every state of a run from now on; the last one has an end. Lost watches are opened again,
+    /// and each attempt that fails is told.
     ///
     /// # Errors
     /// A watch that the user may not open.
-    pub fn watch_run(&self, run: &JobState) -> impl Stream<Item = Result<JobState, Error>> + use<> {
+    pub fn watch_run(&self, run: &JobState) -> impl Stream<Item = Result<RunEvent, Error>> + use<> {
         let cluster = self.clone();
         let config = if run.run.is_empty() {
             watcher::Config::default().fields(&format!("metadata.name={}", run.name))
@@ -326,8 +336,10 @@ impl Cluster {
         let mut jobs = WatchedJobs { known: run.clone(), ..WatchedJobs::default() };
         watcher::watcher(self.api::<Job>(), config).default_backoff().filter_map(move |event| {
             let next = match event {
-                Ok(event) => jobs.take(event).map(Ok),
-                Err(error) => cluster.watch_refused("watching the run's jobs", error).map(Err),
+                Ok(event) => jobs.take(event).map(|state| Ok(RunEvent::State(Box::new(state)))),
+                Err(error) => cluster.watch_error("watching the run's jobs", error).map(|error| {
+                    if error.is_refusal() { Err(error) } else { Ok(RunEvent::Away(error.to_string())) }
+                }),
             };
             std::future::ready(next)
         })
@@ -401,14 +413,18 @@ impl Cluster {
     }
 
     /// The error of a watch that will never open because the user may not open it; `None` for all
-    /// that heals: the watcher tries again with backoff.
+    /// that heals.
     pub(super) fn watch_refused(&self, what: &str, error: watcher::Error) -> Option<Error> {
-        let source = match error {
-            watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) => source,
-            _ => return None,
-        };
-        match self.error(what, source) {
-            error @ (Error::Forbidden { .. } | Error::Unauthorized { .. }) => Some(error),
+        self.watch_error(what, error).filter(Error::is_refusal)
+    }
+
+    /// Why a watch does not open; `None` if one that was open has ended, as they do. The watcher
+    /// tries again with backoff, in vain where the user may not open it.
+    fn watch_error(&self, what: &str, error: watcher::Error) -> Option<Error> {
+        match error {
+            watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) => {
+                Some(self.error(what, source))
+            }
             _ => None,
         }
     }

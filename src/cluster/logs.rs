@@ -43,6 +43,8 @@ pub enum PodEvent {
     },
     /// A pod as the watch shows it, at every change.
     Pod(Box<Pod>),
+    /// A pod that was deleted, as it was at last.
+    Gone(Box<Pod>),
     /// All that is said about a log that could not be read to its end.
     Incomplete {
         /// The pod.
@@ -157,6 +159,9 @@ impl Watch {
             };
             match event {
                 Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => self.take(pod).await,
+                Some(Ok(watcher::Event::Delete(pod))) => {
+                    self.events_tx.send(Ok(PodEvent::Gone(Box::new(pod)))).await.ok();
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     if let Some(error) = self.cluster.watch_refused("watching pods", error) {

@@ -120,7 +120,13 @@ fn every_item_ends_although_pods_broker_and_api_server_go() {
     // What happened is told: of the broker by the workers that lived on, of pods by the run.
     assert!(outcome.stdout.contains("connecting again, while what runs goes on"), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("the broker is back: the work goes on"), "{}", outcome.stdout);
-    outcome.says("1 pods failed");
+    outcome
+        .says(&format!("pod {} was deleted before it had ended", pods[0]))
+        .says(&format!("pod {} exited with 137", pods[1]))
+        .says("the broker cannot be asked")
+        .says("the broker answers again")
+        .says("the API server does not answer")
+        .says("the API server answers again");
     bed.workqueue(&["attach"]).ok().says(&format!("is complete: {ITEMS} done"));
 }
 
@@ -176,6 +182,7 @@ fn more_pods_than_items_wait_for_none() {
         let attached = bed.workqueue(&["attach", &name, "-o", "json"]).ok().json();
         let waited = started.elapsed();
         assert_eq!(attached["succeeded"].to_string(), pods, "{attached}");
+        assert_eq!(attached["itemsDone"], last.iter().len(), "{attached}");
         let done = bed.workqueue(&["results", "--run", &name, "-o", "json"]).ok().json();
         assert_eq!(done["done"], last.iter().len(), "{done}");
         assert_eq!(bed.messages("job1"), 0);
