@@ -87,6 +87,11 @@ impl From<action::Error> for Failure {
             E::Incomplete(_) => {
                 Some("the chart's values switch it off: see `kubectl workqueue render`".to_owned())
             }
+            E::NoWorkerImage => Some(
+                "name one with --worker-image, or for all runs with `up --set worker.inject.image=REF`; \
+                 `kubectl workqueue build --worker-only --image REF --push` makes it"
+                    .to_owned(),
+            ),
             E::QueueBusy { run, .. } => Some(format!(
                 "wait for it with `kubectl workqueue attach {run}`, or name another queue with --queue"
             )),

@@ -56,6 +56,9 @@ pub enum Error {
     /// A script without a first line that names its interpreter.
     #[error("{0} does not start with #!")]
     NoFirstLine(String),
+    /// Nothing names the image that the worker comes from.
+    #[error("no image is named that workqueue-worker could be brought from")]
+    NoWorkerImage,
     /// The rendered chart lacks an object that the operation is about.
     #[error("the chart renders no {0}")]
     Incomplete(&'static str),

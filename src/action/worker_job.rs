@@ -18,6 +18,9 @@ use crate::worker::{Backoff, Halt};
 /// Characters of a run's name.
 const RUN_LENGTH: usize = 5;
 
+/// The chart's init container that brings the worker.
+const INJECTOR: &str = "inject-worker";
+
 /// Where the chart mounts an injected worker, and a script.
 const INJECTED_WORKER: &str = "/run/workqueue/bin/workqueue-worker";
 const SCRIPT_DIR: &str = "/run/workqueue/script";
@@ -50,8 +53,9 @@ pub enum Worker {
     AmqpConsume,
     /// `workqueue-worker` in the image, around the program.
     InImage,
-    /// `workqueue-worker`, brought into the pod from the image of this name.
-    Injected(String),
+    /// `workqueue-worker`, brought into the pod from the image of this name, or else from the one
+    /// that the release's value `worker.inject.image` names.
+    Injected(Option<String>),
 }
 
 /// How a worker treats its items.
@@ -134,6 +138,9 @@ impl Renderer {
             manifests::render(&self.chart, &values, &plan.release, &self.namespace, &self.version)?;
         let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
         let mut job = objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))?;
+        if matches!(plan.worker, Worker::Injected(_)) && !brings_worker(&job) {
+            return Err(Error::NoWorkerImage);
+        }
         manifests::adopt(&mut job, &plan.release);
         // The pods' label finds the logs of all Jobs of a run, whatever the chart.
         job["metadata"]["labels"][RUN_LABEL] = json!(run);
@@ -146,6 +153,11 @@ impl Renderer {
         }
         Ok(job)
     }
+}
+
+fn brings_worker(job: &Value) -> bool {
+    let containers = job.pointer("/spec/template/spec/initContainers").and_then(Value::as_array);
+    containers.is_some_and(|containers| containers.iter().any(|container| container["name"] == INJECTOR))
 }
 
 fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> Value {
@@ -171,7 +183,7 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
         let grace = (plan.work.grace + AFTER_GRACE).as_secs();
         values["terminationGracePeriodSeconds"] = json!(grace);
     }
-    if let Worker::Injected(image) = &plan.worker {
+    if let Worker::Injected(Some(image)) = &plan.worker {
         values["inject"] = json!({"image": image});
     }
     if plan.script.is_some() {

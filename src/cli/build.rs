@@ -61,7 +61,8 @@ pub struct BuildFlags {
     base_image: Option<Reference>,
     /// Put this static worker into the image of a lone program (default: workqueue-worker beside the
     /// plugin or on PATH; without one, amqp-consume is installed)
-    #[arg(help_heading = "Build", long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Build", long, visible_alias = "worker-binary")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     worker: Option<PathBuf>,
     /// The container engine: docker, or one that takes the same words (default: docker)
     #[arg(help_heading = "Build", long, value_name = "PROGRAM", value_hint = ValueHint::CommandName)]

@@ -65,9 +65,13 @@ pub struct RunArgs {
     /// Bring `workqueue-worker` into the pods from this image, which `build --worker-only` makes
     #[arg(long, value_name = "REF", help_heading = "Worker")]
     worker_image: Option<Reference>,
+    /// Bring `workqueue-worker` into the pods: from --worker-image, or from the image that the
+    /// release's value worker.inject.image names
+    #[arg(long, help_heading = "Worker")]
+    inject: bool,
     /// Start each item with `amqp-consume` from the image instead of `workqueue-worker`; one pod
     /// an item
-    #[arg(long, conflicts_with_all = ["worker_image", "script"], help_heading = "Worker")]
+    #[arg(long, conflicts_with_all = ["worker_image", "inject", "script"], help_heading = "Worker")]
     amqp_consume: bool,
     /// Bring this script into the pods and start it for each item; no image has to be built
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Worker")]
@@ -201,14 +205,15 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 /// Which worker the flags ask for.
 fn worker(args: &RunArgs) -> Result<Worker, Failure> {
     if args.program.is_empty() && args.script.is_none() {
-        if args.worker_image.is_some() || args.amqp_consume {
+        if args.worker_image.is_some() || args.inject || args.amqp_consume {
             let hint = "name it after --, or bring a script with --script";
             return Err(Failure::new("there is no program to start", hint).with_status(ExitStatus::Usage));
         }
         return Ok(Worker::Image);
     }
     Ok(match &args.worker_image {
-        Some(image) => Worker::Injected(image.to_string()),
+        Some(image) => Worker::Injected(Some(image.to_string())),
+        None if args.inject => Worker::Injected(None),
         None if args.amqp_consume => Worker::AmqpConsume,
         None => Worker::InImage,
     })

@@ -228,7 +228,11 @@ fn an_item_that_comes_while_the_run_ends_is_done_or_left() {
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn the_worker_is_brought_into_any_image() {
-    let bed = Bed::with_release("images");
+    let bed = Bed::new("images");
+    bed.up(&[]).ok();
+    let none = ["run", "--image", "x", "--inject", "apple", "--", "cat"];
+    bed.workqueue(&none).exits(1).says("no image is named").says("build --worker-only");
+    bed.up(&["--set", &format!("worker.inject.image={}", worker_image())]).ok();
     let image = |name: &str| format!("{}/{name}", variable("WORKQUEUE_TEST_REGISTRY"));
     // The image of the worker alone is an empty one with a static program in it.
     for (image, program, says) in [
@@ -236,7 +240,7 @@ fn the_worker_is_brought_into_any_image() {
         (image("debian:bookworm-slim"), &["cat"], "apple"),
         (image("busybox:latest"), &["cat"], "apple"),
     ] {
-        let head = ["run", "--image", &image, "--worker-image", worker_image(), "apple", "--"];
+        let head = ["run", "--image", &image, "--inject", "apple", "--"];
         let outcome = bed.workqueue(&[&head, program].concat()).ok().says("is complete: 1 done");
         assert!(outcome.stdout.contains(&format!(" {says}")), "{image}: {}", outcome.stdout);
     }
