@@ -71,6 +71,14 @@ bench-worker: cluster release ## Rates, memory and size of workers: workqueue-wo
 	worker=$$(scripts/build-worker)
 	PATH="$${worker%/*}:$$CARGO_TARGET_DIR/release:$$PATH" benches/worker
 
+.PHONY: bench-chart
+bench-chart: release ## Render the chart with helm and with the plugin: time and memory
+	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/chart
+
+.PHONY: fuzz-charts
+fuzz-charts: ## Random templates and values for the chart engine, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
+	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked --test fuzz_charts -- --nocapture
+
 .PHONY: fuzz
 fuzz: ## Random input for the readers, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
 	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked --test fuzz_readers -- --nocapture
