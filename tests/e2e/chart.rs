@@ -153,7 +153,9 @@ fn a_helm_release_works_and_is_left_to_helm() {
     helm(&bed, &["uninstall", "workqueue", "--wait", "--timeout", "90s"]).ok();
     let kinds = "all,secrets,configmaps,roles,rolebindings,serviceaccounts,poddisruptionbudgets,networkpolicies,\
                  persistentvolumeclaims";
-    let left = bed.kubectl(&["get", kinds, "-l", "app.kubernetes.io/instance=workqueue", "-o", "name"]).ok();
+    let ours = ["-l", "app.kubernetes.io/instance=workqueue"];
+    bed.kubectl(&[&["wait", "pods", "--for=delete", "--timeout=90s"], &ours[..]].concat()).ok();
+    let left = bed.kubectl(&[&["get", kinds, "-o", "name"], &ours[..]].concat()).ok();
     // The claim holds the user with that password: both stay, as the chart's notes say.
     let kept: Vec<&str> = left.stdout.lines().collect();
     assert_eq!(
