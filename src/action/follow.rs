@@ -26,8 +26,11 @@ const LAST_LINES: usize = 10;
 /// How long the logs may take to arrive after the Job has ended.
 const LOG_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long the last look at the queue may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a broker that is away is waited for at the end, to count what is left.
+const BROKER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the last look at the queue may take in all.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long the records of the run may be read at the end.
 const READING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,6 +141,7 @@ pub async fn follow(
             Ok(result) => result?,
             Err(_) => observer.on(Event::Note("some logs did not arrive in time; kubectl logs has them")),
         }
+        observer.on(Event::Waiting("the broker, to count what is left"));
         let looking = last_look(cluster, release, &following.job);
         let look = tokio::time::timeout(LOOK_TIMEOUT, looking).await.ok().and_then(Result::ok);
         (counts, recorded) = look.map_or((None, None), |(counts, recorded)| (Some(counts), recorded));
@@ -152,7 +156,8 @@ async fn last_look(
     release: &ReleaseName,
     job: &JobState,
 ) -> Result<(Counts, Option<u64>), Error> {
-    let session = Session::open(cluster, release, "kubectl-workqueue run").await?;
+    let deadline = Some(Instant::now() + BROKER_PATIENCE);
+    let session = Session::open_when_ready(cluster, release, "kubectl-workqueue run", deadline).await?;
     let counts = counts::count(&session, job).await?;
     let recorded = recorded(&session, job).await;
     session.close().await;
