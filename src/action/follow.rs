@@ -16,8 +16,9 @@ use super::{Deadline, Error, Event, Observer};
 use crate::broker::stream;
 use crate::cluster::Cluster;
 use crate::cluster::diagnose::{StuckPods, failure_reason};
-use crate::cluster::job::{JobEnd, JobState, RunEvent};
+use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::logs::PodEvent;
+use crate::cluster::run_watch::RunEvent;
 use crate::names::{QueueName, ReleaseName};
 
 /// Lines kept of each pod, to show them again if it fails.

@@ -1,31 +1,21 @@
-//! Jobs of worker pods: found, watched, scaled, deleted. A run has one, and more once it was scaled
-//! up: a Job's completions are fixed, and a drain needs one for each pod.
+//! Jobs of worker pods: made, found, deleted. A run has one, and more once it was scaled up.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use futures_util::{Stream, StreamExt as _};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::runtime::{WatchStreamExt as _, watcher};
-use serde_json::{Value, json};
+use kube::api::{DeleteParams, ListParams};
+use serde_json::Value;
 
-use super::{Cluster, Error, FIELD_MANAGER};
+use super::{Cluster, Error};
 use crate::names::{MODE_LABEL, RUN_LABEL, ReleaseName};
 
 /// Annotation of a Job: the items in its queue when it was made.
 pub const ITEMS_ANNOTATION: &str = "kubectl-workqueue/items";
 /// Annotation of a Job: the failed items beside its queue when it was made.
 pub const FAILED_BEFORE_ANNOTATION: &str = "kubectl-workqueue/failed-before";
-
 /// Annotation of a Job: the rule by which failures end its run.
 pub const HALT_ANNOTATION: &str = "kubectl-workqueue/halt";
 /// Annotation of a Job that is paused: the pods at one time that it had.
-const PAUSED_ANNOTATION: &str = "kubectl-workqueue/paused";
-
-/// The volume by which the chart brings a script into the pods.
-const SCRIPT_VOLUME: &str = "worker-script";
+pub(super) const PAUSED_ANNOTATION: &str = "kubectl-workqueue/paused";
 
 /// The Job of a run at one moment; or all Jobs of a run as one, their pods added up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,15 +72,6 @@ pub enum JobEnd {
     Deleted,
 }
 
-/// What a watch of a run tells.
-#[derive(Debug)]
-pub enum RunEvent {
-    /// Its state.
-    State(Box<JobState>),
-    /// The server does not answer, and why.
-    Away(String),
-}
-
 impl JobEnd {
     /// What two Jobs of one run have come to. One that was deleted has left its items to the other.
     fn worst(self, other: Self) -> Self {
@@ -129,7 +110,7 @@ impl JobState {
     }
 
     /// The Jobs of one run as one, which is what the oldest says where they cannot be added up.
-    fn together(jobs: impl IntoIterator<Item = Self>) -> Option<Self> {
+    pub(super) fn together(jobs: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut jobs: Vec<Self> = jobs.into_iter().collect();
         jobs.sort_by(|a, b| (&a.created, &a.name).cmp(&(&b.created, &b.name)));
         jobs.into_iter().reduce(|run, job| Self {
@@ -148,7 +129,7 @@ impl JobState {
         })
     }
 
-    fn of(job: &Job) -> Self {
+    pub(super) fn of(job: &Job) -> Self {
         let count = |number: Option<i32>| u32::try_from(number.unwrap_or(0)).unwrap_or(0);
         let spec = job.spec.as_ref();
         let status = job.status.as_ref();
@@ -173,91 +154,6 @@ impl JobState {
             created: job.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
         }
     }
-}
-
-/// The Jobs of a run as a watch shows them.
-#[derive(Default)]
-struct WatchedJobs {
-    /// What was known before the watch.
-    known: JobState,
-    jobs: BTreeMap<String, JobState>,
-    /// Those that the list of a watch that opens has not shown yet.
-    unlisted: BTreeSet<String>,
-}
-
-impl WatchedJobs {
-    fn take(&mut self, event: watcher::Event<Job>) -> Option<JobState> {
-        match event {
-            watcher::Event::Init => {
-                self.unlisted = self.jobs.keys().cloned().collect();
-                return None;
-            }
-            watcher::Event::InitApply(job) => {
-                self.put(&job);
-                return None;
-            }
-            watcher::Event::Apply(job) => self.put(&job),
-            watcher::Event::Delete(job) => self.gone(&job.name_any()),
-            // They went while no watch was open.
-            watcher::Event::InitDone => {
-                for name in std::mem::take(&mut self.unlisted) {
-                    self.gone(&name);
-                }
-            }
-        }
-        let deleted = || JobState { end: Some(JobEnd::Deleted), ..self.known.clone() };
-        Some(JobState::together(self.jobs.values().cloned()).unwrap_or_else(deleted))
-    }
-
-    fn put(&mut self, job: &Job) {
-        self.unlisted.remove(&job.name_any());
-        self.jobs.insert(job.name_any(), JobState::of(job));
-    }
-
-    fn gone(&mut self, name: &str) {
-        let Some(job) = self.jobs.get_mut(name) else { return };
-        // One that has ended may be tidied away.
-        job.end.get_or_insert(JobEnd::Deleted);
-        job.active = 0;
-    }
-}
-
-/// A Job with the template of another, as a manifest: without what the server has put in.
-fn copy_of(mut job: Value, name: &str, pods: u32) -> Value {
-    let mut labels = job["metadata"]["labels"].clone();
-    if let Some(labels) = labels.as_object_mut() {
-        labels.retain(|name, _| !is_of_job_controller(name));
-    }
-    let mut annotations = job["metadata"]["annotations"].clone();
-    if let Some(annotations) = annotations.as_object_mut() {
-        annotations.remove(PAUSED_ANNOTATION);
-        annotations.retain(|name, _| !name.starts_with("kubectl.kubernetes.io/"));
-    }
-    let mut spec = job["spec"].take();
-    if let Some(spec) = spec.as_object_mut() {
-        spec.remove("selector");
-        spec.remove("manualSelector");
-    }
-    spec["completions"] = json!(pods);
-    spec["parallelism"] = json!(pods);
-    let of_pods = &mut spec["template"]["metadata"];
-    if let Some(labels) = of_pods["labels"].as_object_mut() {
-        labels.retain(|name, _| !is_of_job_controller(name));
-    }
-    if let Some(of_pods) = of_pods.as_object_mut() {
-        of_pods.remove("creationTimestamp");
-    }
-    json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "labels": labels, "annotations": annotations},
-        "spec": spec,
-    })
-}
-
-/// Labels by which the controller tells the pods of Jobs apart.
-fn is_of_job_controller(label: &str) -> bool {
-    matches!(label, "controller-uid" | "job-name") || label.starts_with("batch.kubernetes.io/")
 }
 
 fn queue_of(job: &Job) -> Option<String> {
@@ -321,84 +217,6 @@ impl Cluster {
         Ok(runs.into_iter().filter_map(JobState::together).collect())
     }
 
-    /// Every state of a run from now on; the last one has an end. Lost watches are opened again,
-    /// and each attempt that fails is told.
-    ///
-    /// # Errors
-    /// A watch that the user may not open.
-    pub fn watch_run(&self, run: &JobState) -> impl Stream<Item = Result<RunEvent, Error>> + use<> {
-        let cluster = self.clone();
-        let config = if run.run.is_empty() {
-            watcher::Config::default().fields(&format!("metadata.name={}", run.name))
-        } else {
-            watcher::Config::default().labels(&format!("{RUN_LABEL}={}", run.run))
-        };
-        let mut jobs = WatchedJobs { known: run.clone(), ..WatchedJobs::default() };
-        watcher::watcher(self.api::<Job>(), config).default_backoff().filter_map(move |event| {
-            let next = match event {
-                Ok(event) => jobs.take(event).map(|state| Ok(RunEvent::State(Box::new(state)))),
-                Err(error) => cluster.watch_error("watching the run's jobs", error).map(|error| {
-                    if error.is_refusal() { Err(error) } else { Ok(RunEvent::Away(error.to_string())) }
-                }),
-            };
-            std::future::ready(next)
-        })
-    }
-
-    /// Sets how many pods of a Job work at one time; `paused` is what to come back to.
-    ///
-    /// # Errors
-    /// As for every request.
-    pub async fn set_parallelism(
-        &self,
-        name: &str,
-        parallelism: u32,
-        paused: Option<u32>,
-    ) -> Result<(), Error> {
-        let paused = paused.map(|pods| pods.to_string());
-        let patch = json!({
-            "metadata": {"annotations": {PAUSED_ANNOTATION: paused}},
-            "spec": {"parallelism": parallelism},
-        });
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let jobs = self.api::<Job>();
-        self.call(format!("scaling job {name}"), jobs.patch(name, &params, &Patch::Merge(&patch))).await?;
-        Ok(())
-    }
-
-    /// Makes another Job for so many pods more of the same run.
-    ///
-    /// # Errors
-    /// As for every request.
-    pub async fn add_job(&self, name: &str, new: &str, pods: u32) -> Result<JobState, Error> {
-        let job = self.call(format!("reading job {name}"), self.api::<Job>().get(name)).await?;
-        let unreadable = |error: serde_json::Error| Error::Api {
-            what: format!("reading job {name}"),
-            message: error.to_string(),
-            code: None,
-        };
-        let manifest = copy_of(serde_json::to_value(&job).map_err(unreadable)?, new, pods);
-        let added = self.create_job(&manifest).await?;
-        self.share_script(&manifest, &added).await?;
-        Ok(added)
-    }
-
-    /// A script that goes with the first Job of a run must stay as long as the others.
-    async fn share_script(&self, manifest: &Value, job: &JobState) -> Result<(), Error> {
-        let volumes = manifest["spec"]["template"]["spec"]["volumes"].as_array();
-        let script = volumes.into_iter().flatten().find(|volume| volume["name"] == SCRIPT_VOLUME);
-        let Some(script) = script.and_then(|volume| volume["configMap"]["name"].as_str()) else {
-            return Ok(());
-        };
-        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": job.uid});
-        let patch = Patch::Strategic(json!({"metadata": {"ownerReferences": [owner]}}));
-        let maps = self.api::<ConfigMap>();
-        let params = PatchParams::default();
-        let patching = maps.patch(script, &params, &patch);
-        self.call(format!("sharing config map {script}"), patching).await?;
-        Ok(())
-    }
-
     /// Deletes a Job and its pods. One that is gone already is no error.
     ///
     /// # Errors
@@ -409,23 +227,6 @@ impl Cluster {
         {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
-        }
-    }
-
-    /// The error of a watch that will never open because the user may not open it; `None` for all
-    /// that heals.
-    pub(super) fn watch_refused(&self, what: &str, error: watcher::Error) -> Option<Error> {
-        self.watch_error(what, error).filter(Error::is_refusal)
-    }
-
-    /// Why a watch does not open; `None` if one that was open has ended, as they do. The watcher
-    /// tries again with backoff, in vain where the user may not open it.
-    fn watch_error(&self, what: &str, error: watcher::Error) -> Option<Error> {
-        match error {
-            watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) => {
-                Some(self.error(what, source))
-            }
-            _ => None,
         }
     }
 }
@@ -473,56 +274,5 @@ mod tests {
         assert_eq!(end(Some(JobEnd::Complete), Some(JobEnd::Deleted)), Some(JobEnd::Complete));
         assert_eq!(end(Some(JobEnd::Complete), Some(failed())), Some(failed()));
         assert_eq!(end(Some(JobEnd::Deleted), Some(JobEnd::Deleted)), Some(JobEnd::Deleted));
-    }
-
-    #[test]
-    fn a_watch_sees_jobs_come_and_go() {
-        let listed = |name: &str| -> Job {
-            let metadata = json!({"name": name, "labels": {RUN_LABEL: "r1"}});
-            serde_json::from_value(json!({"metadata": metadata, "spec": {
-                "completions": 2, "template": {"spec": {"containers": []}}}}))
-            .expect("a job")
-        };
-        let mut watched = WatchedJobs { known: job("w-r1", 4, None), ..WatchedJobs::default() };
-        let mut list = |names: &[&str]| {
-            watched.take(watcher::Event::Init);
-            for name in names {
-                watched.take(watcher::Event::InitApply(listed(name)));
-            }
-            watched.take(watcher::Event::InitDone).expect("a state")
-        };
-        assert_eq!(list(&["w-r1"]).completions, Some(2));
-        assert_eq!(list(&["w-r1", "w-r1-2"]).completions, Some(4));
-        assert_eq!(list(&["w-r1"]).end, None, "one of two is left");
-        assert_eq!(list(&[]).end, Some(JobEnd::Deleted));
-        let mut unseen = WatchedJobs { known: job("w-r1", 4, None), ..WatchedJobs::default() };
-        let state = unseen.take(watcher::Event::InitDone).expect("a state");
-        assert_eq!((state.name.as_str(), state.end), ("w-r1", Some(JobEnd::Deleted)));
-    }
-
-    #[test]
-    fn a_copied_job_has_nothing_of_the_first_ones_controller() {
-        let job = json!({
-            "metadata": {"name": "w-r1", "uid": "u", "resourceVersion": "7",
-                "labels": {RUN_LABEL: "r1", "batch.kubernetes.io/job-name": "w-r1"},
-                "annotations": {ITEMS_ANNOTATION: "9", PAUSED_ANNOTATION: "4"}},
-            "spec": {"completions": 4, "parallelism": 0, "backoffLimit": 20,
-                "selector": {"matchLabels": {"controller-uid": "u"}},
-                "template": {
-                    "metadata": {"creationTimestamp": null,
-                        "labels": {RUN_LABEL: "r1", "controller-uid": "u", "job-name": "w-r1"}},
-                    "spec": {"containers": []}}},
-            "status": {"active": 4},
-        });
-        assert_eq!(
-            copy_of(job, "w-r1-2", 3),
-            json!({
-                "apiVersion": "batch/v1",
-                "kind": "Job",
-                "metadata": {"name": "w-r1-2", "labels": {RUN_LABEL: "r1"}, "annotations": {ITEMS_ANNOTATION: "9"}},
-                "spec": {"completions": 3, "parallelism": 3, "backoffLimit": 20,
-                    "template": {"metadata": {"labels": {RUN_LABEL: "r1"}}, "spec": {"containers": []}}},
-            })
-        );
     }
 }

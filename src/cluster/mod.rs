@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod broker_pod;
+mod container_log;
 pub mod delete;
 pub mod diagnose;
 mod error;
@@ -13,6 +14,8 @@ mod nodes;
 pub mod pod_stream;
 mod pod_tls;
 pub mod rollout;
+pub mod run_watch;
+mod scaling;
 pub mod secret;
 pub mod tunnel;
 
@@ -22,6 +25,7 @@ use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 
 pub use error::{Error, MissingRule};
@@ -114,6 +118,23 @@ impl Cluster {
 
     fn error(&self, what: impl Into<String>, error: kube::Error) -> Error {
         Error::from_kube(what.into(), &self.url, &self.namespace, error)
+    }
+
+    /// The error of a watch that will never open because the user may not open it; `None` for all
+    /// that heals.
+    fn watch_refused(&self, what: &str, error: watcher::Error) -> Option<Error> {
+        self.watch_error(what, error).filter(Error::is_refusal)
+    }
+
+    /// Why a watch does not open; `None` if one that was open has ended, as they do. The watcher
+    /// tries again with backoff, in vain where the user may not open it.
+    fn watch_error(&self, what: &str, error: watcher::Error) -> Option<Error> {
+        match error {
+            watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) => {
+                Some(self.error(what, source))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -1,0 +1,129 @@
+//! Watches a run: its Jobs, which may become more or fewer, as one state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{Stream, StreamExt as _};
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt as _;
+use kube::runtime::{WatchStreamExt as _, watcher};
+
+use super::job::{JobEnd, JobState};
+use super::{Cluster, Error};
+use crate::names::RUN_LABEL;
+
+/// What a watch of a run tells.
+#[derive(Debug)]
+pub enum RunEvent {
+    /// Its state.
+    State(Box<JobState>),
+    /// The server does not answer, and why.
+    Away(String),
+}
+
+impl Cluster {
+    /// Every state of a run from now on; the last one has an end. Lost watches are opened again,
+    /// and each attempt that fails is told.
+    ///
+    /// # Errors
+    /// A watch that the user may not open.
+    pub fn watch_run(&self, run: &JobState) -> impl Stream<Item = Result<RunEvent, Error>> + use<> {
+        let cluster = self.clone();
+        let config = if run.run.is_empty() {
+            watcher::Config::default().fields(&format!("metadata.name={}", run.name))
+        } else {
+            watcher::Config::default().labels(&format!("{RUN_LABEL}={}", run.run))
+        };
+        let mut jobs = WatchedJobs { known: run.clone(), ..WatchedJobs::default() };
+        watcher::watcher(self.api::<Job>(), config).default_backoff().filter_map(move |event| {
+            let next = match event {
+                Ok(event) => jobs.take(event).map(|state| Ok(RunEvent::State(Box::new(state)))),
+                Err(error) => cluster.watch_error("watching the run's jobs", error).map(|error| {
+                    if error.is_refusal() { Err(error) } else { Ok(RunEvent::Away(error.to_string())) }
+                }),
+            };
+            std::future::ready(next)
+        })
+    }
+}
+
+/// The Jobs of a run as a watch shows them.
+#[derive(Default)]
+struct WatchedJobs {
+    /// What was known before the watch.
+    known: JobState,
+    jobs: BTreeMap<String, JobState>,
+    /// Those that the list of a watch that opens has not shown yet.
+    unlisted: BTreeSet<String>,
+}
+
+impl WatchedJobs {
+    fn take(&mut self, event: watcher::Event<Job>) -> Option<JobState> {
+        match event {
+            watcher::Event::Init => {
+                self.unlisted = self.jobs.keys().cloned().collect();
+                return None;
+            }
+            watcher::Event::InitApply(job) => {
+                self.put(&job);
+                return None;
+            }
+            watcher::Event::Apply(job) => self.put(&job),
+            watcher::Event::Delete(job) => self.gone(&job.name_any()),
+            // They went while no watch was open.
+            watcher::Event::InitDone => {
+                for name in std::mem::take(&mut self.unlisted) {
+                    self.gone(&name);
+                }
+            }
+        }
+        let deleted = || JobState { end: Some(JobEnd::Deleted), ..self.known.clone() };
+        Some(JobState::together(self.jobs.values().cloned()).unwrap_or_else(deleted))
+    }
+
+    fn put(&mut self, job: &Job) {
+        self.unlisted.remove(&job.name_any());
+        self.jobs.insert(job.name_any(), JobState::of(job));
+    }
+
+    fn gone(&mut self, name: &str) {
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        // One that has ended may be tidied away.
+        job.end.get_or_insert(JobEnd::Deleted);
+        job.active = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_watch_sees_jobs_come_and_go() {
+        let listed = |name: &str| -> Job {
+            let metadata = json!({"name": name, "labels": {RUN_LABEL: "r1"}});
+            serde_json::from_value(json!({"metadata": metadata, "spec": {
+                "completions": 2, "template": {"spec": {"containers": []}}}}))
+            .expect("a job")
+        };
+        let mut watched = WatchedJobs { known: known(), ..WatchedJobs::default() };
+        let mut list = |names: &[&str]| {
+            watched.take(watcher::Event::Init);
+            for name in names {
+                watched.take(watcher::Event::InitApply(listed(name)));
+            }
+            watched.take(watcher::Event::InitDone).expect("a state")
+        };
+        assert_eq!(list(&["w-r1"]).completions, Some(2));
+        assert_eq!(list(&["w-r1", "w-r1-2"]).completions, Some(4));
+        assert_eq!(list(&["w-r1"]).end, None, "one of two is left");
+        assert_eq!(list(&[]).end, Some(JobEnd::Deleted));
+        let mut unseen = WatchedJobs { known: known(), ..WatchedJobs::default() };
+        let state = unseen.take(watcher::Event::InitDone).expect("a state");
+        assert_eq!((state.name.as_str(), state.end), ("w-r1", Some(JobEnd::Deleted)));
+    }
+
+    fn known() -> JobState {
+        JobState { name: "w-r1".to_owned(), run: "r1".to_owned(), ..JobState::default() }
+    }
+}

@@ -1,0 +1,140 @@
+//! Changes how many pods a Job has at one time, and makes further Jobs of its run: a Job's
+//! completions are fixed, and a drain needs one for each pod.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::job::{JobState, PAUSED_ANNOTATION};
+use super::{Cluster, Error, FIELD_MANAGER};
+
+/// The volume by which the chart brings a script into the pods.
+const SCRIPT_VOLUME: &str = "worker-script";
+
+impl Cluster {
+    /// Sets how many pods of a Job work at one time; `paused` is what to come back to.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn set_parallelism(
+        &self,
+        name: &str,
+        parallelism: u32,
+        paused: Option<u32>,
+    ) -> Result<(), Error> {
+        let paused = paused.map(|pods| pods.to_string());
+        let patch = json!({
+            "metadata": {"annotations": {PAUSED_ANNOTATION: paused}},
+            "spec": {"parallelism": parallelism},
+        });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let jobs = self.api::<Job>();
+        self.call(format!("scaling job {name}"), jobs.patch(name, &params, &Patch::Merge(&patch))).await?;
+        Ok(())
+    }
+
+    /// Makes another Job for so many pods more of the same run.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn add_job(&self, name: &str, new: &str, pods: u32) -> Result<JobState, Error> {
+        let job = self.call(format!("reading job {name}"), self.api::<Job>().get(name)).await?;
+        let unreadable = |error: serde_json::Error| Error::Api {
+            what: format!("reading job {name}"),
+            message: error.to_string(),
+            code: None,
+        };
+        let manifest = copy_of(serde_json::to_value(&job).map_err(unreadable)?, new, pods);
+        let added = self.create_job(&manifest).await?;
+        self.share_script(&manifest, &added).await?;
+        Ok(added)
+    }
+
+    /// A script that goes with the first Job of a run must stay as long as the others.
+    async fn share_script(&self, manifest: &Value, job: &JobState) -> Result<(), Error> {
+        let volumes = manifest["spec"]["template"]["spec"]["volumes"].as_array();
+        let script = volumes.into_iter().flatten().find(|volume| volume["name"] == SCRIPT_VOLUME);
+        let Some(script) = script.and_then(|volume| volume["configMap"]["name"].as_str()) else {
+            return Ok(());
+        };
+        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": job.uid});
+        let patch = Patch::Strategic(json!({"metadata": {"ownerReferences": [owner]}}));
+        let maps = self.api::<ConfigMap>();
+        let params = PatchParams::default();
+        let patching = maps.patch(script, &params, &patch);
+        self.call(format!("sharing config map {script}"), patching).await?;
+        Ok(())
+    }
+}
+
+/// A Job with the template of another, as a manifest: without what the server has put in.
+fn copy_of(mut job: Value, name: &str, pods: u32) -> Value {
+    let mut labels = job["metadata"]["labels"].clone();
+    if let Some(labels) = labels.as_object_mut() {
+        labels.retain(|name, _| !is_of_job_controller(name));
+    }
+    let mut annotations = job["metadata"]["annotations"].clone();
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.remove(PAUSED_ANNOTATION);
+        annotations.retain(|name, _| !name.starts_with("kubectl.kubernetes.io/"));
+    }
+    let mut spec = job["spec"].take();
+    if let Some(spec) = spec.as_object_mut() {
+        spec.remove("selector");
+        spec.remove("manualSelector");
+    }
+    spec["completions"] = json!(pods);
+    spec["parallelism"] = json!(pods);
+    let of_pods = &mut spec["template"]["metadata"];
+    if let Some(labels) = of_pods["labels"].as_object_mut() {
+        labels.retain(|name, _| !is_of_job_controller(name));
+    }
+    if let Some(of_pods) = of_pods.as_object_mut() {
+        of_pods.remove("creationTimestamp");
+    }
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+        "spec": spec,
+    })
+}
+
+/// Labels by which the controller tells the pods of Jobs apart.
+fn is_of_job_controller(label: &str) -> bool {
+    matches!(label, "controller-uid" | "job-name") || label.starts_with("batch.kubernetes.io/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::job::ITEMS_ANNOTATION;
+    use crate::names::RUN_LABEL;
+
+    #[test]
+    fn a_copied_job_has_nothing_of_the_first_ones_controller() {
+        let job = json!({
+            "metadata": {"name": "w-r1", "uid": "u", "resourceVersion": "7",
+                "labels": {RUN_LABEL: "r1", "batch.kubernetes.io/job-name": "w-r1"},
+                "annotations": {ITEMS_ANNOTATION: "9", PAUSED_ANNOTATION: "4"}},
+            "spec": {"completions": 4, "parallelism": 0, "backoffLimit": 20,
+                "selector": {"matchLabels": {"controller-uid": "u"}},
+                "template": {
+                    "metadata": {"creationTimestamp": null,
+                        "labels": {RUN_LABEL: "r1", "controller-uid": "u", "job-name": "w-r1"}},
+                    "spec": {"containers": []}}},
+            "status": {"active": 4},
+        });
+        assert_eq!(
+            copy_of(job, "w-r1-2", 3),
+            json!({
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": {"name": "w-r1-2", "labels": {RUN_LABEL: "r1"}, "annotations": {ITEMS_ANNOTATION: "9"}},
+                "spec": {"completions": 3, "parallelism": 3, "backoffLimit": 20,
+                    "template": {"metadata": {"labels": {RUN_LABEL: "r1"}}, "spec": {"containers": []}}},
+            })
+        );
+    }
+}
