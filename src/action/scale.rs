@@ -86,7 +86,12 @@ fn plan(jobs: &[JobState], parallelism: u32) -> Vec<(&JobState, Step)> {
     let mut left = parallelism;
     let mut steps = Vec::new();
     for job in jobs {
-        let pods = left.min(job.remaining().unwrap_or(u32::MAX));
+        let room = job.remaining().unwrap_or(u32::MAX);
+        // It is about to complete.
+        if room == 0 {
+            continue;
+        }
+        let pods = left.min(room);
         left -= pods;
         steps.push((job, if pods > 0 { Step::Set(pods) } else { Step::Delete }));
     }
@@ -136,6 +141,8 @@ mod tests {
     #[test]
     fn pods_that_have_succeeded_make_no_room() {
         assert_eq!(steps(&[job("w", 4, 3, "fine")], 4), [Step::Set(1), Step::Add(3)]);
+        assert_eq!(steps(&[job("w", 4, 4, "fine"), job("w-2", 2, 0, "fine")], 2), [Step::Set(2)]);
+        assert_eq!(steps(&[job("w", 4, 4, "coarse")], 2), []);
     }
 
     #[test]
