@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::duration::duration;
+
 /// How long to wait before another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
@@ -43,19 +45,15 @@ impl FromStr for Backoff {
 
     fn from_str(text: &str) -> Result<Self, BackoffError> {
         let (initial, max) = match text.split_once("..") {
-            Some((initial, max)) => (duration(initial)?, duration(max)?),
-            None => (duration(text)?, duration(text)?.max(Self::default().max)),
+            Some((initial, max)) => (read(initial)?, read(max)?),
+            None => (read(text)?, read(text)?.max(Self::default().max)),
         };
         if max < initial { Err(BackoffError) } else { Ok(Self { initial, max }) }
     }
 }
 
-fn duration(text: &str) -> Result<Duration, BackoffError> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let parsed = text.parse::<jiff::SignedDuration>().map_err(|_| BackoffError)?;
-    Duration::try_from(parsed).map_err(|_| BackoffError)
+fn read(text: &str) -> Result<Duration, BackoffError> {
+    duration(text).map_err(|_| BackoffError)
 }
 
 #[cfg(test)]
