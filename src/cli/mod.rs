@@ -96,9 +96,9 @@ impl Command {
             Self::Dump(args) => args.target.output,
             Self::Purge(args) => args.target.output,
             Self::Attach(args) => args.output,
-            Self::Scale(args) => args.output(),
-            Self::Pause(args) => args.output(),
-            Self::Resume(args) => args.output(),
+            Self::Scale(args) => args.run.output,
+            Self::Pause(args) => args.run.output,
+            Self::Resume(args) => args.run.output,
             Self::Status(args) => args.output,
             Self::Failed(args) => args.output(),
             Self::Build(_)

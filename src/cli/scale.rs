@@ -17,7 +17,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub struct ScaleArgs {
     #[command(flatten)]
-    run: RunFlags,
+    pub(super) run: RunFlags,
     /// Pods at one time
     #[arg(long, value_name = "N", required = true, value_parser = clap::value_parser!(u32).range(1..))]
     parallelism: u32,
@@ -29,45 +29,25 @@ pub struct ScaleArgs {
 #[derive(Debug, Args)]
 pub struct PauseArgs {
     #[command(flatten)]
-    run: RunFlags,
+    pub(super) run: RunFlags,
 }
 
 /// Let a run that was paused go on
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     #[command(flatten)]
-    run: RunFlags,
+    pub(super) run: RunFlags,
 }
 
+/// Which run, and the form of the report.
 #[derive(Debug, Args)]
-struct RunFlags {
+pub(super) struct RunFlags {
     /// The run (default: the last one that was started)
     run: Option<String>,
     #[command(flatten)]
     cluster: ClusterFlags,
     #[command(flatten)]
-    output: Output,
-}
-
-impl ScaleArgs {
-    /// How to print.
-    pub fn output(&self) -> Output {
-        self.run.output
-    }
-}
-
-impl PauseArgs {
-    /// How to print.
-    pub fn output(&self) -> Output {
-        self.run.output
-    }
-}
-
-impl ResumeArgs {
-    /// How to print.
-    pub fn output(&self) -> Output {
-        self.run.output
-    }
+    pub(super) output: Output,
 }
 
 /// Runs `scale`.
