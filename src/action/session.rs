@@ -14,6 +14,9 @@ use crate::{broker, cluster};
 /// Pause between two attempts to log in.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often a question is asked again that a lost connection left without an answer.
+const ASK_RETRIES: u32 = 2;
+
 /// How to reach a broker.
 pub enum Reach {
     /// Through a tunnel to the pod of a release.
@@ -99,6 +102,30 @@ impl Session {
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(after_waiting(error, started));
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Asks a release's broker for something that changes nothing, again on a new connection where the
+    /// first one breaks: a stream whose writer is not there yet ends it with an internal error.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), and what the question gives.
+    pub async fn ask<T>(
+        cluster: &Cluster,
+        release: &ReleaseName,
+        purpose: &str,
+        question: impl AsyncFn(&Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut retries = ASK_RETRIES;
+        loop {
+            let session = Self::open(cluster, release, purpose).await?;
+            let answer = question(&session).await;
+            session.close().await;
+            match answer {
+                Err(error) if is_transient(&error) && retries > 0 => retries -= 1,
+                answer => return answer,
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }

@@ -64,22 +64,13 @@ pub async fn status(
     queue: &QueueName,
 ) -> Result<StatusReport, Error> {
     let jobs = cluster.runs(release).await?;
-    let session = Session::open(cluster, release, "kubectl-workqueue status").await?;
     let mut names = vec![queue.clone()];
     names.extend(jobs.iter().filter_map(|job| job.queue.parse().ok()));
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
-    let mut queues = Vec::new();
-    for name in &names {
-        for name in [name.clone(), name.failed()] {
-            let depth = topology::depth(&session.broker, &name).await;
-            if let Some(depth) = depth.map_err(|error| session.explain(error))? {
-                queues.push((name, depth));
-            }
-        }
-    }
-    let (counted, held) = tokio::join!(count(&session, &names, &jobs), held(cluster, &session, &jobs));
-    let counted = counted?;
+    let look = async |session: &Session| look(cluster, session, &names, &jobs).await;
+    let Seen { broker, queues, counted, held } =
+        Session::ask(cluster, release, "kubectl-workqueue status", look).await?;
     let left = |job: &JobState| {
         let depth = queues.iter().find(|(name, _)| name.as_str() == job.queue);
         depth.filter(|_| job.end.is_none()).map(|(_, depth)| depth.ready.into())
@@ -98,9 +89,34 @@ pub async fn status(
         job,
     });
     let runs = runs.collect();
-    let broker = session.pod().to_owned();
-    session.close().await;
     Ok(StatusReport { broker, queues, runs })
+}
+
+/// What the broker tells.
+struct Seen {
+    broker: String,
+    queues: Vec<(QueueName, Depth)>,
+    /// By run.
+    counted: HashMap<String, Progress>,
+    /// By queue.
+    held: HashMap<String, u64>,
+}
+
+async fn look(
+    cluster: &Cluster,
+    session: &Session,
+    names: &[QueueName],
+    jobs: &[JobState],
+) -> Result<Seen, Error> {
+    let mut queues = Vec::new();
+    for name in names.iter().flat_map(|name| [name.clone(), name.failed()]) {
+        let depth = topology::depth(&session.broker, &name).await;
+        if let Some(depth) = depth.map_err(|error| session.explain(error))? {
+            queues.push((name, depth));
+        }
+    }
+    let (counted, held) = tokio::join!(count(session, names, jobs), held(cluster, session, jobs));
+    Ok(Seen { broker: session.pod().to_owned(), queues, counted: counted?, held })
 }
 
 /// Failed items that came with the first of these runs (up to the next one on its queue) and that no

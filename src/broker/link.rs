@@ -38,9 +38,7 @@ const CHANNEL_CLOSE_OK: (u16, u16) = (20, 41);
 const CONFIRM_SELECT: (u16, u16) = (85, 10);
 pub(super) const CONFIRM_SELECT_OK: (u16, u16) = (85, 11);
 
-/// Codes with which a broker closes what may be tried again: an operator's or a crash's doing.
-const CONNECTION_FORCED: u16 = 320;
-const INTERNAL_ERROR: u16 = 541;
+/// The code with which a broker closes the connection at a refused login.
 const ACCESS_REFUSED: u16 = 403;
 
 /// A stream of bytes in both directions: TCP, TLS, or a tunnel.
@@ -114,7 +112,7 @@ impl Link {
         if code == ACCESS_REFUSED && self.body_max == 0 {
             return Error::LoginRefused;
         }
-        refusal(code, "the connection", reason)
+        Error::refused(code, "the connection", reason)
     }
 
     /// Reads or writes as soon as either is possible, and keeps the connection alive meanwhile.
@@ -197,13 +195,6 @@ impl Link {
 pub(super) fn close_reason(mut arguments: bytes::Bytes) -> (u16, String) {
     let code = arguments.try_get_u16().unwrap_or_default();
     (code, wire::short_string(&mut arguments).unwrap_or_default())
-}
-
-pub(super) fn refusal(code: u16, operation: &str, reason: String) -> Error {
-    match code {
-        CONNECTION_FORCED | INTERNAL_ERROR => Error::Connection(reason),
-        _ => Error::Refused { operation: operation.to_owned(), reason },
-    }
 }
 
 pub(super) fn malformed() -> Error {

@@ -47,6 +47,12 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a broker may take to answer a request.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// Reply code of a broker that shuts down, or of an operator who closes a connection.
+const CONNECTION_FORCED: u16 = 320;
+
+/// Reply code of a broker that has come upon a fault of its own.
+const INTERNAL_ERROR: u16 = 541;
+
 /// What can go wrong between us and a broker.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -89,10 +95,20 @@ impl Error {
     fn from_lapin(operation: impl Into<String>, error: &lapin::Error) -> Self {
         match error.kind() {
             ErrorKind::ProtocolError(refusal) => {
-                Self::Refused { operation: operation.into(), reason: refusal.get_message().to_string() }
+                Self::refused(refusal.get_id(), operation, refusal.get_message().to_string())
             }
             ErrorKind::IOError(source) => Self::Connection(source.to_string()),
             _ => Self::Connection(error.to_string()),
+        }
+    }
+
+    /// The broker's words of closing, by its reply code: what an operator or a crash has ended is a
+    /// lost connection and may be tried again, everything else is a refusal.
+    /// <https://www.rabbitmq.com/amqp-0-9-1-reference#constants>
+    fn refused(code: u16, operation: impl Into<String>, reason: String) -> Self {
+        match code {
+            CONNECTION_FORCED | INTERNAL_ERROR => Self::Connection(reason),
+            _ => Self::Refused { operation: operation.into(), reason },
         }
     }
 
@@ -153,4 +169,16 @@ impl Broker {
 async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let timely = tokio::time::timeout(ANSWER, answer).await;
     timely.unwrap_or_else(|_| Err(Error::Connection("the broker does not answer".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_fault_of_the_broker_ended_may_be_tried_again() {
+        let refused = |code| Error::refused(code, "reading queue q", "why".to_owned());
+        assert!(refused(CONNECTION_FORCED).is_transient() && refused(INTERNAL_ERROR).is_transient());
+        assert_eq!(refused(403).to_string(), "reading queue q was refused by the broker: why");
+    }
 }

@@ -203,7 +203,7 @@ impl Publisher {
                 let (code, reason) = link::close_reason(arguments);
                 link.reopen_channel();
                 let Some(limit) = size_limit(&reason) else {
-                    return Err(link::refusal(code, &format!("publishing to queue {}", self.queue), reason));
+                    return Err(Error::refused(code, format!("publishing to queue {}", self.queue), reason));
                 };
                 self.max_size = Some(limit);
                 self.refuse_larger(limit, reason);

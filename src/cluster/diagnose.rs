@@ -14,8 +14,18 @@ use super::Cluster;
 /// Events to show of one pod.
 const LAST_EVENTS: usize = 4;
 
-/// Log lines to show of one pod. RabbitMQ says why it cannot start some 25 lines before its end.
-const LAST_LINES: i64 = 30;
+/// Log lines to read of one pod.
+const READ_LINES: i64 = 300;
+
+/// Log lines to show from the first complaint on. RabbitMQ says why it cannot start, and then goes on
+/// for a screen or two.
+const COMPLAINT_LINES: usize = 10;
+
+/// Log lines to show from the end.
+const LAST_LINES: usize = 15;
+
+/// What programs say where something goes wrong, in lower case.
+const COMPLAINTS: [&str; 6] = ["error", "fail", "fatal", "panic", "exception", "denied"];
 
 /// How long a pod may be in a state that does not mend itself before it is given up. Registries
 /// and volumes are sometimes late, so that the first back-off is no verdict.
@@ -37,7 +47,7 @@ pub struct PodDiagnosis {
     pub state: String,
     /// Its last events, oldest first.
     pub events: Vec<String>,
-    /// The last lines of its log, oldest first.
+    /// The lines of its log from the first complaint on, and the last ones.
     pub log: Vec<String>,
 }
 
@@ -198,7 +208,7 @@ impl Cluster {
 
     async fn diagnose_pod(&self, pod: &Pod) -> PodDiagnosis {
         let name = pod.name_any();
-        let (events, log) = tokio::join!(self.last_events(&name), self.last_lines(&name, pod));
+        let (events, log) = tokio::join!(self.last_events(&name), self.telling_lines(&name, pod));
         PodDiagnosis { state: pod_state(pod), events, log, name }
     }
 
@@ -217,13 +227,13 @@ impl Cluster {
         events[first..].iter().filter_map(text).collect()
     }
 
-    async fn last_lines(&self, name: &str, pod: &Pod) -> Vec<String> {
+    async fn telling_lines(&self, name: &str, pod: &Pod) -> Vec<String> {
         let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
         let Some(status) = statuses.and_then(|statuses| statuses.first()) else { return Vec::new() };
         let running = status.state.as_ref().is_some_and(|state| state.waiting.is_none());
         let params = LogParams {
             container: Some(status.name.clone()),
-            tail_lines: Some(LAST_LINES),
+            tail_lines: Some(READ_LINES),
             // Between restarts the current container has no log; the one before it has.
             previous: !running && status.restart_count > 0,
             ..LogParams::default()
@@ -232,10 +242,25 @@ impl Cluster {
             return Vec::new();
         }
         let log = self.call("reading a log", self.api::<Pod>().logs(name, &params)).await;
-        let lines =
-            |log: String| log.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
-        log.map(lines).unwrap_or_default()
+        log.map(|log| telling(&log)).unwrap_or_default()
     }
+}
+
+/// The lines that tell why a program ended: those from its first complaint on, since all others
+/// follow from that, and its last ones.
+fn telling(log: &str) -> Vec<String> {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    let complains = |line: &&str| {
+        let line = line.to_lowercase();
+        COMPLAINTS.iter().any(|word| line.contains(word))
+    };
+    let end = lines.len().saturating_sub(LAST_LINES);
+    let first = lines.iter().position(complains).unwrap_or(end).min(end);
+    let shown = match end.saturating_sub(first) {
+        0..=COMPLAINT_LINES => lines[first..].to_vec(),
+        _ => [&lines[first..first + COMPLAINT_LINES], &["…"], &lines[end..]].concat(),
+    };
+    shown.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -265,6 +290,26 @@ mod tests {
             "name": "c", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}]}));
         assert_eq!(pod_state(&failed), "Error (exit code 3)");
+    }
+
+    #[test]
+    fn the_first_complaint_is_shown_and_the_end() {
+        let line = |number: u32| match number {
+            20 => "[error] no setting named nonsense".to_owned(),
+            21.. => format!("error {number}"),
+            _ => format!("line {number}"),
+        };
+        let log = |count| (1..=count).map(|number| line(number) + "\n\n").collect::<String>();
+        assert_eq!(telling(&log(3)), ["line 1", "line 2", "line 3"]);
+        assert_eq!(telling(&log(19)).first().map(String::as_str), Some("line 5"));
+        let middling = telling(&log(40));
+        assert_eq!((middling.len(), middling[0].as_str()), (21, "[error] no setting named nonsense"));
+        let long = telling(&log(100));
+        assert_eq!(long.len(), COMPLAINT_LINES + 1 + LAST_LINES);
+        assert_eq!(
+            [&long[0], &long[9], &long[10], &long[11]],
+            ["[error] no setting named nonsense", "error 29", "…", "error 86"]
+        );
     }
 
     #[test]
