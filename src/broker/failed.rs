@@ -199,11 +199,13 @@ impl Look {
 pub async fn purge(broker: &Broker, queue: &QueueName) -> Result<u64, Error> {
     let channel = broker.channel().await?;
     let failed = queue.failed();
-    let purged = channel.queue_purge(short(&failed), QueuePurgeOptions::default()).await;
-    let purged = match purged {
-        Err(error) if topology::is_not_found(&error) => return Ok(0),
-        purged => purged.map_err(|error| Error::from_lapin(format!("purging queue {failed}"), &error))?,
-    };
+    let purging = within(async {
+        match channel.queue_purge(short(&failed), QueuePurgeOptions::default()).await {
+            Err(error) if topology::is_not_found(&error) => Ok(0),
+            purged => purged.map_err(|error| Error::from_lapin(format!("purging queue {failed}"), &error)),
+        }
+    });
+    let purged = purging.await?;
     topology::close(&channel).await;
     Ok(purged.into())
 }

@@ -1,23 +1,24 @@
-//! The publisher against a broker that a test plays: what no real broker does on demand.
+//! The clients against a broker that a test plays: what no real broker does on demand.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::publisher::{Envelopes, Progress, Publisher};
 use super::wire::{self, Frame};
-use super::{Endpoint, Error};
+use super::{Broker, Endpoint, Error, Stream};
 use crate::item::{Item, Position};
 
 /// The broker's end of a connection.
 struct Fake {
-    stream: DuplexStream,
+    stream: Box<dyn Stream>,
     input: BytesMut,
 }
 
 impl Fake {
-    /// Takes a publisher's login.
-    async fn login(stream: DuplexStream) -> Self {
-        let mut fake = Self { stream, input: BytesMut::new() };
+    /// Takes a client's login.
+    async fn login(stream: impl Stream + 'static) -> Self {
+        let mut fake = Self { stream: Box::new(stream), input: BytesMut::new() };
         while fake.input.len() < 8 {
             fake.stream.read_buf(&mut fake.input).await.expect("it talks");
         }
@@ -39,7 +40,6 @@ impl Fake {
         fake.hear((10, 31)).await;
         fake.hear((10, 40)).await;
         fake.say(0, (10, 41), |out| out.put_u8(0)).await;
-        fake.open_channel().await;
         fake
     }
 
@@ -121,7 +121,12 @@ async fn play<T>(
             }
         }
     };
-    tokio::join!(work, async { part(Fake::login(theirs).await).await })
+    let part = async {
+        let mut fake = Fake::login(theirs).await;
+        fake.open_channel().await;
+        part(fake).await
+    };
+    tokio::join!(work, part)
 }
 
 #[tokio::test]
@@ -198,4 +203,19 @@ async fn a_refused_login_is_no_lost_connection() {
     theirs.write_all(&refusal).await.expect("it listens");
     let result = publisher.connect(Box::new(ours), &endpoint, "test").await;
     assert!(matches!(result, Err(Error::LoginRefused)), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_a_lost_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("amqp://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("it connects");
+        let _silent = Fake::login(stream).await;
+        std::future::pending::<()>().await;
+    });
+    let endpoint = Endpoint::parse(&url, None).expect("legal");
+    let broker = Broker::connect(&endpoint, "test").await.expect("the login is answered");
+    let channel = broker.channel().await.map(|_| ());
+    assert!(channel.expect_err("the broker is silent").is_transient());
 }

@@ -7,7 +7,7 @@ use lapin::options::{BasicConsumeOptions, BasicNackOptions, BasicQosOptions, Que
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 
-use super::{Broker, Error, topology};
+use super::{Broker, Error, answer, topology};
 use crate::names::QueueName;
 
 /// Messages that a channel may hold: the most that AMQP can say.
@@ -47,7 +47,6 @@ pub async fn look(
         return Err(Error::Refused { operation, reason: "there is no such queue".to_owned() });
     };
     let total = limit.unwrap_or(u64::MAX).min(depth.ready.into());
-    let refused = |error: lapin::Error| Error::from_lapin(operation.clone(), &error);
     // What a channel holds is bounded: more channels are taken as they fill up.
     let mut channels: Vec<(Channel, Consumer)> = Vec::new();
     let (mut shown, mut last_tag) = (0, 0);
@@ -55,11 +54,11 @@ pub async fn look(
     while shown < total && wanted {
         if shown % u64::from(HELD) == 0 {
             let hold = (total - shown).min(u64::from(HELD)) as u16;
-            channels.push(consume(broker, queue, hold).await.map_err(refused)?);
+            channels.push(answer(&operation, consume(broker, queue, hold)).await?);
         }
         let Some((_, consumer)) = channels.last_mut() else { break };
         let Ok(Some(delivery)) = tokio::time::timeout(SILENCE, consumer.next()).await else { break };
-        let delivery = delivery.map_err(refused)?;
+        let delivery = delivery.map_err(|error| Error::from_lapin(&operation, &error))?;
         last_tag = delivery.delivery_tag;
         shown += 1;
         wanted = show(Message {
@@ -73,9 +72,9 @@ pub async fn look(
     for (channel, _) in channels.iter().rev() {
         let options = BasicNackOptions { multiple: true, requeue: true };
         if last_tag > 0 {
-            channel.basic_nack(0, options).await.map_err(refused)?;
+            answer(&operation, channel.basic_nack(0, options)).await?;
         }
-        channel.close(200, "done".into()).await.map_err(refused)?;
+        answer(&operation, channel.close(200, "done".into())).await?;
     }
     Ok(shown)
 }
@@ -107,6 +106,6 @@ fn texts(headers: &FieldTable) -> Vec<(String, String)> {
 /// [`Error::Refused`] when there is no such queue or it is a stream, and lost connections.
 pub async fn purge(broker: &Broker, queue: &QueueName) -> Result<u32, Error> {
     let channel = broker.channel().await?;
-    let purged = channel.queue_purge(topology::short(queue), QueuePurgeOptions::default()).await;
-    purged.map_err(|error| Error::from_lapin(format!("purging queue {queue}"), &error))
+    let purging = channel.queue_purge(topology::short(queue), QueuePurgeOptions::default());
+    answer(format!("purging queue {queue}"), purging).await
 }

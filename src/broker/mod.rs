@@ -44,8 +44,11 @@ const HEARTBEAT_SECONDS: u16 = 30;
 /// How long a broker may take from the TCP connection to the AMQP login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a broker may take to answer a request.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long a broker may take to answer a request. Unit tests play one that never does.
+const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+
+/// How long taking leave may take.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Reply code of a broker that shuts down, or of an operator who closes a connection.
 const CONNECTION_FORCED: u16 = 320;
@@ -155,20 +158,29 @@ impl Broker {
 
     /// Opens a channel.
     pub(crate) async fn channel(&self) -> Result<Channel, Error> {
-        self.connection.create_channel().await.map_err(|error| Error::from_lapin("opening a channel", &error))
+        answer("opening a channel", self.connection.create_channel()).await
     }
 
     /// Takes leave of the broker, which would log a warning otherwise.
     pub async fn close(self) {
         // Nothing is left to be lost here: a broker that has gone already needs no farewell.
-        self.connection.close(200, "done".into()).await.ok();
+        tokio::time::timeout(FAREWELL, self.connection.close(200, "done".into())).await.ok();
     }
 }
 
-/// An answer in reasonable time: a connection that is dead without knowing it gives none.
+/// An answer in reasonable time. A connection that is dead without knowing it gives none, nor does
+/// lapin where the connection breaks just as it is asked.
 async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let timely = tokio::time::timeout(ANSWER, answer).await;
     timely.unwrap_or_else(|_| Err(Error::Connection("the broker does not answer".to_owned())))
+}
+
+/// The same for one request of lapin's; `operation` says what was asked for.
+async fn answer<T>(
+    operation: impl Into<String>,
+    request: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, Error> {
+    within(async { request.await.map_err(|error| Error::from_lapin(operation, &error)) }).await
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl Session {
                     self.tell(Event::Lost(self.claim(tag)));
                 }
                 // The items come back the sooner for it.
-                tokio::time::timeout(LEAVE_GRACE, self.broker.close()).await.ok();
+                self.broker.close().await;
                 Ended::Broken(error)
             }
         }
@@ -230,7 +230,7 @@ impl Session {
             }
         };
         tokio::time::timeout(LEAVE_GRACE, settle).await.ok();
-        tokio::time::timeout(LEAVE_GRACE, self.broker.close()).await.ok();
+        self.broker.close().await;
     }
 
     fn claim(&self, tag: u64) -> Claim {

@@ -10,7 +10,7 @@ use lapin::{Acker, BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::Mutex;
 
 use super::delivery::number;
-use super::{Broker, Error, topology};
+use super::{Broker, Error, answer, topology};
 use crate::names::QueueName;
 use crate::queue::Verdict;
 use crate::record::{FailedItem, HeaderValue, ResultRecord};
@@ -117,8 +117,7 @@ impl Outbox {
 /// A channel whose publishes are confirmed.
 pub(super) async fn confirming(broker: &Broker) -> Result<Channel, Error> {
     let channel = broker.channel().await?;
-    let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
-    confirms.map_err(|error| Error::from_lapin("asking for confirms", &error))?;
+    answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
     Ok(channel)
 }
 

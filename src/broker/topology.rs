@@ -4,7 +4,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind};
 
-use super::{Broker, Error};
+use super::{Broker, Error, FAREWELL, answer, within};
 use crate::names::QueueName;
 
 /// The size of a stream of results beyond which the oldest records go: some 200,000 records of
@@ -128,30 +128,30 @@ pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Er
 pub async fn depth(broker: &Broker, name: &QueueName) -> Result<Option<Depth>, Error> {
     let channel = broker.channel().await?;
     let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-    match channel.queue_declare(short(name), passive, FieldTable::default()).await {
-        Ok(queue) => {
-            close(&channel).await;
-            Ok(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() }))
+    let declared = within(async {
+        match channel.queue_declare(short(name), passive, FieldTable::default()).await {
+            Ok(queue) => Ok(Some(queue)),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(Error::from_lapin(format!("looking at queue {name}"), &error)),
         }
-        Err(error) if is_not_found(&error) => Ok(None),
-        Err(error) => Err(Error::from_lapin(format!("looking at queue {name}"), &error)),
-    }
+    });
+    let Some(queue) = declared.await? else { return Ok(None) };
+    close(&channel).await;
+    Ok(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() }))
 }
 
 async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {
     // A channel of its own, since a refusal closes it.
     let channel = broker.channel().await?;
-    channel
-        .queue_declare(short(name), QueueDeclareOptions::durable(), arguments)
-        .await
-        .map_err(|error| Error::from_lapin(format!("declaring queue {name}"), &error))?;
+    let declaring = channel.queue_declare(short(name), QueueDeclareOptions::durable(), arguments);
+    answer(format!("declaring queue {name}"), declaring).await?;
     close(&channel).await;
     Ok(())
 }
 
 pub(super) async fn close(channel: &Channel) {
     // What was asked for has been answered; a channel that is gone already needs no closing.
-    channel.close(200, "done".into()).await.ok();
+    tokio::time::timeout(FAREWELL, channel.close(200, "done".into())).await.ok();
 }
 
 fn queue_type(name: &str) -> FieldTable {
