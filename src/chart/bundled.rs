@@ -15,7 +15,7 @@ impl Chart {
     /// # Errors
     /// None in a build that passed its tests: the chart is part of it.
     pub fn bundled() -> Result<Self> {
-        Self::from_files(bundled_files())
+        Ok(Self { is_bundled: true, ..Self::from_files(bundled_files())? })
     }
 
     /// The values of one of the chart's presets.

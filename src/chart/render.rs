@@ -1,6 +1,7 @@
 //! Renders a chart: values in, manifests out.
 
 use std::rc::Rc;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::capabilities::{Capabilities, KubeVersion};
 use super::error::{Error, ErrorKind, Result};
@@ -9,7 +10,7 @@ use super::limits::STACK_SIZE;
 use super::load::Chart;
 use super::lookup::Lookup;
 use super::manifest::{self, Manifest};
-use super::schema;
+use super::schema::{self, Schemas};
 use super::semver::{Constraints, Version};
 use super::template::Scope;
 use super::value::{Entries, Map, MapKind, Value};
@@ -93,16 +94,26 @@ pub fn render(
     kube: &KubeVersion,
     lookup: &dyn Lookup,
 ) -> Result<Rendered> {
-    let failed = |message: String| Error::new(ErrorKind::Limit, message);
-    std::thread::scope(|scope| {
-        let renderer = std::thread::Builder::new()
-            .name("chart-render".into())
-            .stack_size(STACK_SIZE)
-            .spawn_scoped(scope, || render_here(chart, values, release, kube, lookup))
-            .map_err(|error| failed(format!("cannot start the renderer: {error}")))?;
-        let result = renderer.join();
-        result.unwrap_or_else(|_| Err(failed("the renderer failed".into())))
+    thread::scope(|scope| {
+        let renderer = deep_thread(scope, || render_here(chart, values, release, kube, lookup))?;
+        joined(renderer)
     })
+}
+
+/// Starts a thread whose stack fits the deepest charts and values that are accepted.
+fn deep_thread<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    work: impl FnOnce() -> Result<T> + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, Result<T>>> {
+    let builder = thread::Builder::new().name("chart".into()).stack_size(STACK_SIZE);
+    builder
+        .spawn_scoped(scope, work)
+        .map_err(|error| Error::new(ErrorKind::Limit, format!("cannot start the renderer: {error}")))
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    let ended = thread.join();
+    ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Limit, "the renderer failed")))
 }
 
 fn render_here(
@@ -120,10 +131,17 @@ fn render_here(
     let user = values.merge()?;
     let root = resolve(chart, &user)?;
     let values = coalesce_values(&root, &user)?;
-    schema::validate(&root, &values)?;
-    check_kube_version(chart, kube)?;
     let computed = super::json::to_serde(&Value::Map(values.clone()));
-    let printed = print_templates(&root, values, release, kube, lookup)?;
+    let schemas = Schemas::of(&root);
+    // To compile a schema takes as long as to execute the templates: each has a thread.
+    let printed = thread::scope(|scope| {
+        let checking = deep_thread(scope, || schema::validate(&schemas, &computed))?;
+        let printed = check_kube_version(chart, kube)
+            .and_then(|()| print_templates(&root, values, release, kube, lookup));
+        // Values that the schema refuses are the cause of what a template says of them.
+        joined(checking)?;
+        printed
+    })?;
     let (notes, files): (Vec<_>, Vec<_>) =
         printed.into_iter().partition(|(path, _)| path.ends_with("NOTES.txt"));
     let own_notes = format!("{}/templates/NOTES.txt", root.name);

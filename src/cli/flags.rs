@@ -43,10 +43,7 @@ impl ClusterFlags {
 
     /// The namespace that a cluster would be asked in, without asking one.
     pub async fn offline_namespace(&self) -> String {
-        match Cluster::connect(&self.target()).await {
-            Ok(cluster) => cluster.namespace().to_owned(),
-            Err(_) => self.namespace.clone().unwrap_or_else(|| "default".to_owned()),
-        }
+        Cluster::namespace_of(&self.target()).await
     }
 
     /// The cluster and namespace that are meant.

@@ -72,6 +72,18 @@ impl Cluster {
         Ok(Self { client, namespace, url })
     }
 
+    /// The namespace that a target means, `default` without a configuration. Makes no client, which
+    /// would load certificates for nothing.
+    pub async fn namespace_of(target: &Target) -> String {
+        match &target.namespace {
+            Some(namespace) => namespace.clone(),
+            None => {
+                let config = load_config(target).await;
+                config.map_or_else(|_| "default".to_owned(), |config| config.default_namespace)
+            }
+        }
+    }
+
     /// The namespace to work in.
     pub fn namespace(&self) -> &str {
         &self.namespace

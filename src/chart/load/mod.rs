@@ -29,6 +29,8 @@ pub struct Chart {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// The charts below `charts/`.
     pub(crate) dependencies: Vec<Chart>,
+    /// Whether it is the chart that the executable carries.
+    pub(crate) is_bundled: bool,
 }
 
 impl Chart {
@@ -89,6 +91,7 @@ impl Chart {
             schema: chart.schema,
             templates: chart.templates,
             files: chart.files,
+            is_bundled: false,
         })
     }
 
