@@ -5,7 +5,11 @@
 # the cluster; the others wait for a broker to join. So no two can begin one
 # each, in whatever order they start, and the API server need not be asked.
 #
-# Reads SET_NAME (pods are SET_NAME-0, SET_NAME-1, ...), REPLICAS and PORT.
+# The user is loaded at every start, not only into an empty database: so the
+# password is the Secret's also for data that were kept, and after it was changed.
+#
+# Reads SET_NAME (pods are SET_NAME-0, SET_NAME-1, ...), REPLICAS, PORT, and the
+# user's name and password.
 set -eu
 home=/var/lib/rabbitmq
 me=$HOSTNAME
@@ -25,6 +29,23 @@ find_peer() {
 # Erlang wants the cookie readable by its owner alone; a mounted Secret is not.
 rm -f "$home/.erlang.cookie"
 (umask 077 && cat /run/workqueue/erlang-cookie > "$home/.erlang.cookie")
+#
+json() {
+  text=${1//\\/\\\\}
+  text=${text//\"/\\\"}
+  text=${text//$'\n'/\\n}
+  printf '"%s"\n' "$text"
+}
+user=$(json "$RABBITMQ_DEFAULT_USER")
+password=$(json "$RABBITMQ_DEFAULT_PASS")
+(umask 077 && cat > "$home/user.json" <<END
+{
+  "users": [{"name": $user, "password": $password, "tags": "administrator"}],
+  "vhosts": [{"name": "/"}],
+  "permissions": [{"user": $user, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}]
+}
+END
+)
 #
 peer=$me
 if [ ! -e "$home/mnesia/rabbit@$me" ]; then

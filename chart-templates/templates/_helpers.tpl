@@ -195,6 +195,7 @@ true
 {{- $broker := .Values.broker -}}
 log.console = true
 log.file = false
+load_definitions = /var/lib/rabbitmq/user.json
 {{- if $broker.tls.enabled }}
 {{- if $broker.tls.only }}
 listeners.tcp = none

@@ -156,12 +156,10 @@ fn a_helm_release_works_and_is_left_to_helm() {
     let ours = ["-l", "app.kubernetes.io/instance=workqueue"];
     bed.kubectl(&[&["wait", "pods", "--for=delete", "--timeout=90s"], &ours[..]].concat()).ok();
     let left = bed.kubectl(&[&["get", kinds, "-o", "name"], &ours[..]].concat()).ok();
-    // The claim holds the user with that password: both stay, as the chart's notes say.
-    let kept: Vec<&str> = left.stdout.lines().collect();
-    assert_eq!(
-        kept,
-        ["secret/workqueue-credentials", "persistentvolumeclaim/data-workqueue-broker-0"],
-        "{}",
-        left.stdout
-    );
+    assert_eq!(left.stdout.trim(), "persistentvolumeclaim/data-workqueue-broker-0");
+
+    // A new release has a new password, and finds what the claim holds.
+    helm(&bed, &["install", "workqueue", chart, "--set", &image, "--wait", "--timeout", "90s"]).ok();
+    assert_ne!(secret(&bed)["password"], before["password"]);
+    assert_eq!(bed.messages("job1"), 1);
 }

@@ -84,6 +84,12 @@ fn kept_data_is_found_again() {
     bed.up(&[]).ok();
     assert_eq!(bed.messages("job1"), 2);
 
+    bed.workqueue(&["down", "--yes", "--keep-data"]).ok();
+    bed.kubectl(&["delete", "secret", "workqueue-credentials"]).ok();
+    // The data's user gets the new password.
+    bed.up(&[]).ok();
+    assert_eq!(bed.messages("job1"), 2);
+
     bed.workqueue(&["down", "--yes"]).ok().says("queue job1 holds 2 messages: they will be lost");
     assert_eq!(bed.kubectl(&["get", "persistentvolumeclaims", "-o", "name"]).ok().stdout, "");
 }
