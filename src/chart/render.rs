@@ -1,6 +1,7 @@
 //! Renders a chart: values in, manifests out.
 
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread::{self, ScopedJoinHandle};
 
 use super::capabilities::{Capabilities, KubeVersion};
@@ -9,8 +10,8 @@ use super::eval::Engine;
 use super::limits::STACK_SIZE;
 use super::load::Chart;
 use super::lookup::Lookup;
-use super::manifest::{self, Manifest};
-use super::schema::{self, Schemas};
+use super::manifest::{self, Manifest, Sorted};
+use super::schema::{self, Checks};
 use super::semver::{Constraints, Version};
 use super::template::Scope;
 use super::value::{Entries, Map, MapKind, Value};
@@ -80,8 +81,7 @@ impl Rendered {
 
 /// Renders a chart.
 ///
-/// The work is done on a thread of its own, whose stack fits the deepest templates that are
-/// accepted.
+/// The work is done on two threads, whose stacks fit the deepest charts that are accepted.
 ///
 /// # Errors
 /// What helm refuses: values that cannot be read or do not meet the schema, a Kubernetes version
@@ -95,8 +95,16 @@ pub fn render(
     lookup: &dyn Lookup,
 ) -> Result<Rendered> {
     thread::scope(|scope| {
-        let renderer = deep_thread(scope, || render_here(chart, values, release, kube, lookup))?;
-        joined(renderer)
+        let (values_tx, values_rx) = mpsc::channel();
+        // To compile a schema takes as long as all the rest: it begins before the values are known.
+        let checker = deep_thread(scope, move || schema::check(chart, &values_rx))?;
+        let renderer = deep_thread(scope, move || {
+            render_here(chart, values, release, kube, lookup, &|checks| _ = values_tx.send(checks))
+        })?;
+        let rendered = joined(renderer);
+        // Values that the schema refuses are the cause of what a template says of them.
+        joined(checker)?;
+        rendered
     })
 }
 
@@ -116,12 +124,14 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Limit, "the renderer failed")))
 }
 
-fn render_here(
-    chart: &Chart,
+/// The same on this thread; `check` takes what has to be checked meanwhile.
+fn render_here<'a>(
+    chart: &'a Chart,
     values: &ValueSources,
     release: &Release,
     kube: &KubeVersion,
     lookup: &dyn Lookup,
+    check: &dyn Fn(Checks<'a>),
 ) -> Result<Rendered> {
     if chart.metadata.is_library() {
         let message = "library charts are not installable";
@@ -132,29 +142,12 @@ fn render_here(
     let root = resolve(chart, &user)?;
     let values = coalesce_values(&root, &user)?;
     let computed = super::json::to_serde(&Value::Map(values.clone()));
-    let schemas = Schemas::of(&root);
-    // To compile a schema takes as long as to execute the templates: each has a thread.
-    let printed = thread::scope(|scope| {
-        let checking = deep_thread(scope, || schema::validate(&schemas, &computed))?;
-        let printed = check_kube_version(chart, kube)
-            .and_then(|()| print_templates(&root, values, release, kube, lookup));
-        // Values that the schema refuses are the cause of what a template says of them.
-        joined(checking)?;
-        printed
-    })?;
-    let (notes, files): (Vec<_>, Vec<_>) =
-        printed.into_iter().partition(|(path, _)| path.ends_with("NOTES.txt"));
-    let own_notes = format!("{}/templates/NOTES.txt", root.name);
-    let sorted = manifest::sort(files)?;
+    check(Checks::new(&root, computed.clone()));
+    check_kube_version(chart, kube)?;
+    let (notes, sorted) = print(&root, values, release, kube, lookup)?;
     let mut crds = Vec::new();
     collect_crds(&root, &root.name, &mut crds);
-    Ok(Rendered {
-        manifests: sorted.manifests,
-        hooks: sorted.hooks,
-        crds,
-        notes: notes.into_iter().find(|(path, _)| *path == own_notes).map(|(_, text)| text),
-        values: computed,
-    })
+    Ok(Rendered { manifests: sorted.manifests, hooks: sorted.hooks, crds, notes, values: computed })
 }
 
 /// A release's name becomes part of names in the cluster.
@@ -191,6 +184,22 @@ struct Job {
     text: String,
     data: Map,
     base_path: String,
+}
+
+/// Executes all templates: the chart's own notes, and the manifests in order.
+fn print(
+    root: &Node<'_>,
+    values: Map,
+    release: &Release,
+    kube: &KubeVersion,
+    lookup: &dyn Lookup,
+) -> Result<(Option<String>, Sorted)> {
+    let printed = print_templates(root, values, release, kube, lookup)?;
+    let (notes, files): (Vec<_>, Vec<_>) =
+        printed.into_iter().partition(|(path, _)| path.ends_with("NOTES.txt"));
+    let own = format!("{}/templates/NOTES.txt", root.name);
+    let notes = notes.into_iter().find(|(path, _)| *path == own).map(|(_, text)| text);
+    Ok((notes, manifest::sort(files)?))
 }
 
 /// Executes all templates; returns pairs of path and text.

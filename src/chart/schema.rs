@@ -1,8 +1,11 @@
 //! Checks values against `values.schema.json`.
 
-use boon::{Compiler, UrlLoader, ValidationError};
+use std::sync::mpsc::Receiver;
+
+use boon::{Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 
 use super::error::{Error, ErrorKind, Result};
+use super::load::Chart;
 use super::values::Node;
 
 /// Where a chart's schema stands, as far as its own references can tell.
@@ -22,64 +25,100 @@ impl UrlLoader for NoLoader {
     }
 }
 
+/// The charts whose values have to be checked: plain data, for another thread.
+pub(crate) struct Checks<'a> {
+    chart: Charts<'a>,
+    values: serde_json::Value,
+}
+
+/// A chart under its name in this release, and the charts in it that are in use.
+struct Charts<'a> {
+    name: String,
+    chart: &'a Chart,
+    dependencies: Vec<Charts<'a>>,
+}
+
+impl<'a> Checks<'a> {
+    /// All of a render's; `values` are those of the outermost chart.
+    pub(crate) fn new(root: &Node<'a>, values: serde_json::Value) -> Self {
+        Self { chart: Charts::of(root), values }
+    }
+}
+
+impl<'a> Charts<'a> {
+    fn of(node: &Node<'a>) -> Self {
+        let dependencies = node.dependencies.iter().map(Self::of).collect();
+        Self { name: node.name.clone(), chart: node.chart, dependencies }
+    }
+}
+
+/// Compiles a chart's schema, then waits for what has to be checked, and checks it. Without that
+/// the render has failed, and there is nothing to check.
+pub(crate) fn check(root: &Chart, checks: &Receiver<Checks<'_>>) -> Result<()> {
+    let compiled = Schema::of(root);
+    match checks.recv() {
+        Ok(Checks { chart, values }) => validate(&chart, compiled, &values),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Checks the values of a chart and of its dependencies.
-///
-/// Works on plain data, so that it can be done on a thread of its own.
-pub(crate) fn validate(schemas: &Schemas<'_>, values: &serde_json::Value) -> Result<()> {
-    if let Some(schema) = schemas.own {
-        let url = if schemas.is_checked { CHECKED_SCHEMA_URL } else { SCHEMA_URL };
-        check(schema, url, values).map_err(|message| {
+fn validate(
+    charts: &Charts<'_>,
+    schema: Option<Result<Schema, String>>,
+    values: &serde_json::Value,
+) -> Result<()> {
+    if let Some(schema) = schema {
+        schema.and_then(|schema| schema.validate(values)).map_err(|message| {
             let message = format!("values do not meet the schema:\n{message}");
-            Error::new(ErrorKind::Schema, message).on(format!("{}/values.schema.json", schemas.name))
+            Error::new(ErrorKind::Schema, message).on(format!("{}/values.schema.json", charts.name))
         })?;
     }
-    for dependency in &schemas.dependencies {
-        match &values[dependency.name] {
+    for dependency in &charts.dependencies {
+        match &values[&dependency.name] {
             serde_json::Value::Null => {}
-            values if values.is_object() => validate(dependency, values)?,
+            values if values.is_object() => validate(dependency, Schema::of(dependency.chart), values)?,
             _ => {
                 let message = "values of a dependency must be a map";
-                return Err(Error::new(ErrorKind::Schema, message).on(dependency.name));
+                return Err(Error::new(ErrorKind::Schema, message).on(dependency.name.as_str()));
             }
         }
     }
     Ok(())
 }
 
-/// The schemas of a chart and of its dependencies.
-pub(crate) struct Schemas<'a> {
-    name: &'a str,
-    own: Option<&'a [u8]>,
-    is_checked: bool,
-    dependencies: Vec<Schemas<'a>>,
+/// A compiled schema.
+struct Schema {
+    schemas: Schemas,
+    index: SchemaIndex,
 }
 
-impl<'a> Schemas<'a> {
-    /// The schemas of the charts that are in use.
-    pub(crate) fn of(chart: &'a Node<'_>) -> Self {
-        Self {
-            name: &chart.name,
-            own: chart.chart.schema.as_deref(),
-            is_checked: chart.chart.is_bundled,
-            dependencies: chart.dependencies.iter().map(Self::of).collect(),
-        }
+impl Schema {
+    /// A chart's schema, if it has one; or what is wrong with it.
+    fn of(chart: &Chart) -> Option<Result<Self, String>> {
+        let url = if chart.is_bundled { CHECKED_SCHEMA_URL } else { SCHEMA_URL };
+        chart.schema.as_deref().map(|schema| Self::compile(schema, url))
     }
-}
 
-fn check(schema: &[u8], url: &str, values: &serde_json::Value) -> Result<(), String> {
-    let schema: serde_json::Value =
-        serde_json::from_slice(schema).map_err(|error| format!("schema is not JSON: {error}"))?;
-    let mut compiler = Compiler::new();
-    compiler.use_loader(Box::new(NoLoader));
-    let mut compiled = boon::Schemas::new();
-    compiler.add_resource(url, schema).map_err(|error| error.to_string())?;
-    let index =
-        compiler.compile(url, &mut compiled).map_err(|error| format!("schema is not valid: {error:#}"))?;
-    compiled.validate(values, index).map_err(|error| {
-        let mut lines = Vec::new();
-        describe(&error, &mut lines);
-        lines.join("\n")
-    })
+    fn compile(schema: &[u8], url: &str) -> Result<Self, String> {
+        let schema: serde_json::Value =
+            serde_json::from_slice(schema).map_err(|error| format!("schema is not JSON: {error}"))?;
+        let mut compiler = Compiler::new();
+        compiler.use_loader(Box::new(NoLoader));
+        let mut schemas = Schemas::new();
+        compiler.add_resource(url, schema).map_err(|error| error.to_string())?;
+        let compiled = compiler.compile(url, &mut schemas);
+        let index = compiled.map_err(|error| format!("schema is not valid: {error:#}"))?;
+        Ok(Self { schemas, index })
+    }
+
+    fn validate(&self, values: &serde_json::Value) -> Result<(), String> {
+        self.schemas.validate(values, self.index).map_err(|error| {
+            let mut lines = Vec::new();
+            describe(&error, &mut lines);
+            lines.join("\n")
+        })
+    }
 }
 
 /// The innermost causes, each with the path of its value.
@@ -97,15 +136,16 @@ fn describe(error: &ValidationError<'_, '_>, lines: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::Chart;
+    use serde_json::json;
 
     #[test]
     fn the_bundled_schema_is_one() {
         let schema = Chart::bundled().expect("it is part of the build").schema.expect("it has one");
-        let values = serde_json::json!({"broker": {"replicas": "three"}});
-        let refused = |url| check(&schema, url, &values).expect_err("three is no number");
-        assert_eq!(refused(SCHEMA_URL), "- at /broker/replicas: want integer, but got string");
-        assert_eq!(refused(CHECKED_SCHEMA_URL), refused(SCHEMA_URL));
-        assert_eq!(check(&schema, SCHEMA_URL, &serde_json::json!({})), Ok(()));
+        let check = |url, values| Schema::compile(&schema, url)?.validate(&values);
+        let wrong = json!({"broker": {"replicas": "three"}});
+        let refused = Err("- at /broker/replicas: want integer, but got string".to_owned());
+        assert_eq!(check(SCHEMA_URL, wrong.clone()), refused);
+        assert_eq!(check(CHECKED_SCHEMA_URL, wrong), refused);
+        assert_eq!(check(SCHEMA_URL, json!({})), Ok(()));
     }
 }

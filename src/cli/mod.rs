@@ -31,6 +31,7 @@ mod up;
 use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 
 use crate::error::{ExitStatus, Failure};
 use crate::ui::{Ui, Verbosity};
@@ -114,6 +115,20 @@ impl Command {
         }
     }
 
+    /// Threads take time to start and to end: what only computes has none.
+    fn runtime(&self) -> Builder {
+        match self {
+            Self::Chart(_) | Self::Completion(_) | Self::Reference | Self::Render(_) => {
+                Builder::new_current_thread()
+            }
+            _ => {
+                let mut threads = Builder::new_multi_thread();
+                threads.worker_threads(2);
+                threads
+            }
+        }
+    }
+
     async fn run(self, ui: &Ui) -> Result<ExitStatus, Failure> {
         match self {
             Self::Build(args) => build::run(args, ui).await,
@@ -157,8 +172,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     };
     let verbosity = Verbosity { quiet: cli.quiet, verbose: cli.verbose };
     let ui = Ui::new(verbosity, cli.command.output().is_json());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let result = match runtime {
+    let result = match cli.command.runtime().enable_all().build() {
         Ok(runtime) => {
             let result = runtime.block_on(cli.command.run(&ui));
             // A read of standard input cannot be cancelled: it must not keep the process.
