@@ -7,7 +7,6 @@ use futures_util::StreamExt as _;
 use lapin::message::Delivery as Message;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-    QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Confirmation, Consumer};
@@ -15,7 +14,7 @@ use lapin::{Channel, Confirmation, Consumer};
 use super::failed_message::{self, FailedMessage};
 use super::settle::{confirming, send};
 use super::topology::{self, short};
-use super::{Broker, Error, within};
+use super::{Broker, Error, answer, within};
 use crate::names::QueueName;
 
 /// Bytes of items that may be under way at one time.
@@ -167,8 +166,8 @@ impl Look {
     /// Lost connections: the items may be in the queue still.
     pub async fn forget(&self, tags: &[u64]) -> Result<(), Error> {
         for &tag in tags {
-            let acked = self.channel.basic_ack(tag, BasicAckOptions::default()).await;
-            acked.map_err(|error| looking(&self.queue, &error))?;
+            let acking = self.channel.basic_ack(tag, BasicAckOptions::default());
+            answer(format!("looking at queue {}", self.queue), acking).await?;
         }
         Ok(())
     }
@@ -197,17 +196,8 @@ impl Look {
 /// # Errors
 /// Lost connections and refusals.
 pub async fn purge(broker: &Broker, queue: &QueueName) -> Result<u64, Error> {
-    let channel = broker.channel().await?;
-    let failed = queue.failed();
-    let purging = within(async {
-        match channel.queue_purge(short(&failed), QueuePurgeOptions::default()).await {
-            Err(error) if topology::is_not_found(&error) => Ok(0),
-            purged => purged.map_err(|error| Error::from_lapin(format!("purging queue {failed}"), &error)),
-        }
-    });
-    let purged = purging.await?;
-    topology::close(&channel).await;
-    Ok(purged.into())
+    let purged = topology::purge(broker, &queue.failed()).await?;
+    Ok(purged.unwrap_or(0).into())
 }
 
 fn looking(queue: &QueueName, error: &lapin::Error) -> Error {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use lapin::options::{BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueuePurgeOptions};
+use lapin::options::{BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 
@@ -103,9 +103,7 @@ fn texts(headers: &FieldTable) -> Vec<(String, String)> {
 /// Deletes the ready messages of a queue, and gives their number; what workers hold stays.
 ///
 /// # Errors
-/// [`Error::Refused`] when there is no such queue or it is a stream, and lost connections.
+/// [`Error::NoQueue`], [`Error::Refused`] when it is a stream, and lost connections.
 pub async fn purge(broker: &Broker, queue: &QueueName) -> Result<u32, Error> {
-    let channel = broker.channel().await?;
-    let purging = channel.queue_purge(topology::short(queue), QueuePurgeOptions::default());
-    answer(format!("purging queue {queue}"), purging).await
+    topology::purge(broker, queue).await?.ok_or_else(|| Error::NoQueue(queue.clone()))
 }

@@ -37,7 +37,8 @@ impl Retrier {
     /// # Errors
     /// Lost connections.
     pub async fn publish(&mut self, message: &FailedMessage) -> Result<(), Error> {
-        let confirm = send(&self.channel, &self.queue, &message.body, message.properties_for_retry()).await?;
+        let sending = send(&self.channel, &self.queue, &message.body, message.properties_for_retry());
+        let confirm = within(sending).await?;
         self.bytes += message.body.len();
         self.pending.push((message.tag, confirm));
         Ok(())

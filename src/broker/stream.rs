@@ -10,7 +10,7 @@ use lapin::{Channel, Consumer};
 
 use super::delivery::number;
 use super::topology::{self, short};
-use super::{Broker, Error};
+use super::{Broker, Error, answer};
 use crate::names::QueueName;
 use crate::record::ResultRecord;
 
@@ -134,8 +134,8 @@ impl Reading {
             return Ok(());
         }
         self.unacknowledged = 0;
-        let acked = message.acker.ack(BasicAckOptions { multiple: true }).await;
-        acked.map(|_| ()).map_err(|error| Error::from_lapin("reading results", &error))
+        let acking = message.acker.ack(BasicAckOptions { multiple: true });
+        answer("reading results", acking).await.map(|_| ())
     }
 }
 

@@ -1,6 +1,8 @@
 //! The queues of a work queue: declared once with everything that keeps items safe, then measured.
 
-use lapin::options::QueueDeclareOptions;
+use std::time::Duration;
+
+use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind};
 
@@ -16,6 +18,9 @@ const RESULTS_SEGMENT_BYTES: i64 = 16 * 1024 * 1024;
 
 /// How often a failed item may be looked at and put back.
 const FAILED_DELIVERY_LIMIT: i64 = 1_000_000_000;
+
+/// How long the broker may take to empty a queue, which may hold tens of millions of messages.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How a work queue is made, if it has to be made.
 #[derive(Debug, Clone)]
@@ -138,6 +143,24 @@ pub async fn depth(broker: &Broker, name: &QueueName) -> Result<Option<Depth>, E
     let Some(queue) = declared.await? else { return Ok(None) };
     close(&channel).await;
     Ok(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() }))
+}
+
+/// Deletes the messages of a queue that nobody holds; gives how many, or `None` if there is no such
+/// queue.
+///
+/// # Errors
+/// Lost connections, and refusals other than `NOT_FOUND`.
+pub(super) async fn purge(broker: &Broker, name: &QueueName) -> Result<Option<u32>, Error> {
+    let channel = broker.channel().await?;
+    let purging = channel.queue_purge(short(name), QueuePurgeOptions::default());
+    let purged = match tokio::time::timeout(PURGE_TIMEOUT, purging).await {
+        Ok(Ok(purged)) => purged,
+        Ok(Err(error)) if is_not_found(&error) => return Ok(None),
+        Ok(Err(error)) => return Err(Error::from_lapin(format!("purging queue {name}"), &error)),
+        Err(_) => return Err(Error::Connection(format!("purging queue {name} took too long"))),
+    };
+    close(&channel).await;
+    Ok(Some(purged))
 }
 
 async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {
