@@ -159,7 +159,7 @@ pub async fn end(broker: &Broker, queue: &QueueName) -> Result<Option<End>, Erro
         topology::close(&channel).await;
         return if depth.ready == 0 { Ok(None) } else { Err(silent(queue)) };
     };
-    within(queue, qos(&channel, queue, PREFETCH)).await?;
+    qos(&channel, queue, PREFETCH).await?;
     // What is here already is taken, and nothing waited for: later records are not of interest.
     while let Some(message) = receive(&mut consumer, queue, Duration::ZERO).await? {
         newest = message;
@@ -177,18 +177,15 @@ async fn consume(
 ) -> Result<Consumer, Error> {
     let mut arguments = FieldTable::default();
     arguments.insert("x-stream-offset".into(), offset);
-    within(queue, async {
-        qos(channel, queue, prefetch).await?;
-        let options = BasicConsumeOptions::default();
-        let consumer = channel.basic_consume(short(queue), "results".into(), options, arguments).await;
-        consumer.map_err(|error| Error::from_lapin(format!("reading queue {queue}"), &error))
-    })
-    .await
+    qos(channel, queue, prefetch).await?;
+    let options = BasicConsumeOptions::default();
+    let consuming = channel.basic_consume(short(queue), "results".into(), options, arguments);
+    answer(format!("reading queue {queue}"), consuming).await
 }
 
 async fn qos(channel: &Channel, queue: &QueueName, prefetch: u16) -> Result<(), Error> {
-    let set = channel.basic_qos(prefetch, BasicQosOptions::default()).await;
-    set.map_err(|error| Error::from_lapin(format!("reading queue {queue}"), &error))
+    let setting = channel.basic_qos(prefetch, BasicQosOptions::default());
+    answer(format!("reading queue {queue}"), setting).await
 }
 
 /// The next message, or `None` if none comes in time.
@@ -203,10 +200,6 @@ async fn receive(
         Ok(Some(Err(error))) => Err(Error::from_lapin(format!("reading queue {queue}"), &error)),
         Ok(None) => Err(Error::Connection(format!("the broker ended the reading of queue {queue}"))),
     }
-}
-
-async fn within<T>(queue: &QueueName, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::time::timeout(SILENCE, answer).await.unwrap_or_else(|_| Err(silent(queue)))
 }
 
 fn silent(queue: &QueueName) -> Error {
