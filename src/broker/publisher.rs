@@ -147,6 +147,7 @@ impl Publisher {
             wire::put_body(&mut link.output, link::CHANNEL, &entry.body[offset..end]);
             self.body_sent = Some(end);
             if end == entry.body.len() {
+                self.pace.sent(entry.number);
                 self.window.mark_sent();
                 self.body_sent = None;
             }
@@ -189,7 +190,9 @@ impl Publisher {
                 Frame::Ignored => {}
             }
         }
-        self.pace.confirmed(confirms, Instant::now());
+        if confirms > 0 {
+            self.pace.confirmed(confirms, self.window.settled_up_to(), Instant::now());
+        }
         Ok(moved)
     }
 
