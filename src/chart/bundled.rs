@@ -15,7 +15,7 @@ impl Chart {
     /// # Errors
     /// None in a build that passed its tests: the chart is part of it.
     pub fn bundled() -> Result<Self> {
-        Ok(Self { is_bundled: true, ..Self::from_files(bundled_files())? })
+        Self::from_files(bundled_files())
     }
 
     /// The values of one of the chart's presets.
@@ -32,6 +32,11 @@ impl Chart {
             Error::new(ErrorKind::Values, format!("the chart has no preset {name:?}; it has: {known}"))
         })
     }
+}
+
+/// Whether a schema is the bundled chart's, as it is in most charts that were made from that one.
+pub(super) fn is_bundled_schema(schema: &[u8]) -> bool {
+    BUNDLED.get_file("values.schema.json").is_some_and(|bundled| bundled.contents() == schema)
 }
 
 fn preset_name(file: &str) -> Option<&str> {

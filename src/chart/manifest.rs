@@ -56,14 +56,24 @@ pub(crate) struct Sorted {
     pub(crate) hooks: Vec<Manifest>,
 }
 
-/// Splits and sorts what templates printed: pairs of path and text.
-pub(crate) fn sort(mut printed: Vec<(String, String)>) -> Result<Sorted> {
-    printed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+/// What a template printed.
+pub(crate) struct Printed {
+    /// The path of the template, with the chart's name in front.
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+/// Reads and sorts what templates print, as it comes. Of several errors, the one of the first path
+/// counts.
+pub(crate) fn sort(printed: impl IntoIterator<Item = Printed>) -> Result<Sorted> {
+    let read = printed.into_iter().map(|file| (Sorted::read(&file), file.path));
+    let mut files: Vec<_> = read.collect();
+    files.sort_unstable_by(|a, b| a.1.cmp(&b.1));
     let mut sorted = Sorted::default();
-    for (source, text) in &printed {
-        for document in split(text) {
-            sorted.add(source, document)?;
-        }
+    for (file, _) in files {
+        let file = file?;
+        sorted.manifests.extend(file.manifests);
+        sorted.hooks.extend(file.hooks);
     }
     sorted.manifests.sort_by(|a, b| compare_kinds(a.kind(), b.kind()));
     sorted.hooks.sort_by(|a, b| compare_kinds(a.kind(), b.kind()));
@@ -71,6 +81,15 @@ pub(crate) fn sort(mut printed: Vec<(String, String)>) -> Result<Sorted> {
 }
 
 impl Sorted {
+    /// The documents of one file.
+    fn read(file: &Printed) -> Result<Self> {
+        let mut sorted = Self::default();
+        for document in split(&file.text) {
+            sorted.add(&file.path, document)?;
+        }
+        Ok(sorted)
+    }
+
     fn add(&mut self, source: &str, text: &str) -> Result<()> {
         let invalid = |message: String| {
             let message = format!("YAML parse error: {message}");
@@ -156,5 +175,26 @@ fn check_scalar(map: &Map, key: &str) -> Result<(), String> {
             Err(format!("{key} must be a string, not a {}", value.kind_name()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(path: &str, text: &str) -> Printed {
+        Printed { path: path.into(), text: text.into() }
+    }
+
+    #[test]
+    fn files_may_come_in_any_order() {
+        let service = printed("c/b.yaml", "kind: Service\n---\nkind: Secret");
+        let secret = printed("c/a.yaml", "kind: Secret");
+        let sorted = sort([service, secret]).expect("they are manifests");
+        let found: Vec<_> = sorted.manifests.iter().map(|m| (m.kind(), &*m.source)).collect();
+        assert_eq!(found, [("Secret", "c/a.yaml"), ("Secret", "c/b.yaml"), ("Service", "c/b.yaml")]);
+        let wrong = |path| printed(path, "- no map");
+        let error = sort([wrong("c/b.yaml"), wrong("c/a.yaml")]).expect_err("lists are none");
+        assert!(error.to_string().contains("c/a.yaml"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! Renders a chart: values in, manifests out.
 
+use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread::{self, ScopedJoinHandle};
@@ -10,7 +11,7 @@ use super::eval::Engine;
 use super::limits::STACK_SIZE;
 use super::load::Chart;
 use super::lookup::Lookup;
-use super::manifest::{self, Manifest, Sorted};
+use super::manifest::{self, Manifest, Printed, Sorted};
 use super::schema::{self, Checks};
 use super::semver::{Constraints, Version};
 use super::template::Scope;
@@ -81,7 +82,8 @@ impl Rendered {
 
 /// Renders a chart.
 ///
-/// The work is done on two threads, whose stacks fit the deepest charts that are accepted.
+/// The work is done on threads, whose stacks fit the deepest charts that are accepted: to execute
+/// the templates takes as long as to compile the schema, and what they print is read meanwhile.
 ///
 /// # Errors
 /// What helm refuses: values that cannot be read or do not meet the schema, a Kubernetes version
@@ -96,27 +98,48 @@ pub fn render(
 ) -> Result<Rendered> {
     thread::scope(|scope| {
         let (values_tx, values_rx) = mpsc::channel();
-        // To compile a schema takes as long as all the rest: it begins before the values are known.
-        let checker = deep_thread(scope, move || schema::check(chart, &values_rx))?;
-        let renderer = deep_thread(scope, move || {
-            render_here(chart, values, release, kube, lookup, &|checks| _ = values_tx.send(checks))
+        let (printed_tx, printed_rx) = mpsc::channel();
+        let checker = deep_thread(scope, "schema", move || schema::check(chart, &values_rx))?;
+        let reader = deep_thread(scope, "manifests", move || manifest::sort(printed_rx))?;
+        let executor = deep_thread(scope, "templates", move || {
+            let check = |checks| _ = values_tx.send(checks);
+            let printed = |file| _ = printed_tx.send(file);
+            execute(chart, values, release, kube, lookup, &check, &printed)
         })?;
-        let rendered = joined(renderer);
+        let executed = joined(executor);
+        let sorted = joined(reader);
         // Values that the schema refuses are the cause of what a template says of them.
         joined(checker)?;
-        rendered
+        let Executed { crds, notes, values } = executed?;
+        let Sorted { manifests, hooks } = sorted?;
+        Ok(Rendered { manifests, hooks, crds, notes, values })
     })
 }
 
 /// Starts a thread whose stack fits the deepest charts and values that are accepted.
 fn deep_thread<'scope, T: Send + 'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
+    name: &str,
     work: impl FnOnce() -> Result<T> + Send + 'scope,
 ) -> Result<ScopedJoinHandle<'scope, Result<T>>> {
-    let builder = thread::Builder::new().name("chart".into()).stack_size(STACK_SIZE);
+    let builder = thread::Builder::new().name(name.into()).stack_size(STACK_SIZE);
+    let work = || {
+        widen_heap();
+        work()
+    };
     builder
         .spawn_scoped(scope, work)
         .map_err(|error| Error::new(ErrorKind::Limit, format!("cannot start the renderer: {error}")))
+}
+
+/// Has the allocator take memory for this thread at once: glibc's would ask the kernel for every
+/// page of it, a fifth of a render's time. To free a large block raises its threshold for what it
+/// maps apart and what it gives back (`M_MMAP_THRESHOLD` in mallopt(3)); to free a smaller one
+/// then leaves it for use. Pages that are not used stay untouched.
+fn widen_heap() {
+    for size in [4 << 20, 2 << 20] {
+        drop(black_box(Vec::<u8>::with_capacity(size)));
+    }
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
@@ -124,15 +147,24 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Limit, "the renderer failed")))
 }
 
-/// The same on this thread; `check` takes what has to be checked meanwhile.
-fn render_here<'a>(
+/// What executing the templates gives beside what they print.
+struct Executed {
+    crds: Vec<CrdFile>,
+    notes: Option<String>,
+    values: serde_json::Value,
+}
+
+/// Executes the templates on this thread; `check` takes what has to be checked meanwhile, and
+/// `printed` what has to be read.
+fn execute<'a>(
     chart: &'a Chart,
     values: &ValueSources,
     release: &Release,
     kube: &KubeVersion,
     lookup: &dyn Lookup,
     check: &dyn Fn(Checks<'a>),
-) -> Result<Rendered> {
+    printed: &dyn Fn(Printed),
+) -> Result<Executed> {
     if chart.metadata.is_library() {
         let message = "library charts are not installable";
         return Err(Error::new(ErrorKind::Chart, message).on("Chart.yaml"));
@@ -144,10 +176,10 @@ fn render_here<'a>(
     let computed = super::json::to_serde(&Value::Map(values.clone()));
     check(Checks::new(&root, computed.clone()));
     check_kube_version(chart, kube)?;
-    let (notes, sorted) = print(&root, values, release, kube, lookup)?;
+    let notes = print(&root, values, release, kube, lookup, printed)?;
     let mut crds = Vec::new();
     collect_crds(&root, &root.name, &mut crds);
-    Ok(Rendered { manifests: sorted.manifests, hooks: sorted.hooks, crds, notes, values: computed })
+    Ok(Executed { crds, notes, values: computed })
 }
 
 /// A release's name becomes part of names in the cluster.
@@ -179,37 +211,22 @@ fn check_kube_version(chart: &Chart, kube: &KubeVersion) -> Result<()> {
 }
 
 /// A template and what it is executed on.
-struct Job {
+struct Job<'a> {
     path: String,
-    text: String,
+    text: &'a str,
     data: Map,
     base_path: String,
 }
 
-/// Executes all templates: the chart's own notes, and the manifests in order.
+/// Executes all templates; returns the chart's own notes.
 fn print(
     root: &Node<'_>,
     values: Map,
     release: &Release,
     kube: &KubeVersion,
     lookup: &dyn Lookup,
-) -> Result<(Option<String>, Sorted)> {
-    let printed = print_templates(root, values, release, kube, lookup)?;
-    let (notes, files): (Vec<_>, Vec<_>) =
-        printed.into_iter().partition(|(path, _)| path.ends_with("NOTES.txt"));
-    let own = format!("{}/templates/NOTES.txt", root.name);
-    let notes = notes.into_iter().find(|(path, _)| *path == own).map(|(_, text)| text);
-    Ok((notes, manifest::sort(files)?))
-}
-
-/// Executes all templates; returns pairs of path and text.
-fn print_templates(
-    root: &Node<'_>,
-    values: Map,
-    release: &Release,
-    kube: &KubeVersion,
-    lookup: &dyn Lookup,
-) -> Result<Vec<(String, String)>> {
+    printed: &dyn Fn(Printed),
+) -> Result<Option<String>> {
     let shared = Shared {
         release: Value::object([
             ("Name", release.name.as_str().into()),
@@ -224,13 +241,14 @@ fn print_templates(
     let mut jobs = Vec::new();
     shared.collect(root, &root.name, values, true, &mut jobs);
     // Helm parses and executes the deepest paths first, and of those the last by name.
-    let depth = |job: &Job| job.path.matches('/').count();
+    let depth = |job: &Job<'_>| job.path.matches('/').count();
     jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
     let scope = Rc::new(Scope::default());
     let templates =
-        jobs.iter().map(|job| scope.parse_file(&job.path, &job.text)).collect::<Result<Vec<_>>>()?;
+        jobs.iter().map(|job| scope.parse_file(&job.path, job.text)).collect::<Result<Vec<_>>>()?;
     let engine = Engine::new(lookup);
-    let mut printed = Vec::new();
+    let own_notes = format!("{}/templates/NOTES.txt", root.name);
+    let mut notes = None;
     for (job, template) in jobs.into_iter().zip(templates) {
         let name = job.path.rsplit('/').next().unwrap_or("");
         if name.starts_with('_') {
@@ -240,9 +258,14 @@ fn print_templates(
             Value::object([("Name", job.path.as_str().into()), ("BasePath", job.base_path.as_str().into())]);
         job.data.insert("Template", own);
         let text = engine.execute(&scope, &template, Value::Map(job.data))?;
-        printed.push((job.path, text.replace("<no value>", "")));
+        let text = text.replace("<no value>", "");
+        if job.path == own_notes {
+            notes = Some(text);
+        } else if !job.path.ends_with("NOTES.txt") {
+            printed(Printed { path: job.path, text });
+        }
     }
-    Ok(printed)
+    Ok(notes)
 }
 
 /// What every template sees.
@@ -254,7 +277,14 @@ struct Shared {
 impl Shared {
     /// Collects the templates of a chart and of its dependencies; returns what they are
     /// executed on.
-    fn collect(&self, node: &Node<'_>, path: &str, values: Map, is_root: bool, jobs: &mut Vec<Job>) -> Map {
+    fn collect<'a>(
+        &self,
+        node: &Node<'a>,
+        path: &str,
+        values: Map,
+        is_root: bool,
+        jobs: &mut Vec<Job<'a>>,
+    ) -> Map {
         let metadata = &node.chart.metadata;
         let mut subcharts = Entries::new();
         for dependency in &node.dependencies {
@@ -285,7 +315,7 @@ impl Shared {
             }
             jobs.push(Job {
                 path: format!("{path}/{template}"),
-                text: text.clone(),
+                text,
                 data: data.clone(),
                 base_path: format!("{path}/templates"),
             });

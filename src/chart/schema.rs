@@ -4,6 +4,7 @@ use std::sync::mpsc::Receiver;
 
 use boon::{Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 
+use super::bundled::is_bundled_schema;
 use super::error::{Error, ErrorKind, Result};
 use super::load::Chart;
 use super::values::Node;
@@ -11,7 +12,7 @@ use super::values::Node;
 /// Where a chart's schema stands, as far as its own references can tell.
 const SCHEMA_URL: &str = "file:///values.schema.json";
 
-/// The same for the bundled chart, whose schema a test has checked. boon (0.6, `Roots::create_root`)
+/// The same for the bundled chart's schema, which a test has checked. boon (0.6, `Roots::create_root`)
 /// holds no schema of this host against the schemas of schemas; to load them takes longer than
 /// everything else that a render does.
 const CHECKED_SCHEMA_URL: &str = "https://json-schema.org/values.schema.json";
@@ -96,8 +97,9 @@ struct Schema {
 impl Schema {
     /// A chart's schema, if it has one; or what is wrong with it.
     fn of(chart: &Chart) -> Option<Result<Self, String>> {
-        let url = if chart.is_bundled { CHECKED_SCHEMA_URL } else { SCHEMA_URL };
-        chart.schema.as_deref().map(|schema| Self::compile(schema, url))
+        let schema = chart.schema.as_deref()?;
+        let url = if is_bundled_schema(schema) { CHECKED_SCHEMA_URL } else { SCHEMA_URL };
+        Some(Self::compile(schema, url))
     }
 
     fn compile(schema: &[u8], url: &str) -> Result<Self, String> {

@@ -2,6 +2,10 @@
 
 mod syntax;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use regex::{Regex, RegexBuilder};
 
 use super::Type::{Int, String as Text};
@@ -39,13 +43,30 @@ pub(super) const FUNCTIONS: &[Function] = &[
 const COMPILE_COST: usize = 16 << 10;
 /// How large a compiled expression may be, in bytes.
 const MAX_COMPILED: usize = 2 << 20;
+/// How many compiled expressions are kept.
+const MAX_KEPT: usize = 16;
 
-fn compile(call: &Call<'_>) -> Result<Regex, String> {
+thread_local! {
+    /// What has been compiled on this thread, which is that of one render: helpers use the same
+    /// few expressions again and again.
+    static COMPILED: RefCell<HashMap<String, Rc<Regex>>> = RefCell::default();
+}
+
+fn compile(call: &Call<'_>) -> Result<Rc<Regex>, String> {
     call.will_produce(COMPILE_COST)?;
     let pattern = call.text(0);
+    if let Some(regex) = COMPILED.with_borrow(|kept| kept.get(&*pattern).cloned()) {
+        return Ok(regex);
+    }
     let build = |regex: String| RegexBuilder::new(&regex).size_limit(MAX_COMPILED).build().ok();
-    let regex = syntax::translate(&pattern).and_then(build);
-    regex.ok_or_else(|| format!("error parsing regexp: `{pattern}`"))
+    let regex = syntax::translate(&pattern).and_then(build).map(Rc::new);
+    let regex = regex.ok_or_else(|| format!("error parsing regexp: `{pattern}`"))?;
+    COMPILED.with_borrow_mut(|kept| {
+        if kept.len() < MAX_KEPT {
+            kept.insert(pattern.into_owned(), Rc::clone(&regex));
+        }
+    });
+    Ok(regex)
 }
 
 fn find(call: &Call<'_>) -> Result<Value, String> {

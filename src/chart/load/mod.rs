@@ -29,8 +29,6 @@ pub struct Chart {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// The charts below `charts/`.
     pub(crate) dependencies: Vec<Chart>,
-    /// Whether it is the chart that the executable carries.
-    pub(crate) is_bundled: bool,
 }
 
 impl Chart {
@@ -91,7 +89,6 @@ impl Chart {
             schema: chart.schema,
             templates: chart.templates,
             files: chart.files,
-            is_bundled: false,
         })
     }
 

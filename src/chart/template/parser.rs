@@ -90,6 +90,12 @@ impl<'a> Parser<'a> {
     /// Parses nodes up to `{{end}}`, `{{else}}` or the end of the file.
     fn nodes(&mut self, top: bool) -> Parse<(Vec<Node>, Stop)> {
         let mut nodes = Vec::new();
+        let stop = self.nodes_into(&mut nodes, top)?;
+        nodes.shrink_to_fit();
+        Ok((nodes, stop))
+    }
+
+    fn nodes_into(&mut self, nodes: &mut Vec<Node>, top: bool) -> Parse<Stop> {
         loop {
             let token = self.take();
             match token.kind {
@@ -106,15 +112,15 @@ impl<'a> Parser<'a> {
                     match keyword {
                         Keyword::End => {
                             self.expect(Kind::RightDelim, "end")?;
-                            return Ok((nodes, Stop::End(start.pos)));
+                            return Ok(Stop::End(start.pos));
                         }
-                        Keyword::Else => return Ok((nodes, Stop::Else(start.pos))),
+                        Keyword::Else => return Ok(Stop::Else(start.pos)),
                         Keyword::Define if top => self.define()?,
                         Keyword::Define => return Err(unexpected(start, "command")),
                         _ => nodes.push(self.nested(|p| p.block(keyword, start.pos))?),
                     }
                 }
-                _ => return Ok((nodes, Stop::Eof)),
+                _ => return Ok(Stop::Eof),
             }
         }
     }

@@ -26,7 +26,8 @@ impl Parser<'_> {
         self.skip_space();
         let start = self.peek().pos;
         let (variables, assigns) = self.declarations(context)?;
-        let mut commands = Vec::new();
+        // Most have one, and there are many: room for four each would be most of a tree's memory.
+        let mut commands = Vec::with_capacity(1);
         loop {
             self.skip_space();
             let token = self.peek();
