@@ -132,10 +132,10 @@ fn deep_thread<'scope, T: Send + 'scope>(
         .map_err(|error| Error::new(ErrorKind::Limit, format!("cannot start the renderer: {error}")))
 }
 
-/// Has the allocator take memory for this thread at once: glibc's would ask the kernel for every
-/// page of it, a fifth of a render's time. To free a large block raises its threshold for what it
-/// maps apart and what it gives back (`M_MMAP_THRESHOLD` in mallopt(3)); to free a smaller one
-/// then leaves it for use. Pages that are not used stay untouched.
+/// Has the allocator take memory for this thread at once: glibc's would ask the kernel page by page,
+/// some 150 times a render. To free a large block raises its threshold for what it maps apart and
+/// what it gives back (`M_MMAP_THRESHOLD` in mallopt(3)); to free a smaller one then leaves it for
+/// use. Pages that are not used stay untouched.
 fn widen_heap() {
     for size in [4 << 20, 2 << 20] {
         drop(black_box(Vec::<u8>::with_capacity(size)));
