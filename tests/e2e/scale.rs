@@ -76,7 +76,8 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
     assert!(waiting > 0, "nothing is left to pause for");
     bed.workqueue(&["scale", &run, "--parallelism", "2"]).exits(1).says("is paused");
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(bed.messages("job1"), waiting, "nobody takes items");
+    // What an ended pod held may come back a moment after it.
+    assert!(bed.messages("job1") >= waiting, "somebody takes items");
 
     bed.workqueue(&["resume", &run]).ok().says("goes on with 4 pods");
     wait_for_pods(&bed, 4);
