@@ -181,8 +181,8 @@ true
 {{- if not (kindIs "string" .) }}
 {{- $quantity = . | int64 | toString }}
 {{- end }}
-{{- $unit := trimAll ".0123456789" $quantity }}
-{{- $number := trimSuffix $unit $quantity }}
+{{- $number := regexFind "^[0-9]+([.][0-9]+)?" $quantity }}
+{{- $unit := trimPrefix $number $quantity }}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
 {{- if or (not $number) (not (hasKey $units $unit)) }}
 {{- fail (printf "%q is no quantity of bytes: write it as 512Mi, 1Gi or 1.5G" $quantity) }}
