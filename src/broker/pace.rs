@@ -179,6 +179,7 @@ mod tests {
         let mut pace = Pace::new(now);
         let quick = Broker { latency: Duration::from_millis(2), rate: 20_000 };
         publish(&mut pace, &mut now, &quick, 5);
+        // The second broker's items are numbered from 1 again.
         pace.timed = None;
         let slow = Broker { latency: Duration::from_millis(500), rate: 20_000 };
         let (reached, _) = publish(&mut pace, &mut now, &slow, 60);

@@ -91,6 +91,7 @@ impl<'a> Parser<'a> {
     fn nodes(&mut self, top: bool) -> Parse<(Vec<Node>, Stop)> {
         let mut nodes = Vec::new();
         let stop = self.nodes_into(&mut nodes, top)?;
+        // They stay until the render ends, and most lists are short.
         nodes.shrink_to_fit();
         Ok((nodes, stop))
     }
