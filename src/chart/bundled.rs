@@ -34,9 +34,9 @@ impl Chart {
     }
 }
 
-/// Whether a schema is the bundled chart's, as it is in most charts that were made from that one.
-pub(super) fn is_bundled_schema(schema: &[u8]) -> bool {
-    BUNDLED.get_file("values.schema.json").is_some_and(|bundled| bundled.contents() == schema)
+/// Whether a file's content is that of the bundled chart's file of this path.
+pub(super) fn is_bundled(path: &str, content: &[u8]) -> bool {
+    BUNDLED.get_file(path).is_some_and(|bundled| bundled.contents() == content)
 }
 
 fn preset_name(file: &str) -> Option<&str> {

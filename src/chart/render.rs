@@ -1,8 +1,9 @@
 //! Renders a chart: values in, manifests out.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
 use super::capabilities::{Capabilities, KubeVersion};
@@ -14,7 +15,7 @@ use super::lookup::Lookup;
 use super::manifest::{self, Manifest, Printed, Sorted};
 use super::schema::{self, Checks};
 use super::semver::{Constraints, Version};
-use super::template::Scope;
+use super::template::{self, File, Scope};
 use super::value::{Entries, Map, MapKind, Value};
 use super::values::{Node, ValueSources, coalesce_values, resolve};
 
@@ -82,8 +83,9 @@ impl Rendered {
 
 /// Renders a chart.
 ///
-/// The work is done on threads, whose stacks fit the deepest charts that are accepted: to execute
-/// the templates takes as long as to compile the schema, and what they print is read meanwhile.
+/// The work is shared by two threads, whose stacks fit the deepest charts that are accepted: one
+/// makes the values and executes the templates, the other parses the templates meanwhile, then
+/// holds the values against the schema and reads what the templates print.
 ///
 /// # Errors
 /// What helm refuses: values that cannot be read or do not meet the schema, a Kubernetes version
@@ -97,19 +99,22 @@ pub fn render(
     lookup: &dyn Lookup,
 ) -> Result<Rendered> {
     thread::scope(|scope| {
+        let (parsed_tx, parsed_rx) = mpsc::channel();
         let (values_tx, values_rx) = mpsc::channel();
         let (printed_tx, printed_rx) = mpsc::channel();
-        let checker = deep_thread(scope, "schema", move || schema::check(chart, &values_rx))?;
-        let reader = deep_thread(scope, "manifests", move || manifest::sort(printed_rx))?;
         let executor = deep_thread(scope, "templates", move || {
-            let check = |checks| _ = values_tx.send(checks);
-            let printed = |file| _ = printed_tx.send(file);
-            execute(chart, values, release, kube, lookup, &check, &printed)
+            let helper = Helper { parsed: parsed_rx, values: values_tx, printed: printed_tx };
+            execute(chart, values, release, kube, lookup, &helper)
+        })?;
+        let reader = deep_thread(scope, "manifests", move || {
+            // Whoever has failed wants none of this: all ends with the channels.
+            parsed_tx.send(parse_ahead(chart)).ok();
+            // Values that the schema refuses are the cause of what a template says of them.
+            schema::check(chart, &values_rx)?;
+            Ok(manifest::sort(printed_rx))
         })?;
         let executed = joined(executor);
-        let sorted = joined(reader);
-        // Values that the schema refuses are the cause of what a template says of them.
-        joined(checker)?;
+        let sorted = joined(reader)?;
         let Executed { crds, notes, values } = executed?;
         let Sorted { manifests, hooks } = sorted?;
         Ok(Rendered { manifests, hooks, crds, notes, values })
@@ -147,6 +152,24 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Limit, "the renderer failed")))
 }
 
+/// What the other thread does for the one that executes: it parses what is there to be parsed
+/// before any values are known, takes what has to be checked, and takes what is printed.
+struct Helper<'a> {
+    parsed: Receiver<Parsed<'a>>,
+    values: Sender<Checks<'a>>,
+    printed: Sender<Printed>,
+}
+
+/// Files by the path under which they are executed.
+type Parsed<'a> = HashMap<String, Result<File<'a>>>;
+
+/// Parses the templates of a chart, whose name no values change; those of its dependencies have to
+/// wait for theirs.
+fn parse_ahead(chart: &Chart) -> Parsed<'_> {
+    let files = chart.templates.iter().map(|(path, text)| (format!("{}/{path}", chart.name()), text));
+    files.map(|(path, text)| (path.clone(), template::parse(path, text))).collect()
+}
+
 /// What executing the templates gives beside what they print.
 struct Executed {
     crds: Vec<CrdFile>,
@@ -154,16 +177,14 @@ struct Executed {
     values: serde_json::Value,
 }
 
-/// Executes the templates on this thread; `check` takes what has to be checked meanwhile, and
-/// `printed` what has to be read.
+/// Executes the templates on this thread.
 fn execute<'a>(
     chart: &'a Chart,
     values: &ValueSources,
     release: &Release,
     kube: &KubeVersion,
     lookup: &dyn Lookup,
-    check: &dyn Fn(Checks<'a>),
-    printed: &dyn Fn(Printed),
+    helper: &Helper<'a>,
 ) -> Result<Executed> {
     if chart.metadata.is_library() {
         let message = "library charts are not installable";
@@ -174,9 +195,10 @@ fn execute<'a>(
     let root = resolve(chart, &user)?;
     let values = coalesce_values(&root, &user)?;
     let computed = super::json::to_serde(&Value::Map(values.clone()));
-    check(Checks::new(&root, computed.clone()));
+    // Nobody takes them where the other thread has failed, and that is told by its own result.
+    helper.values.send(Checks::new(&root, computed.clone())).ok();
     check_kube_version(chart, kube)?;
-    let notes = print(&root, values, release, kube, lookup, printed)?;
+    let notes = print(&root, values, release, kube, lookup, helper)?;
     let mut crds = Vec::new();
     collect_crds(&root, &root.name, &mut crds);
     Ok(Executed { crds, notes, values: computed })
@@ -219,13 +241,13 @@ struct Job<'a> {
 }
 
 /// Executes all templates; returns the chart's own notes.
-fn print(
-    root: &Node<'_>,
+fn print<'a>(
+    root: &Node<'a>,
     values: Map,
     release: &Release,
     kube: &KubeVersion,
     lookup: &dyn Lookup,
-    printed: &dyn Fn(Printed),
+    helper: &Helper<'a>,
 ) -> Result<Option<String>> {
     let shared = Shared {
         release: Value::object([
@@ -243,26 +265,32 @@ fn print(
     // Helm parses and executes the deepest paths first, and of those the last by name.
     let depth = |job: &Job<'_>| job.path.matches('/').count();
     jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
-    let scope = Rc::new(Scope::default());
-    let templates =
-        jobs.iter().map(|job| scope.parse_file(&job.path, job.text)).collect::<Result<Vec<_>>>()?;
+    let mut parsed = helper.parsed.recv().unwrap_or_default();
+    let mut scope = Scope::default();
+    for job in &jobs {
+        let ahead = parsed.remove(&job.path);
+        let file = ahead.unwrap_or_else(|| template::parse(job.path.clone(), job.text))?;
+        for (name, template) in file.defined {
+            scope.add(name, template);
+        }
+        // Others can call a file by its name.
+        scope.add(job.path.clone().into(), file.own);
+    }
     let engine = Engine::new(lookup);
     let own_notes = format!("{}/templates/NOTES.txt", root.name);
     let mut notes = None;
-    for (job, template) in jobs.into_iter().zip(templates) {
+    for job in jobs {
         let name = job.path.rsplit('/').next().unwrap_or("");
-        if name.starts_with('_') {
-            continue;
-        }
+        let Some(template) = scope.get(&job.path).filter(|_| !name.starts_with('_')) else { continue };
         let own =
             Value::object([("Name", job.path.as_str().into()), ("BasePath", job.base_path.as_str().into())]);
         job.data.insert("Template", own);
-        let text = engine.execute(&scope, &template, Value::Map(job.data))?;
+        let text = engine.execute(&scope, template, Value::Map(job.data))?;
         let text = text.replace("<no value>", "");
         if job.path == own_notes {
             notes = Some(text);
         } else if !job.path.ends_with("NOTES.txt") {
-            printed(Printed { path: job.path, text });
+            helper.printed.send(Printed { path: job.path, text }).ok();
         }
     }
     Ok(notes)

@@ -3,10 +3,13 @@
 use std::sync::mpsc::Receiver;
 
 use boon::{Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use serde_json::Value;
 
-use super::bundled::is_bundled_schema;
+use super::bundled::is_bundled;
 use super::error::{Error, ErrorKind, Result};
+use super::json;
 use super::load::Chart;
+use super::value;
 use super::values::Node;
 
 /// Where a chart's schema stands, as far as its own references can tell.
@@ -29,7 +32,9 @@ impl UrlLoader for NoLoader {
 /// The charts whose values have to be checked: plain data, for another thread.
 pub(crate) struct Checks<'a> {
     chart: Charts<'a>,
-    values: serde_json::Value,
+    values: Value,
+    /// The outermost chart's defaults, if a test has held them against its schema.
+    defaults: Option<Value>,
 }
 
 /// A chart under its name in this release, and the charts in it that are in use.
@@ -41,9 +46,20 @@ struct Charts<'a> {
 
 impl<'a> Checks<'a> {
     /// All of a render's; `values` are those of the outermost chart.
-    pub(crate) fn new(root: &Node<'a>, values: serde_json::Value) -> Self {
-        Self { chart: Charts::of(root), values }
+    pub(crate) fn new(root: &Node<'a>, values: Value) -> Self {
+        let defaults = || json::to_serde(&value::Value::Map(root.values.clone()));
+        Self { chart: Charts::of(root), values, defaults: has_checked_defaults(root.chart).then(defaults) }
     }
+}
+
+/// Whether a test has held a chart's defaults against its schema: those of the bundled chart, which
+/// most charts that were made from it share.
+fn has_checked_defaults(chart: &Chart) -> bool {
+    has_checked_schema(chart) && is_bundled("values.yaml", chart.values.as_bytes())
+}
+
+fn has_checked_schema(chart: &Chart) -> bool {
+    chart.schema.as_deref().is_some_and(|schema| is_bundled("values.schema.json", schema))
 }
 
 impl<'a> Charts<'a> {
@@ -53,22 +69,20 @@ impl<'a> Charts<'a> {
     }
 }
 
-/// Compiles a chart's schema, then waits for what has to be checked, and checks it. Without that
-/// the render has failed, and there is nothing to check.
+/// Waits for what has to be checked, and checks it; a schema that is needed whole is compiled
+/// meanwhile. Without anything to check the render has failed.
 pub(crate) fn check(root: &Chart, checks: &Receiver<Checks<'_>>) -> Result<()> {
-    let compiled = Schema::of(root);
-    match checks.recv() {
-        Ok(Checks { chart, values }) => validate(&chart, compiled, &values),
-        Err(_) => Ok(()),
-    }
+    let whole = if has_checked_defaults(root) { None } else { Schema::of(root) };
+    let Ok(Checks { chart, values, defaults }) = checks.recv() else { return Ok(()) };
+    let schema = match defaults {
+        Some(defaults) => Schema::of_changes(root, &defaults, &values),
+        None => whole,
+    };
+    validate(&chart, schema, &values)
 }
 
 /// Checks the values of a chart and of its dependencies.
-fn validate(
-    charts: &Charts<'_>,
-    schema: Option<Result<Schema, String>>,
-    values: &serde_json::Value,
-) -> Result<()> {
+fn validate(charts: &Charts<'_>, schema: Option<Result<Schema, String>>, values: &Value) -> Result<()> {
     if let Some(schema) = schema {
         schema.and_then(|schema| schema.validate(values)).map_err(|message| {
             let message = format!("values do not meet the schema:\n{message}");
@@ -77,7 +91,7 @@ fn validate(
     }
     for dependency in &charts.dependencies {
         match &values[&dependency.name] {
-            serde_json::Value::Null => {}
+            Value::Null => {}
             values if values.is_object() => validate(dependency, Schema::of(dependency.chart), values)?,
             _ => {
                 let message = "values of a dependency must be a map";
@@ -97,14 +111,21 @@ struct Schema {
 impl Schema {
     /// A chart's schema, if it has one; or what is wrong with it.
     fn of(chart: &Chart) -> Option<Result<Self, String>> {
-        let schema = chart.schema.as_deref()?;
-        let url = if is_bundled_schema(schema) { CHECKED_SCHEMA_URL } else { SCHEMA_URL };
-        Some(Self::compile(schema, url))
+        let url = if has_checked_schema(chart) { CHECKED_SCHEMA_URL } else { SCHEMA_URL };
+        read(chart).map(|schema| Self::compile(schema?, url))
     }
 
-    fn compile(schema: &[u8], url: &str) -> Result<Self, String> {
-        let schema: serde_json::Value =
-            serde_json::from_slice(schema).map_err(|error| format!("schema is not JSON: {error}"))?;
+    /// What a schema says of values that are not the chart's checked defaults: they are few, and to
+    /// compile all of a schema takes as long as to execute all templates.
+    fn of_changes(chart: &Chart, defaults: &Value, values: &Value) -> Option<Result<Self, String>> {
+        read(chart).map(|schema| {
+            let mut schema = schema?;
+            leave_out_unchanged(&mut schema, defaults, values);
+            Self::compile(schema, CHECKED_SCHEMA_URL)
+        })
+    }
+
+    fn compile(schema: Value, url: &str) -> Result<Self, String> {
         let mut compiler = Compiler::new();
         compiler.use_loader(Box::new(NoLoader));
         let mut schemas = Schemas::new();
@@ -114,12 +135,32 @@ impl Schema {
         Ok(Self { schemas, index })
     }
 
-    fn validate(&self, values: &serde_json::Value) -> Result<(), String> {
+    fn validate(&self, values: &Value) -> Result<(), String> {
         self.schemas.validate(values, self.index).map_err(|error| {
             let mut lines = Vec::new();
             describe(&error, &mut lines);
             lines.join("\n")
         })
+    }
+}
+
+/// The schema in a chart's file.
+fn read(chart: &Chart) -> Option<Result<Value, String>> {
+    let parse =
+        |text: &[u8]| serde_json::from_slice(text).map_err(|error| format!("schema is not JSON: {error}"));
+    chart.schema.as_deref().map(parse)
+}
+
+/// Accepts, in the place of what a schema asks of them, properties that are as in the defaults, and
+/// those that are not there. All else that the schema says is left as it is.
+fn leave_out_unchanged(schema: &mut Value, defaults: &Value, values: &Value) {
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (name, schema) in properties {
+        match (defaults.get(name), values.get(name)) {
+            (Some(default), Some(value)) if default != value => leave_out_unchanged(schema, default, value),
+            (None, Some(_)) => {}
+            _ => *schema = true.into(),
+        }
     }
 }
 
@@ -140,14 +181,80 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn bundled() -> (Chart, Value) {
+        let chart = Chart::bundled().expect("it is part of the build");
+        let defaults = serde_yaml::from_str(&chart.values).expect("YAML");
+        (chart, defaults)
+    }
+
     #[test]
-    fn the_bundled_schema_is_one() {
-        let schema = Chart::bundled().expect("it is part of the build").schema.expect("it has one");
-        let check = |url, values| Schema::compile(&schema, url)?.validate(&values);
-        let wrong = json!({"broker": {"replicas": "three"}});
+    fn the_bundled_schema_is_one_and_the_defaults_meet_it() {
+        let (chart, defaults) = bundled();
+        let schema = read(&chart).expect("it has one").expect("JSON");
+        let held_against_all_schemas = Schema::compile(schema, SCHEMA_URL).expect("it is valid");
+        assert_eq!(held_against_all_schemas.validate(&defaults), Ok(()));
+        assert!(has_checked_defaults(&chart));
+    }
+
+    /// Replaces what stands at a pointer, or removes it; makes the tables on the way.
+    fn with(values: &Value, pointer: &str, value: Option<Value>) -> Value {
+        let mut values = values.clone();
+        let mut at = &mut values;
+        let (path, name) = pointer.rsplit_once('/').expect("a slash");
+        for name in path.split('/').skip(1) {
+            at = &mut at[name];
+        }
+        match value {
+            Some(value) => at[name] = value,
+            None => _ = at.as_object_mut().expect("a table").remove(name),
+        }
+        values
+    }
+
+    #[test]
+    fn the_schema_of_changes_judges_as_the_whole_does() {
+        let (chart, defaults) = bundled();
+        let whole = Schema::of(&chart).expect("it has one").expect("it compiles");
+        let mut pointers =
+            vec!["/surplus".to_owned(), "/broker/surplus".to_owned(), "/worker/surplus".to_owned()];
+        list_pointers(&defaults, "", &mut pointers);
+        assert!(pointers.len() > 100, "{}", pointers.len());
+        let others =
+            [json!(null), json!(true), json!(3), json!(-1.5), json!("No Name!"), json!([1]), json!({"a": 1})];
+        let mut refused = 0;
+        for pointer in pointers {
+            let changes = others.iter().cloned().map(Some).chain([None]);
+            for values in changes.filter_map(|change| {
+                let reached = pointer
+                    .rsplit_once('/')
+                    .is_some_and(|(path, _)| defaults.pointer(path).is_some_and(Value::is_object));
+                reached.then(|| with(&defaults, &pointer, change))
+            }) {
+                let changes =
+                    Schema::of_changes(&chart, &defaults, &values).expect("it has one").expect("it compiles");
+                let judged = changes.validate(&values);
+                assert_eq!(judged, whole.validate(&values), "{pointer}");
+                refused += usize::from(judged.is_err());
+            }
+        }
+        assert!(refused > 500, "{refused}");
+    }
+
+    fn list_pointers(value: &Value, path: &str, pointers: &mut Vec<String>) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            let path = format!("{path}/{name}");
+            list_pointers(value, &path, pointers);
+            pointers.push(path);
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_value() {
+        let (chart, defaults) = bundled();
+        let values = with(&defaults, "/broker/replicas", Some(json!("three")));
+        let changes =
+            Schema::of_changes(&chart, &defaults, &values).expect("it has one").expect("it compiles");
         let refused = Err("- at /broker/replicas: want integer, but got string".to_owned());
-        assert_eq!(check(SCHEMA_URL, wrong.clone()), refused);
-        assert_eq!(check(CHECKED_SCHEMA_URL, wrong), refused);
-        assert_eq!(check(SCHEMA_URL, json!({})), Ok(()));
+        assert_eq!(changes.validate(&values), refused);
     }
 }

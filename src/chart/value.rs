@@ -198,6 +198,14 @@ impl Value {
     }
 
     /// A Go string of any bytes.
+    /// A string of bytes that may not be UTF-8.
+    pub(crate) fn string_of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::String(text.into()),
+            Err(_) => Self::RawString(bytes.into()),
+        }
+    }
+
     pub(crate) fn string_of_bytes(bytes: Vec<u8>) -> Self {
         match String::from_utf8(bytes) {
             Ok(text) => Self::string(text),

@@ -31,7 +31,7 @@ mod up;
 use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{ExitStatus, Failure};
 use crate::ui::{Ui, Verbosity};
@@ -137,17 +137,13 @@ impl Command {
         }
     }
 
-    /// Threads take time to start and to end: what only computes has none.
-    fn runtime(&self) -> Builder {
+    /// Threads and drivers take time to start and to end: what only computes has none.
+    fn runtime(&self) -> std::io::Result<Runtime> {
         match self {
             Self::Chart(_) | Self::Completion(_) | Self::Reference | Self::Render(_) => {
-                Builder::new_current_thread()
+                Builder::new_current_thread().build()
             }
-            _ => {
-                let mut threads = Builder::new_multi_thread();
-                threads.worker_threads(2);
-                threads
-            }
+            _ => Builder::new_multi_thread().worker_threads(2).enable_all().build(),
         }
     }
 
@@ -195,7 +191,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     };
     let verbosity = Verbosity { quiet: cli.quiet, verbose: cli.verbose };
     let ui = Ui::new(verbosity, cli.command.output().is_json());
-    let result = match cli.command.runtime().enable_all().build() {
+    let result = match cli.command.runtime() {
         Ok(runtime) => {
             let result = runtime.block_on(cli.command.run(&ui));
             // A read of standard input cannot be cancelled: it must not keep the process.

@@ -19,8 +19,8 @@ pub(super) enum Flow {
 /// The indexes and items that a loop goes through.
 type Items = Box<dyn Iterator<Item = (Value, Value)>>;
 
-impl State<'_> {
-    pub(super) fn nodes(&mut self, nodes: &[Node], dot: &Datum) -> Result<Flow, Error> {
+impl<'e> State<'e> {
+    pub(super) fn nodes(&mut self, nodes: &'e [Node<'e>], dot: &Datum) -> Result<Flow, Error> {
         self.engine.enter()?;
         for node in nodes {
             let flow = self.node(node, dot)?;
@@ -33,7 +33,7 @@ impl State<'_> {
         Ok(Flow::Normal)
     }
 
-    fn node(&mut self, node: &Node, dot: &Datum) -> Result<Flow, Error> {
+    fn node(&mut self, node: &'e Node<'e>, dot: &Datum) -> Result<Flow, Error> {
         self.engine.budget.step()?;
         match node {
             Node::Text(text) => self.print(text)?,
@@ -74,7 +74,7 @@ impl State<'_> {
         }
     }
 
-    fn condition(&mut self, branch: &Branch, dot: &Datum, is_with: bool) -> Result<Flow, Error> {
+    fn condition(&mut self, branch: &'e Branch<'e>, dot: &Datum, is_with: bool) -> Result<Flow, Error> {
         let visible = self.variables.len();
         let value = self.pipeline(&branch.pipeline, dot)?;
         let flow = match (value.is_true(), is_with) {
@@ -86,7 +86,7 @@ impl State<'_> {
         flow
     }
 
-    fn range(&mut self, branch: &Branch, dot: &Datum) -> Result<Flow, Error> {
+    fn range(&mut self, branch: &'e Branch<'e>, dot: &Datum) -> Result<Flow, Error> {
         let visible = self.variables.len();
         let value = self.pipeline(&branch.pipeline, dot)?;
         let mut empty = true;
@@ -102,7 +102,7 @@ impl State<'_> {
         Ok(flow)
     }
 
-    fn items(&self, value: &Value, pipeline: &Pipeline) -> Result<Items, Error> {
+    fn items(&self, value: &Value, pipeline: &'e Pipeline<'e>) -> Result<Items, Error> {
         Ok(match value {
             Value::Nil => Box::new(std::iter::empty()),
             Value::List(list) => {
@@ -137,7 +137,7 @@ impl State<'_> {
         })
     }
 
-    fn iteration(&mut self, branch: &Branch, index: Value, item: Value) -> Result<Flow, Error> {
+    fn iteration(&mut self, branch: &'e Branch<'e>, index: Value, item: Value) -> Result<Flow, Error> {
         let visible = self.variables.len();
         let pipeline = &branch.pipeline;
         let values = match pipeline.variables.len() {
@@ -156,7 +156,13 @@ impl State<'_> {
     }
 
     /// `{{template "name" pipeline}}`
-    fn call(&mut self, pos: Pos, name: &str, argument: Option<&Pipeline>, dot: &Datum) -> Result<(), Error> {
+    fn call(
+        &mut self,
+        pos: Pos,
+        name: &str,
+        argument: Option<&'e Pipeline<'e>>,
+        dot: &Datum,
+    ) -> Result<(), Error> {
         let data = match argument {
             Some(pipeline) => self.pipeline(pipeline, dot)?,
             None => Value::Nil,
@@ -166,7 +172,7 @@ impl State<'_> {
             return Err(self.fail(span, format!("template {name:?} not defined")));
         };
         let text =
-            self.engine.execute(&self.scope, &template, data).map_err(|error| self.place(span, error))?;
+            self.engine.execute(self.scope, template, data).map_err(|error| self.place(span, error))?;
         self.print(&text)
     }
 }

@@ -10,13 +10,13 @@ use crate::chart::error::{Error, ErrorKind};
 use crate::chart::functions::Call;
 use crate::chart::value::{Map, MapKind, Value};
 
-impl State<'_> {
+impl<'e> State<'e> {
     /// Follows a path of names; the arguments go to the last one.
     pub(super) fn path(
         &mut self,
         mut receiver: Datum,
-        path: &[Rc<str>],
-        arguments: Arguments<'_>,
+        path: &'e [&'e str],
+        arguments: Arguments<'e>,
         dot: &Datum,
     ) -> Result<Datum, Error> {
         let Some((last, names)) = path.split_last() else {
@@ -32,7 +32,7 @@ impl State<'_> {
         &mut self,
         receiver: Datum,
         name: &str,
-        arguments: Arguments<'_>,
+        arguments: Arguments<'e>,
         dot: &Datum,
     ) -> Result<Datum, Error> {
         let span = arguments.span;
@@ -64,7 +64,7 @@ impl State<'_> {
         &mut self,
         receiver: &Value,
         method: &'static Method,
-        arguments: Arguments<'_>,
+        arguments: Arguments<'e>,
         dot: &Datum,
     ) -> Result<Value, Error> {
         let span = arguments.span;

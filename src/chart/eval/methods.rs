@@ -41,9 +41,7 @@ pub(super) fn find(receiver: &Value, name: &str) -> Option<&'static Method> {
 }
 
 const FILES: &[Method] = &[
-    method("Get", &[Type::String], |files, call| {
-        Ok(Value::string_of_bytes(files::get(files, &call.text(0)).to_vec()))
-    }),
+    method("Get", &[Type::String], |files, call| Ok(Value::string_of(&files::get(files, &call.text(0))))),
     method("GetBytes", &[Type::String], |files, call| Ok(Value::Bytes(files::get(files, &call.text(0))))),
     method("Glob", &[Type::String], |files, call| files::glob(files, &call.text(0))),
     method("AsConfig", &[], |files, _| files::as_config(files)),

@@ -8,7 +8,6 @@ mod pipeline;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use super::error::{Error, ErrorKind};
 use super::limits::{Budget, MAX_CALL_DEPTH, MAX_LEVELS};
@@ -55,10 +54,10 @@ impl<'a> Engine<'a> {
     }
 
     /// Executes a template on a value and returns what it prints.
-    pub(crate) fn execute(
-        &self,
-        scope: &Rc<Scope>,
-        template: &Rc<Template>,
+    pub(crate) fn execute<'e>(
+        &'e self,
+        scope: &'e Scope<'e>,
+        template: &'e Template<'e>,
         data: Value,
     ) -> Result<String, Error> {
         let depth = self.depth.get();
@@ -67,13 +66,8 @@ impl<'a> Engine<'a> {
             return Err(Error::new(ErrorKind::Limit, message));
         }
         self.depth.set(depth + 1);
-        let mut state = State {
-            engine: self,
-            scope: Rc::clone(scope),
-            template: Rc::clone(template),
-            variables: vec![("$".into(), data.clone())],
-            out: String::new(),
-        };
+        let mut state =
+            State { engine: self, scope, template, variables: vec![("$", data.clone())], out: String::new() };
         let result = state.nodes(&template.root, &Datum::bare(data));
         self.depth.set(depth);
         result.map(|_| state.out)
@@ -102,9 +96,9 @@ impl Datum {
 /// One execution of one template.
 pub(crate) struct State<'e> {
     pub(crate) engine: &'e Engine<'e>,
-    pub(crate) scope: Rc<Scope>,
-    template: Rc<Template>,
-    variables: Vec<(Rc<str>, Value)>,
+    pub(crate) scope: &'e Scope<'e>,
+    template: &'e Template<'e>,
+    variables: Vec<(&'e str, Value)>,
     out: String,
 }
 
@@ -117,17 +111,17 @@ impl State<'_> {
     /// Adds the place of a part of this template to an error.
     fn place(&self, span: Span, error: Error) -> Error {
         let source = &self.template.source;
-        error.at(source.locate(span.start, Some(span.text(&source.text))))
+        error.at(source.locate(span.start, Some(span.text(source.text))))
     }
 
     fn variable(&self, name: &str) -> Option<&Value> {
         let mut variables = self.variables.iter().rev();
-        variables.find(|(own, _)| **own == *name).map(|(_, value)| value)
+        variables.find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
     fn assign(&mut self, name: &str, value: Value) -> bool {
         let mut variables = self.variables.iter_mut().rev();
-        let Some((_, slot)) = variables.find(|(own, _)| **own == *name) else {
+        let Some((_, slot)) = variables.find(|(own, _)| *own == name) else {
             return false;
         };
         *slot = value;

@@ -16,16 +16,16 @@ fn constant(number: Number) -> Value {
     }
 }
 
-impl State<'_> {
+impl<'e> State<'e> {
     /// The value of an operand that stands alone.
-    pub(super) fn operand(&mut self, operand: &Operand, dot: &Datum) -> Result<Datum, Error> {
+    pub(super) fn operand(&mut self, operand: &'e Operand<'e>, dot: &Datum) -> Result<Datum, Error> {
         let none = Arguments::none(operand.span);
         Ok(match &operand.kind {
             OperandKind::Dot => dot.clone(),
             OperandKind::Nil => Datum::bare(Value::Nil),
             OperandKind::Bool(value) => Datum::bare(Value::Bool(*value)),
             OperandKind::Number(number) => Datum::bare(constant(*number)),
-            OperandKind::String(value) => Datum::bare(value.clone()),
+            OperandKind::String(bytes) => Datum::bare(Value::string_of(bytes)),
             OperandKind::Field(path) => self.path(dot.clone(), path, none, dot)?,
             OperandKind::Variable(name, path) => {
                 let value = self.known_variable(name, operand.span)?;
@@ -41,7 +41,12 @@ impl State<'_> {
     }
 
     /// The value of an argument of the wanted type.
-    pub(super) fn argument(&mut self, operand: &Operand, wanted: Type, dot: &Datum) -> Result<Value, Error> {
+    pub(super) fn argument(
+        &mut self,
+        operand: &'e Operand<'e>,
+        wanted: Type,
+        dot: &Datum,
+    ) -> Result<Value, Error> {
         let literal = match (&operand.kind, wanted) {
             (OperandKind::Nil, Type::Any | Type::Map) => Ok(Value::Nil),
             (OperandKind::Nil, _) => {
@@ -60,7 +65,7 @@ impl State<'_> {
             }
         };
         literal.map_err(|what| {
-            let text = operand.span.text(&self.template.source.text);
+            let text = operand.span.text(self.template.source.text);
             self.fail(operand.span, format!("expected {what}; found {text}"))
         })
     }

@@ -6,9 +6,9 @@ use crate::chart::functions::{Body, Call, Function, Type};
 use crate::chart::template::ast::{Command, Operand, OperandKind, Pipeline, Span};
 use crate::chart::value::Value;
 
-impl State<'_> {
+impl<'e> State<'e> {
     /// The value of the last command; variables take it.
-    pub(super) fn pipeline(&mut self, pipeline: &Pipeline, dot: &Datum) -> Result<Value, Error> {
+    pub(super) fn pipeline(&mut self, pipeline: &'e Pipeline<'e>, dot: &Datum) -> Result<Value, Error> {
         // Not left after an error, which ends the render.
         self.engine.enter()?;
         let mut last = None;
@@ -20,7 +20,7 @@ impl State<'_> {
         let value = last.unwrap_or_default();
         for name in &pipeline.variables {
             if !pipeline.assigns {
-                self.variables.push((name.clone(), value.clone()));
+                self.variables.push((name, value.clone()));
             } else if !self.assign(name, value.clone()) {
                 return Err(self.fail(pipeline.span, format!("undefined variable: {name}")));
             }
@@ -28,7 +28,12 @@ impl State<'_> {
         Ok(value)
     }
 
-    fn command(&mut self, command: &Command, dot: &Datum, last: Option<Value>) -> Result<Value, Error> {
+    fn command(
+        &mut self,
+        command: &'e Command<'e>,
+        dot: &Datum,
+        last: Option<Value>,
+    ) -> Result<Value, Error> {
         self.engine.budget.step()?;
         let span = command.span;
         let operands = &command.arguments;
@@ -57,11 +62,11 @@ impl State<'_> {
         self.variable(name).cloned().ok_or_else(|| self.fail(span, format!("undefined variable: {name}")))
     }
 
-    fn no_arguments(&self, operand: &Operand, arguments: &Arguments<'_>) -> Result<(), Error> {
+    fn no_arguments(&self, operand: &'e Operand<'e>, arguments: &Arguments<'_>) -> Result<(), Error> {
         if arguments.is_empty() {
             return Ok(());
         }
-        let text = operand.span.text(&self.template.source.text);
+        let text = operand.span.text(self.template.source.text);
         let message = format!("can't give argument to non-function {text}");
         Err(self.fail(operand.span, message))
     }
@@ -70,7 +75,7 @@ impl State<'_> {
     pub(super) fn function(
         &mut self,
         function: &'static Function,
-        arguments: Arguments<'_>,
+        arguments: Arguments<'e>,
         dot: &Datum,
     ) -> Result<Value, Error> {
         let span = arguments.span;
@@ -114,7 +119,7 @@ impl State<'_> {
     pub(super) fn values(
         &mut self,
         function: &Function,
-        arguments: Arguments<'_>,
+        arguments: Arguments<'e>,
         dot: &Datum,
     ) -> Result<Vec<Value>, Error> {
         let mut values = Vec::with_capacity(arguments.len());
@@ -130,7 +135,7 @@ impl State<'_> {
     }
 
     /// `and` and `or` evaluate only as many arguments as they need.
-    fn short_circuit(&mut self, is_or: bool, arguments: Arguments<'_>, dot: &Datum) -> Result<Value, Error> {
+    fn short_circuit(&mut self, is_or: bool, arguments: Arguments<'e>, dot: &Datum) -> Result<Value, Error> {
         let mut value = Value::Nil;
         for operand in arguments.operands {
             value = self.argument(operand, Type::Any, dot)?;
@@ -153,7 +158,7 @@ fn name_function(function: &Function, error: Error) -> Error {
 
 /// The arguments of a call: operands, and the value that the pipeline hands on.
 pub(super) struct Arguments<'a> {
-    pub(super) operands: &'a [Operand],
+    pub(super) operands: &'a [Operand<'a>],
     pub(super) last: Option<Value>,
     /// The call, for messages.
     pub(super) span: Span,

@@ -47,7 +47,7 @@ pub(super) fn raw_bytes(value: &Value) -> &[u8] {
 pub(crate) fn to_text(value: &Value) -> Result<Value, String> {
     match value {
         Value::String(_) | Value::RawString(_) => Ok(value.clone()),
-        Value::Bytes(bytes) => Ok(Value::string_of_bytes(bytes.to_vec())),
+        Value::Bytes(bytes) => Ok(Value::string_of(bytes)),
         other => Ok(print::display(other)?.into()),
     }
 }

@@ -1,14 +1,12 @@
 //! The functions that execute templates or end the render.
 
-use std::rc::Rc;
-
 use super::Type::{Any, String as Text};
 use super::{Body, Function, Late, Type};
 use crate::chart::error::{Error, ErrorKind};
 use crate::chart::eval::State;
 use crate::chart::json;
 use crate::chart::limits::MAX_INCLUDES_OF_ONE_NAME;
-use crate::chart::template::Scope;
+use crate::chart::template::{self, Scope};
 use crate::chart::value::Value;
 
 const fn late(name: &'static str, params: &'static [Type], body: Late) -> Function {
@@ -50,7 +48,7 @@ fn include(state: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
         Err(Error::new(ErrorKind::Limit, message))
     } else {
         match state.scope.get(&name) {
-            Some(template) => state.engine.execute(&state.scope, &template, data),
+            Some(template) => state.engine.execute(state.scope, template, data),
             None => Err(Error::new(ErrorKind::Execute, format!("no template {name:?}"))),
         }
     };
@@ -64,9 +62,12 @@ fn include(state: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
 fn tpl(state: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
     let source = text(args, 0);
     let data = args.get(1).cloned().unwrap_or_default();
-    let scope = Rc::new(Scope::inside(&state.scope));
-    let template = scope.parse("tpl", &source)?;
-    let printed = state.engine.execute(&scope, &template, data)?;
+    let file = template::parse("tpl".into(), &source)?;
+    let mut scope = Scope::inside(state.scope);
+    for (name, template) in file.defined {
+        scope.add(name, template);
+    }
+    let printed = state.engine.execute(&scope, &file.own, data)?;
     Ok(printed.replace("<no value>", "").into())
 }
 

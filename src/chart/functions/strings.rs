@@ -60,7 +60,7 @@ fn part(bytes: &[u8], start: i64, end: i64) -> Result<Value, String> {
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     let part = range.and_then(|(start, end)| bytes.get(start..end));
     let part = part.ok_or_else(|| format!("slice bounds out of range [{start}:{end}]"))?;
-    Ok(Value::string_of_bytes(part.to_vec()))
+    Ok(Value::string_of(part))
 }
 
 fn length(bytes: &[u8]) -> i64 {

@@ -1,27 +1,26 @@
-//! The syntax tree of a template.
+//! The syntax tree of a template. It borrows from the text, and can go to another thread.
 
-use std::rc::Rc;
+use std::borrow::Cow;
 
 use crate::chart::functions::Function;
-use crate::chart::value::Value;
 
 /// A byte offset in the template's text.
 pub(crate) type Pos = usize;
 
 /// A piece of a template.
 #[derive(Debug)]
-pub(crate) enum Node {
-    Text(Rc<str>),
+pub(crate) enum Node<'a> {
+    Text(&'a str),
     /// `{{ pipeline }}`
-    Action(Pipeline),
-    If(Branch),
-    With(Branch),
-    Range(Branch),
+    Action(Pipeline<'a>),
+    If(Branch<'a>),
+    With(Branch<'a>),
+    Range(Branch<'a>),
     /// `{{ template "name" pipeline }}`
     Call {
         pos: Pos,
-        name: Rc<str>,
-        argument: Option<Pipeline>,
+        name: Cow<'a, str>,
+        argument: Option<Pipeline<'a>>,
     },
     Break,
     Continue,
@@ -29,53 +28,54 @@ pub(crate) enum Node {
 
 /// A block with an alternative.
 #[derive(Debug)]
-pub(crate) struct Branch {
-    pub(crate) pipeline: Pipeline,
-    pub(crate) body: Vec<Node>,
-    pub(crate) otherwise: Vec<Node>,
+pub(crate) struct Branch<'a> {
+    pub(crate) pipeline: Pipeline<'a>,
+    pub(crate) body: Vec<Node<'a>>,
+    pub(crate) otherwise: Vec<Node<'a>>,
 }
 
 /// Commands that hand their results on, with the variables that take the last one.
 #[derive(Debug)]
-pub(crate) struct Pipeline {
+pub(crate) struct Pipeline<'a> {
     pub(crate) span: Span,
-    pub(crate) variables: Vec<Rc<str>>,
+    pub(crate) variables: Vec<&'a str>,
     /// `=` rather than `:=`.
     pub(crate) assigns: bool,
-    pub(crate) commands: Vec<Command>,
+    pub(crate) commands: Vec<Command<'a>>,
 }
 
 /// A function or an operand, and its arguments.
 #[derive(Debug)]
-pub(crate) struct Command {
+pub(crate) struct Command<'a> {
     pub(crate) span: Span,
-    pub(crate) first: Operand,
-    pub(crate) arguments: Vec<Operand>,
+    pub(crate) first: Operand<'a>,
+    pub(crate) arguments: Vec<Operand<'a>>,
 }
 
 /// An operand and where it stands.
 #[derive(Debug)]
-pub(crate) struct Operand {
+pub(crate) struct Operand<'a> {
     pub(crate) span: Span,
-    pub(crate) kind: OperandKind,
+    pub(crate) kind: OperandKind<'a>,
 }
 
 /// What an operand is.
 #[derive(Debug)]
-pub(crate) enum OperandKind {
+pub(crate) enum OperandKind<'a> {
     Dot,
     Nil,
     Bool(bool),
     Number(Number),
-    String(Value),
+    /// The bytes that a literal stands for.
+    String(Cow<'a, [u8]>),
     /// `.a.b`
-    Field(Vec<Rc<str>>),
+    Field(Vec<&'a str>),
     /// `$x.a.b`
-    Variable(Rc<str>, Vec<Rc<str>>),
+    Variable(&'a str, Vec<&'a str>),
     /// `(pipeline).a.b`
-    Chain(Box<Operand>, Vec<Rc<str>>),
+    Chain(Box<Operand<'a>>, Vec<&'a str>),
     Function(&'static Function),
-    Parenthesized(Box<Pipeline>),
+    Parenthesized(Box<Pipeline<'a>>),
 }
 
 /// A numeric literal; it can be an integer and a float at once.
@@ -101,6 +101,6 @@ impl Span {
 }
 
 /// Whether the nodes print nothing but white space.
-pub(crate) fn is_empty(nodes: &[Node]) -> bool {
+pub(crate) fn is_empty(nodes: &[Node<'_>]) -> bool {
     nodes.iter().all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
 }

@@ -8,25 +8,25 @@ mod pipeline;
 mod scan;
 mod token;
 
-use std::cell::RefCell;
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::error::{Error, ErrorKind, Location};
 use ast::{Node, Pos};
 
 /// The text that templates were parsed from, for places in messages.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct Source<'a> {
     /// Path of the file, with the chart's name in front.
     pub(crate) name: String,
-    pub(crate) text: String,
+    pub(crate) text: &'a str,
 }
 
-impl Source {
+impl Source<'_> {
     /// The place of a position, with the expression there if it is given.
     pub(crate) fn locate(&self, pos: Pos, expression: Option<&str>) -> Location {
-        let before = self.text.get(..pos).unwrap_or(&self.text);
+        let before = self.text.get(..pos).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         Location {
             template: self.name.clone(),
@@ -46,56 +46,53 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// A named template.
+/// A piece of a file that can be executed.
 #[derive(Debug)]
-pub(crate) struct Template {
-    pub(crate) source: Rc<Source>,
-    pub(crate) root: Vec<Node>,
+pub(crate) struct Template<'a> {
+    pub(crate) source: Arc<Source<'a>>,
+    pub(crate) root: Vec<Node<'a>>,
+}
+
+/// What parsing a file gives.
+#[derive(Debug)]
+pub(crate) struct File<'a> {
+    /// The file itself, but for what is defined in it.
+    pub(crate) own: Template<'a>,
+    /// The templates that are defined in it, by name.
+    pub(crate) defined: Vec<(Cow<'a, str>, Template<'a>)>,
+}
+
+/// Parses a file; its name is for messages.
+pub(crate) fn parse(name: String, text: &str) -> Result<File<'_>, Error> {
+    let source = Arc::new(Source { name, text });
+    let parsed = parser::parse(text)
+        .map_err(|error| Error::new(ErrorKind::Parse, error.message).at(source.locate(error.pos, None)))?;
+    let template = |root| Template { source: Arc::clone(&source), root };
+    let defined = parsed.defined.into_iter().map(|(name, root)| (name, template(root)));
+    Ok(File { defined: defined.collect(), own: template(parsed.root) })
 }
 
 /// The templates that can be called by name. `tpl` works on a scope inside another one: what
 /// is defined there is not seen outside.
 #[derive(Debug, Default)]
-pub(crate) struct Scope {
-    parent: Option<Rc<Scope>>,
-    templates: RefCell<HashMap<Rc<str>, Rc<Template>>>,
+pub(crate) struct Scope<'a> {
+    parent: Option<&'a Scope<'a>>,
+    templates: HashMap<Cow<'a, str>, Template<'a>>,
 }
 
-impl Scope {
-    pub(crate) fn inside(parent: &Rc<Scope>) -> Self {
-        Self { parent: Some(Rc::clone(parent)), templates: RefCell::default() }
+impl<'a> Scope<'a> {
+    pub(crate) fn inside(parent: &'a Scope<'a>) -> Self {
+        Self { parent: Some(parent), templates: HashMap::default() }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Rc<Template>> {
-        let own = self.templates.borrow().get(name).cloned();
-        own.or_else(|| self.parent.as_ref()?.get(name))
-    }
-
-    /// Parses a text, adds the templates that are defined in it and returns that of the text.
-    pub(crate) fn parse(&self, name: &str, text: &str) -> Result<Rc<Template>, Error> {
-        let source = Rc::new(Source { name: name.to_owned(), text: text.to_owned() });
-        let parsed = parser::parse(&source.text).map_err(|error| {
-            Error::new(ErrorKind::Parse, error.message).at(source.locate(error.pos, None))
-        })?;
-        for (defined, root) in parsed.defined {
-            let source = Rc::clone(&source);
-            self.add(defined, Template { source, root });
-        }
-        let root = parsed.root;
-        Ok(Rc::new(Template { source, root }))
-    }
-
-    /// Parses a file, whose template can be called by the file's name.
-    pub(crate) fn parse_file(&self, name: &str, text: &str) -> Result<Rc<Template>, Error> {
-        let template = self.parse(name, text)?;
-        self.templates.borrow_mut().insert(name.into(), Rc::clone(&template));
-        Ok(template)
+    pub(crate) fn get(&self, name: &str) -> Option<&Template<'a>> {
+        self.templates.get(name).or_else(|| self.parent?.get(name))
     }
 
     /// Adds a template unless it is empty and would replace one that is not.
-    fn add(&self, name: Rc<str>, template: Template) {
+    pub(crate) fn add(&mut self, name: Cow<'a, str>, template: Template<'a>) {
         if !ast::is_empty(&template.root) || self.get(&name).is_none() {
-            self.templates.borrow_mut().insert(name, Rc::new(template));
+            self.templates.insert(name, template);
         }
     }
 }

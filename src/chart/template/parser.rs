@@ -1,6 +1,6 @@
 //! Parses blocks: text, conditions, loops and definitions.
 
-use std::rc::Rc;
+use std::borrow::Cow;
 
 use super::ast::{self, Branch, Node, Pos};
 use super::lexer;
@@ -8,20 +8,20 @@ use super::token::{Keyword, Kind, SyntaxError, Token};
 use crate::chart::limits::MAX_SYNTAX_DEPTH;
 
 /// What one file holds.
-pub(super) struct Parsed {
-    pub(super) root: Vec<Node>,
+pub(super) struct Parsed<'a> {
+    pub(super) root: Vec<Node<'a>>,
     /// The templates that were defined in the file.
-    pub(super) defined: Vec<(Rc<str>, Vec<Node>)>,
+    pub(super) defined: Vec<(Cow<'a, str>, Vec<Node<'a>>)>,
 }
 
 pub(super) type Parse<T> = Result<T, SyntaxError>;
 
 /// Parses a file.
-pub(super) fn parse(text: &str) -> Parse<Parsed> {
+pub(super) fn parse(text: &str) -> Parse<Parsed<'_>> {
     let mut parser = Parser {
         tokens: lexer::tokens(text)?,
         next: 0,
-        variables: vec!["$".into()],
+        variables: vec!["$"],
         loops: 0,
         depth: 0,
         defined: Vec::new(),
@@ -45,11 +45,11 @@ pub(super) struct Parser<'a> {
     pub(super) tokens: Vec<Token<'a>>,
     pub(super) next: usize,
     /// The variables that can be used here.
-    pub(super) variables: Vec<Rc<str>>,
+    pub(super) variables: Vec<&'a str>,
     /// How many loops are open.
     loops: usize,
     pub(super) depth: usize,
-    defined: Vec<(Rc<str>, Vec<Node>)>,
+    defined: Vec<(Cow<'a, str>, Vec<Node<'a>>)>,
 }
 
 impl<'a> Parser<'a> {
@@ -88,7 +88,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Parses nodes up to `{{end}}`, `{{else}}` or the end of the file.
-    fn nodes(&mut self, top: bool) -> Parse<(Vec<Node>, Stop)> {
+    fn nodes(&mut self, top: bool) -> Parse<(Vec<Node<'a>>, Stop)> {
         let mut nodes = Vec::new();
         let stop = self.nodes_into(&mut nodes, top)?;
         // They stay until the render ends, and most lists are short.
@@ -96,11 +96,11 @@ impl<'a> Parser<'a> {
         Ok((nodes, stop))
     }
 
-    fn nodes_into(&mut self, nodes: &mut Vec<Node>, top: bool) -> Parse<Stop> {
+    fn nodes_into(&mut self, nodes: &mut Vec<Node<'a>>, top: bool) -> Parse<Stop> {
         loop {
             let token = self.take();
             match token.kind {
-                Kind::Text => nodes.push(Node::Text(token.text.into())),
+                Kind::Text => nodes.push(Node::Text(token.text)),
                 Kind::LeftDelim => {
                     self.skip_space();
                     let start = self.peek();
@@ -126,7 +126,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn block(&mut self, keyword: Keyword, pos: Pos) -> Parse<Node> {
+    fn block(&mut self, keyword: Keyword, pos: Pos) -> Parse<Node<'a>> {
         match keyword {
             Keyword::If => self.branch(keyword).map(Node::If),
             Keyword::With => self.branch(keyword).map(Node::With),
@@ -148,7 +148,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The rest of `{{if}}`, `{{with}}` or `{{range}}`, up to its `{{end}}`.
-    fn branch(&mut self, keyword: Keyword) -> Parse<Branch> {
+    fn branch(&mut self, keyword: Keyword) -> Parse<Branch<'a>> {
         let visible = self.variables.len();
         let context = match keyword {
             Keyword::If => "if",
@@ -174,7 +174,7 @@ impl<'a> Parser<'a> {
     }
 
     /// What follows `{{else`: another condition of the same kind, or a list of nodes.
-    fn otherwise(&mut self, keyword: Keyword) -> Parse<Vec<Node>> {
+    fn otherwise(&mut self, keyword: Keyword) -> Parse<Vec<Node<'a>>> {
         self.skip_space();
         let token = self.peek();
         match (token.kind, keyword) {
@@ -197,20 +197,20 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn name(&mut self, context: &str) -> Parse<Rc<str>> {
+    fn name(&mut self, context: &str) -> Parse<Cow<'a, str>> {
         self.skip_space();
         let token = self.take();
         match token.kind {
-            Kind::String | Kind::RawString => {
-                let bytes = super::pipeline::string_literal(token)?;
-                Ok(String::from_utf8_lossy(&bytes).into())
-            }
+            Kind::String | Kind::RawString => Ok(match super::pipeline::string_literal(token)? {
+                Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+                Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+            }),
             _ => Err(unexpected(token, context)),
         }
     }
 
     /// `{{template "name" pipeline}}`
-    fn call(&mut self, pos: Pos) -> Parse<Node> {
+    fn call(&mut self, pos: Pos) -> Parse<Node<'a>> {
         let name = self.name("template clause")?;
         self.skip_space();
         let argument = if self.peek().kind == Kind::RightDelim {
@@ -223,10 +223,10 @@ impl<'a> Parser<'a> {
     }
 
     /// `{{block "name" pipeline}}`: a definition that is called where it stands.
-    fn block_definition(&mut self, pos: Pos) -> Parse<Node> {
+    fn block_definition(&mut self, pos: Pos) -> Parse<Node<'a>> {
         let name = self.name("block clause")?;
         let argument = Some(self.pipeline("block clause", Kind::RightDelim)?);
-        self.definition(Rc::clone(&name), pos)?;
+        self.definition(name.clone(), pos)?;
         Ok(Node::Call { pos, name, argument })
     }
 
@@ -239,8 +239,8 @@ impl<'a> Parser<'a> {
     }
 
     /// The body of a definition, which sees no variable of its surroundings.
-    fn definition(&mut self, name: Rc<str>, pos: Pos) -> Parse<()> {
-        let variables = std::mem::replace(&mut self.variables, vec!["$".into()]);
+    fn definition(&mut self, name: Cow<'a, str>, pos: Pos) -> Parse<()> {
+        let variables = std::mem::replace(&mut self.variables, vec!["$"]);
         let loops = std::mem::take(&mut self.loops);
         let (nodes, stop) = self.nodes(false)?;
         self.variables = variables;

@@ -1,6 +1,6 @@
 //! Parses what stands inside an action: variables, commands and operands.
 
-use std::rc::Rc;
+use std::borrow::Cow;
 
 use super::ast::{Command, Operand, OperandKind, Pipeline, Span};
 use super::number;
@@ -8,21 +8,28 @@ use super::parser::{Parse, Parser, unexpected};
 use super::token::{Kind, SyntaxError, Token};
 use crate::chart::functions;
 use crate::chart::golang::quote;
-use crate::chart::value::Value;
 
 /// The bytes of a string literal.
-pub(super) fn string_literal(token: Token<'_>) -> Parse<Vec<u8>> {
+pub(super) fn string_literal(token: Token<'_>) -> Parse<Cow<'_, [u8]>> {
     let body = &token.text[1..token.text.len() - 1];
+    let means_itself = match token.kind {
+        Kind::RawString => !body.contains('\r'),
+        _ => !body.contains(['\\', '"', '\n']),
+    };
+    if means_itself {
+        return Ok(body.as_bytes().into());
+    }
     if token.kind == Kind::RawString {
-        return Ok(body.replace('\r', "").into_bytes());
+        return Ok(body.replace('\r', "").into_bytes().into());
     }
     quote::unquote(body, '"')
+        .map(Cow::Owned)
         .ok_or_else(|| SyntaxError::new(token.pos, format!("invalid syntax in string {}", token.text)))
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// Parses a pipeline and the token that ends it.
-    pub(super) fn pipeline(&mut self, context: &str, end: Kind) -> Parse<Pipeline> {
+    pub(super) fn pipeline(&mut self, context: &str, end: Kind) -> Parse<Pipeline<'a>> {
         self.skip_space();
         let start = self.peek().pos;
         let (variables, assigns) = self.declarations(context)?;
@@ -57,7 +64,7 @@ impl Parser<'_> {
     }
 
     /// `$x :=`, `$x =`, or for a loop `$i, $x :=`.
-    fn declarations(&mut self, context: &str) -> Parse<(Vec<Rc<str>>, bool)> {
+    fn declarations(&mut self, context: &str) -> Parse<(Vec<&'a str>, bool)> {
         let mut variables = Vec::new();
         loop {
             self.skip_space();
@@ -94,14 +101,13 @@ impl Parser<'_> {
         }
     }
 
-    fn declare(&mut self, token: Token<'_>, variables: &mut Vec<Rc<str>>) {
-        let name: Rc<str> = token.text.into();
-        self.variables.push(Rc::clone(&name));
-        variables.push(name);
+    fn declare(&mut self, token: Token<'a>, variables: &mut Vec<&'a str>) {
+        self.variables.push(token.text);
+        variables.push(token.text);
     }
 
     /// Operands up to a pipe or the end of the pipeline.
-    fn command(&mut self) -> Parse<Command> {
+    fn command(&mut self) -> Parse<Command<'a>> {
         let start = self.peek().pos;
         let mut operands = Vec::new();
         let end = loop {
@@ -127,7 +133,7 @@ impl Parser<'_> {
     }
 
     /// A term and the fields that are taken from it.
-    fn operand(&mut self) -> Parse<Option<Operand>> {
+    fn operand(&mut self) -> Parse<Option<Operand<'a>>> {
         let Some(mut term) = self.term()? else {
             return Ok(None);
         };
@@ -135,7 +141,7 @@ impl Parser<'_> {
         while self.peek().kind == Kind::Field {
             let field = self.take();
             term.span.end = field.pos + field.text.len();
-            fields.push(Rc::from(&field.text[1..]));
+            fields.push(&field.text[1..]);
         }
         if fields.is_empty() {
             return Ok(Some(term));
@@ -154,7 +160,7 @@ impl Parser<'_> {
         Ok(Some(term))
     }
 
-    fn term(&mut self) -> Parse<Option<Operand>> {
+    fn term(&mut self) -> Parse<Option<Operand<'a>>> {
         let token = self.peek();
         let kind = match token.kind {
             Kind::Dot => OperandKind::Dot,
@@ -166,10 +172,8 @@ impl Parser<'_> {
             Kind::Number => OperandKind::Number(
                 number::number(token.text).map_err(|message| SyntaxError::new(token.pos, message))?,
             ),
-            Kind::String | Kind::RawString => {
-                OperandKind::String(Value::string_of_bytes(string_literal(token)?))
-            }
-            Kind::Field => OperandKind::Field(vec![token.text[1..].into()]),
+            Kind::String | Kind::RawString => OperandKind::String(string_literal(token)?),
+            Kind::Field => OperandKind::Field(vec![&token.text[1..]]),
             Kind::Variable => self.variable(token)?,
             Kind::Identifier => OperandKind::Function(functions::find(token.text).ok_or_else(|| {
                 SyntaxError::new(token.pos, format!("function {:?} not defined", token.text))
@@ -188,17 +192,17 @@ impl Parser<'_> {
         Ok(Some(Operand { span, kind }))
     }
 
-    fn variable(&self, token: Token<'_>) -> Parse<OperandKind> {
-        if !self.variables.iter().any(|name| **name == *token.text) {
+    fn variable(&self, token: Token<'a>) -> Parse<OperandKind<'a>> {
+        if !self.variables.contains(&token.text) {
             let message = format!("undefined variable {:?}", token.text);
             return Err(SyntaxError::new(token.pos, message));
         }
-        Ok(OperandKind::Variable(token.text.into(), Vec::new()))
+        Ok(OperandKind::Variable(token.text, Vec::new()))
     }
 }
 
 /// Only the first command of a pipeline may be a plain value.
-fn check_stages(commands: &[Command], end: Token<'_>, context: &str) -> Parse<()> {
+fn check_stages(commands: &[Command<'_>], end: Token<'_>, context: &str) -> Parse<()> {
     if commands.is_empty() {
         return Err(SyntaxError::new(end.pos, format!("missing value for {context}")));
     }
