@@ -27,8 +27,6 @@ pub enum ErrorKind {
     KubeVersion,
     /// A limit on size, depth or work was reached.
     Limit,
-    /// The chart uses something that this engine does not support.
-    Unsupported,
 }
 
 /// A place in a template.

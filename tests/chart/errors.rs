@@ -50,7 +50,7 @@ fn failures_name_the_line_and_the_expression() {
     assert_failure("{{ upper 5 }}", execute, 1, "expected string; found 5");
     assert_failure("{{ fail \"no way\" }}", ErrorKind::Refused, 1, "no way");
     assert_failure("{{ required \"need x\" .Values.x }}", ErrorKind::Refused, 1, "need x");
-    assert_failure("{{ genCA \"x\" 1 }}", ErrorKind::Unsupported, 1, "genCA");
+    assert_failure("{{ genPrivateKey \"dsa\" }}", execute, 1, "take rsa or ed25519");
     let error = failure("\n{{ .Values.x.y }}");
     let expression = error.location().and_then(|place| place.expression.clone());
     assert_eq!(expression.as_deref(), Some(".Values.x.y"));

@@ -8,8 +8,7 @@ use super::support::{chart, folder, render_chart};
 use kubectl_workqueue::chart::{Chart, ValueSources};
 
 /// Probes that come out differently, and why. The tests fail when one comes out right, too.
-const PROBE_EXCEPTIONS: &[(&str, &str)] =
-    &[("derive", "derivePassword needs scrypt, which nothing else does")];
+const PROBE_EXCEPTIONS: &[(&str, &str)] = &[];
 
 /// Snippets that come out differently, and why.
 const SNIPPET_EXCEPTIONS: &[(&str, &str)] = &[

@@ -68,13 +68,13 @@ impl<'e> State<'e> {
         dot: &Datum,
     ) -> Result<Value, Error> {
         let span = arguments.span;
-        let name = method.signature.name;
-        let (got, want) = (arguments.len(), method.signature.params.len());
+        let name = method.name;
+        let (got, want) = (arguments.len(), method.params.len());
         if got != want {
             let message = format!("wrong number of args for {name}: want {want} got {got}");
             return Err(self.fail(span, message));
         }
-        let values = self.values(&method.signature, arguments, dot)?;
+        let values = self.values(|index| method.params.get(index).copied(), arguments, dot)?;
         let call = Call::new(&values, &self.engine.budget);
         (method.body)(receiver, &call).map_err(|message| {
             let message = format!("error calling {name}: {message}");

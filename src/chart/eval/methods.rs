@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use crate::chart::files;
-use crate::chart::functions::{Body, Call, Function, Type};
+use crate::chart::functions::{Call, Type};
 use crate::chart::golang::time::{self, Time};
 use crate::chart::semver::Version;
 use crate::chart::value::{ListKind, MapKind, Value};
@@ -14,13 +14,13 @@ type MethodBody = fn(&Value, &Call<'_>) -> Result<Value, String>;
 
 /// A method: its name and parameters, and what it does.
 pub(super) struct Method {
-    pub(super) signature: Function,
+    pub(super) name: &'static str,
+    pub(super) params: &'static [Type],
     pub(super) body: MethodBody,
 }
 
 const fn method(name: &'static str, params: &'static [Type], body: MethodBody) -> Method {
-    let signature = Function { name, params, rest: None, body: Body::Unsupported };
-    Method { signature, body }
+    Method { name, params, body }
 }
 
 /// The method of that name, if the value has it.
@@ -37,7 +37,7 @@ pub(super) fn find(receiver: &Value, name: &str) -> Option<&'static Method> {
         Value::Time(_) => TIME,
         _ => return None,
     };
-    methods.iter().find(|method| method.signature.name == name)
+    methods.iter().find(|method| method.name == name)
 }
 
 const FILES: &[Method] = &[

@@ -84,15 +84,11 @@ impl<'e> State<'e> {
             let is_or = matches!(function.body, Body::Or);
             return self.short_circuit(is_or, arguments, dot);
         }
-        let values = self.values(function, arguments, dot)?;
+        let values = self.values(|index| function.param(index), arguments, dot)?;
         let result = match function.body {
             Body::Plain(body) => body(&Call::new(&values, &self.engine.budget))
                 .map_err(|message| Error::new(ErrorKind::Execute, message)),
             Body::Late(body) => body(self, &values),
-            Body::Unsupported => {
-                let message = "this renderer does not support the function";
-                Err(Error::new(ErrorKind::Unsupported, message))
-            }
             Body::And | Body::Or => Ok(Value::Nil),
         };
         let value = result.map_err(|error| self.place(span, name_function(function, error)))?;
@@ -115,20 +111,20 @@ impl<'e> State<'e> {
         Err(self.fail(arguments.span, message))
     }
 
-    /// The values of all arguments, checked against the function's types.
+    /// The values of all arguments, checked against the types of the parameters.
     pub(super) fn values(
         &mut self,
-        function: &Function,
+        param: impl Fn(usize) -> Option<Type>,
         arguments: Arguments<'e>,
         dot: &Datum,
     ) -> Result<Vec<Value>, Error> {
         let mut values = Vec::with_capacity(arguments.len());
         for operand in arguments.operands {
-            let wanted = function.param(values.len());
+            let wanted = param(values.len()).unwrap_or(Type::Any);
             values.push(self.argument(operand, wanted, dot)?);
         }
         if let Some(last) = arguments.last {
-            let wanted = function.param(values.len());
+            let wanted = param(values.len()).unwrap_or(Type::Any);
             values.push(self.checked(Datum::bare(last), wanted, arguments.span)?);
         }
         Ok(values)

@@ -24,6 +24,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     plain("fromJson", &[Text], from_json),
     plain("mustFromJson", &[Text], |c| json::parse(&c.text(0))),
     plain("fromJsonArray", &[Text], from_json_array),
+    plain("fromToml", &[Text], |c| Ok(toml::from_toml(&c.text(0)))),
     plain("toToml", &[Any], |c| Ok(toml::to_toml(c.arg(0)).unwrap_or_else(|e| e).into())),
     plain("mustToToml", &[Any], |c| Ok(toml::to_toml(c.arg(0))?.into())),
 ];

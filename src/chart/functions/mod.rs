@@ -3,6 +3,7 @@
 mod builtin;
 mod call;
 mod case;
+mod certificates;
 mod compare;
 mod convert;
 mod crypto;
@@ -15,6 +16,7 @@ mod lists;
 mod logic;
 mod math;
 mod merge;
+mod passwords;
 mod paths;
 mod random;
 mod reflection;
@@ -23,7 +25,6 @@ mod render;
 mod semvers;
 mod strings;
 mod toml;
-mod unsupported;
 mod urls;
 mod words;
 
@@ -80,8 +81,6 @@ pub(crate) enum Body {
     And,
     /// `or`, likewise.
     Or,
-    /// Known to helm, so a template that names it parses, but not to this engine.
-    Unsupported,
 }
 
 /// A function of the template language.
@@ -95,10 +94,9 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// The type of an argument.
-    pub(crate) fn param(&self, index: usize) -> Type {
-        let fixed = self.params.get(index).copied();
-        fixed.or(self.rest).unwrap_or(Type::Any)
+    /// The type of an argument, if there is one of this index.
+    pub(crate) fn param(&self, index: usize) -> Option<Type> {
+        self.params.get(index).copied().or(self.rest)
     }
 }
 
@@ -116,6 +114,7 @@ const fn variadic(name: &'static str, params: &'static [Type], rest: Type, body:
 const THEMES: &[&[Function]] = &[
     builtin::FUNCTIONS,
     case::FUNCTIONS,
+    certificates::FUNCTIONS,
     compare::FUNCTIONS,
     convert::FUNCTIONS,
     crypto::FUNCTIONS,
@@ -128,6 +127,7 @@ const THEMES: &[&[Function]] = &[
     logic::FUNCTIONS,
     math::FUNCTIONS,
     merge::FUNCTIONS,
+    passwords::FUNCTIONS,
     paths::FUNCTIONS,
     random::FUNCTIONS,
     reflection::FUNCTIONS,
@@ -135,7 +135,6 @@ const THEMES: &[&[Function]] = &[
     render::FUNCTIONS,
     semvers::FUNCTIONS,
     strings::FUNCTIONS,
-    unsupported::FUNCTIONS,
     urls::FUNCTIONS,
     words::FUNCTIONS,
 ];

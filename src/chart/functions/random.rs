@@ -47,7 +47,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-fn fill(bytes: &mut [u8]) -> Result<(), String> {
+/// Fills a buffer with random bytes.
+pub(super) fn fill(bytes: &mut [u8]) -> Result<(), String> {
     getrandom::fill(bytes).map_err(|error| format!("no random numbers: {error}"))
 }
 

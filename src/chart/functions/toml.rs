@@ -1,10 +1,55 @@
-//! Writes TOML as the library behind `toToml` does.
+//! Reads TOML, and writes it as the library behind `toToml` does.
 
 use std::rc::Rc;
 
 use crate::chart::golang::float;
+use crate::chart::golang::time::Civil;
 use crate::chart::limits::MAX_DATA_DEPTH;
-use crate::chart::value::{Map, Value};
+use crate::chart::value::{Entries, Map, Value};
+
+/// The map that a TOML document means; its only entry says why there is none.
+pub(super) fn from_toml(text: &str) -> Value {
+    match text.parse::<toml::Table>() {
+        Ok(table) => read(toml::Value::Table(table)),
+        Err(error) => Value::object([("Error", error.to_string().into())]),
+    }
+}
+
+fn read(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => Value::string(text),
+        toml::Value::Integer(number) => Value::Int64(number),
+        toml::Value::Float(number) => Value::Float(number),
+        toml::Value::Boolean(flag) => Value::Bool(flag),
+        toml::Value::Datetime(time) => point_in_time(&time),
+        toml::Value::Array(items) => Value::list(items.into_iter().map(read).collect()),
+        toml::Value::Table(entries) => {
+            let entries = entries.into_iter().map(|(key, value)| (key.into(), read(value)));
+            Value::map(entries.collect::<Entries>())
+        }
+    }
+}
+
+/// A date is one at midnight, and a time of day one of the year 0; without an offset it is UTC.
+fn point_in_time(time: &toml::value::Datetime) -> Value {
+    let (year, month, day) = time.date.map_or((0, 1, 1), |date| (date.year, date.month, date.day));
+    let (hour, minute, second, nanos) = time.time.map_or((0, 0, 0, 0), |time| {
+        (time.hour, time.minute, time.second.unwrap_or(0), time.nanosecond.unwrap_or(0))
+    });
+    let offset = match time.offset {
+        Some(toml::value::Offset::Custom { minutes }) => i64::from(minutes) * 60,
+        Some(toml::value::Offset::Z) | None => 0,
+    };
+    let civil = Civil {
+        year: year.into(),
+        month: month.into(),
+        day: day.into(),
+        hour: hour.into(),
+        minute: minute.into(),
+        second: second.into(),
+    };
+    Value::Time(civil.to_time(nanos, offset))
+}
 
 /// A map as a TOML document.
 pub(super) fn to_toml(value: &Value) -> Result<String, String> {
