@@ -99,6 +99,20 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// Looks whether all files can be read, before any of them is: of a second one that is missing
+    /// one should hear before the items of the first are sent.
+    ///
+    /// # Errors
+    /// [`Error::Open`] with the first that cannot be read.
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Arguments(_) => Ok(()),
+            Self::Files { paths, .. } => paths.iter().try_for_each(|path| open::check(path)),
+        }
+    }
+}
+
 /// A stream of items.
 pub struct Items {
     batches_rx: mpsc::Receiver<Result<Vec<Item>, Error>>,

@@ -192,6 +192,32 @@ async fn compressed_input_is_told_by_its_first_bytes() {
     }
     // One byte of a magic number is no magic number.
     assert_eq!(read(b"(\n", Framing::Lines, 99).await, (bodies(&["("]), None));
+    assert_eq!(read(b"P*\n", Framing::Lines, 99).await, (bodies(&["P*"]), None));
+}
+
+#[tokio::test]
+async fn zstd_frames_that_hold_no_items_are_skipped_wherever_they_are() {
+    let pack =
+        |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
+    let (first, last) = (*b"\x50\x2a\x4d\x18\x03\0\0\0abc", *b"\x5f\x2a\x4d\x18\0\0\0\0");
+    let packed = [&first[..], &pack(b"apple\nban"), &first, &last, &pack(b"ana\n"), &last].concat();
+    assert_eq!(read(&packed, Framing::Lines, 99).await, (bodies(&["apple", "banana"]), None));
+    let (items, error) = read(&packed[..packed.len() - 3], Framing::Lines, 99).await;
+    assert_eq!((items, error.is_some()), (bodies(&["apple", "banana"]), true));
+}
+
+#[tokio::test]
+async fn zstd_that_does_not_fit_its_checksum_is_damaged() {
+    let text = "0123456789\n".repeat(100);
+    let packed =
+        ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+    for bit in 0..32 {
+        let mut damaged = packed.clone();
+        let at = damaged.len() - 4 + bit / 8;
+        damaged[at] ^= 1 << (bit % 8);
+        let (_, error) = read(&damaged, Framing::Lines, 99).await;
+        assert!(error.is_some(), "bit {bit} of the checksum");
+    }
 }
 
 #[tokio::test]
