@@ -14,9 +14,6 @@ use crate::names::{QueueName, ReleaseName};
 /// from taking it down.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the broker's own tool may take: where the broker has little CPU, it takes long.
-const TOOL_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// What to take down.
 pub struct DownPlan {
     /// The release.
@@ -64,8 +61,7 @@ async fn messages(cluster: &Cluster, plan: &DownPlan) -> Result<Vec<(String, u64
     let session = Session::open(cluster, &plan.release, "kubectl-workqueue down").await?;
     // The broker's own tool knows all queues, and counts what workers hold, but lags by seconds,
     // and the user may lack the right to run it; AMQP is exact and has to be told the names.
-    let listed = tokio::time::timeout(TOOL_TIMEOUT, cluster.broker_queues(session.pod())).await;
-    let listed = listed.ok().and_then(Result::ok).unwrap_or_default();
+    let listed = cluster.broker_queues(session.pod()).await.unwrap_or_default();
     let mut messages: BTreeMap<String, u64> = listed.into_iter().collect();
     let known: Vec<QueueName> = messages.keys().filter_map(|name| name.parse().ok()).collect();
     for name in known.into_iter().chain([plan.queue.clone(), plan.queue.failed()]) {

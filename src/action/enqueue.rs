@@ -78,12 +78,22 @@ pub async fn enqueue(
     interrupt: impl Future<Output = ()>,
 ) -> (EnqueueReport, Result<(), Error>) {
     let batch = random_suffix(BATCH_LENGTH);
+    // Bad arguments change nothing: the input is looked at first.
+    if let Err(error) = plan.source.check() {
+        return (EnqueueReport { batch, ..EnqueueReport::default() }, Err(error.into()));
+    }
     let journal = match Journal::open(reach, &plan.queue.name, &plan.source, &batch, plan.resume) {
         Ok(journal) => journal,
         Err(error) => return (EnqueueReport { batch, ..EnqueueReport::default() }, Err(error)),
     };
     let batch = journal.as_ref().map_or(batch, |journal| journal.batch().to_owned());
     let skipped = journal.as_ref().map_or(0, Journal::settled);
+    if let Some(left) = journal.as_ref().and_then(Journal::left_behind) {
+        observer.on(Event::Note(&format!(
+            "an earlier attempt at this input stopped after {left} items; enqueue --resume goes on from there, \
+             and this one enqueues them again"
+        )));
+    }
     let mut transfer = Transfer {
         observer,
         publisher: Publisher::new(&plan.queue.name, &batch, skipped, &plan.envelopes),
@@ -95,18 +105,21 @@ pub async fn enqueue(
         interrupted: None,
         told: Instant::now(),
     };
-    // Bad arguments change nothing: the input is looked at first.
     let result = match Items::open(plan.source, plan.max_item_size) {
         Ok(items) => {
-            let line = Line::new(reach, &plan.queue, plan.timeout, observer);
+            let line = Line::new(reach, &plan.queue, plan.timeout, skipped, observer);
             transfer.run(line, items, std::pin::pin!(interrupt)).await
         }
         Err(error) => Err(error.into()),
     };
     let interrupted = transfer.interrupted.is_some();
     if let Some(mut journal) = transfer.journal.take() {
-        // Bad input is for the user to mend, which makes another file of it.
-        if result.is_ok() && !interrupted {
+        let is_over = match &result {
+            Ok(()) => !interrupted,
+            // There is nothing to go on with: what was settled is gone.
+            Err(error) => matches!(error, Error::QueueLost { .. }),
+        };
+        if is_over {
             journal.remove();
         } else {
             journal.keep(transfer.publisher.settled_up_to());
@@ -159,6 +172,8 @@ impl Transfer<'_> {
             }
             match self.transfer(&mut line, &mut items, interrupt.as_mut()).await {
                 Ok(()) => break,
+                // Nobody waits for what a new connection would bring.
+                Err(error) if line.heals(&error) && self.interrupted.is_some() => break,
                 Err(error) if line.heals(&error) => {
                     connecting = self.connect(&mut line, Some(error), interrupt.as_mut()).await;
                 }

@@ -98,9 +98,10 @@ pub enum Error {
     /// There is no earlier enqueue to go on with.
     #[error("nothing to resume: {0}")]
     NotResumable(String),
-    /// The queue was gone when the broker came back.
+    /// The queue was gone when the broker was reached again.
     #[error(
-        "queue {queue} was gone when the broker came back, and with it {confirmed} items that it had confirmed"
+        "queue {queue} is gone, and with it {confirmed} items that the broker had confirmed; \
+         enqueue once more, without --resume, to send all of them"
     )]
     QueueLost {
         /// The queue.

@@ -101,10 +101,10 @@ async fn send_back(
             }
             retrier.publish(&message).await?;
             if retrier.is_full() {
-                report.retried += retrier.settle(&look).await?;
+                report.retried += retrier.settle(&mut look).await?;
             }
         }
-        report.retried += retrier.settle(&look).await?;
+        report.retried += retrier.settle(&mut look).await?;
         Ok(())
     };
     let sent = sending.await;

@@ -27,6 +27,8 @@ pub(super) struct Line<'a> {
     reach: &'a Reach,
     queue: &'a QueueSpec,
     timeout: Duration,
+    /// Items that an earlier attempt has seen confirmed.
+    earlier: u64,
     observer: &'a dyn Observer,
     tunnel: Option<Tunnel>,
     up: bool,
@@ -39,10 +41,12 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// A line that is not connected yet. It gives up after `timeout` without progress; 0: never.
+    /// `earlier` items are in the queue already.
     pub(super) fn new(
         reach: &'a Reach,
         queue: &'a QueueSpec,
         timeout: Duration,
+        earlier: u64,
         observer: &'a dyn Observer,
     ) -> Self {
         let progress = Instant::now();
@@ -50,6 +54,7 @@ impl<'a> Line<'a> {
             reach,
             queue,
             timeout,
+            earlier,
             observer,
             tunnel: None,
             up: false,
@@ -75,6 +80,8 @@ impl<'a> Line<'a> {
         self.blocked = false;
         let mut pause = FIRST_PAUSE;
         if let Some(error) = &broken {
+            // However long it was idle or blocked before, a new connection has all the time.
+            self.note_progress();
             let in_flight = publisher.in_flight();
             self.note(&format!("{error}; connecting again, with {in_flight} items not confirmed yet"));
             tokio::time::sleep(jittered(pause)).await;
@@ -109,11 +116,12 @@ impl<'a> Line<'a> {
     /// One attempt. Gives the place that the line leads to now.
     async fn try_connect(&mut self, publisher: &mut Publisher) -> Result<String, Error> {
         let session = Session::reach(self.reach, PURPOSE).await?;
-        let created = ensure_queue(&session, self.queue, self.observer, !self.known).await?;
-        let confirmed = publisher.tally().confirmed;
-        if created && confirmed > 0 {
+        let confirmed = self.earlier + publisher.tally().confirmed;
+        // Asked before it would be made: a new one would hide the loss from the next attempt.
+        if confirmed > 0 && !exists(&session, &self.queue.name).await? {
             return Err(Error::QueueLost { queue: self.queue.name.clone(), confirmed });
         }
+        ensure_queue(&session, self.queue, self.observer, !self.known).await?;
         let place = session.pod().to_owned();
         let Session { broker, tunnel, endpoint } = session;
         let stream = match (self.reach, &tunnel) {
@@ -207,6 +215,11 @@ fn jittered(pause: Duration) -> Duration {
 
 fn first_line(error: &Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+async fn exists(session: &Session, queue: &QueueName) -> Result<bool, Error> {
+    let depth = topology::depth(&session.broker, queue).await.map_err(|error| session.explain(error))?;
+    Ok(depth.is_some())
 }
 
 /// Makes the queue if it is missing, and says what an existing one does not guarantee, if it is

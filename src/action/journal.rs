@@ -22,6 +22,8 @@ const HEAD: u64 = 64 * 1024;
 pub(super) struct Journal {
     path: PathBuf,
     record: Record,
+    /// Items that an earlier attempt had settled which this one does not go on with.
+    left_behind: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,19 +65,22 @@ impl Journal {
         let Some(path) = state_dir().map(|dir| dir.join(name(reach, queue, &files, framing))) else {
             return if resume { refuse("there is no home directory to keep states in") } else { Ok(None) };
         };
-        let fresh = Record { files, batch: batch.to_owned(), settled: 0 };
-        let record = if resume {
-            let kept =
-                std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-            let Some(kept) = kept else { return refuse("no earlier attempt at this queue is known") };
-            if kept.files != fresh.files {
-                return refuse("the file has changed since, and its items with it");
-            }
-            kept
-        } else {
-            fresh
-        };
-        Ok(Some(Self { path, record }))
+        let kept = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
+        if !resume {
+            let same = kept.filter(|kept| kept.files == files && kept.settled > 0);
+            let record = Record { files, batch: batch.to_owned(), settled: 0 };
+            return Ok(Some(Self { path, record, left_behind: same.map(|kept| kept.settled) }));
+        }
+        let Some(record) = kept else { return refuse("no earlier attempt at this queue is known") };
+        if record.files != files {
+            return refuse("the file has changed since, and its items with it");
+        }
+        Ok(Some(Self { path, record, left_behind: None }))
+    }
+
+    /// Items of an earlier attempt at the same files that it has settled, if this is a new one.
+    pub(super) fn left_behind(&self) -> Option<u64> {
+        self.left_behind
     }
 
     /// The batch that the items belong to.
@@ -88,9 +93,13 @@ impl Journal {
         self.record.settled
     }
 
-    /// Writes down how far it has come. A full disk must not stop the transfer: the worst that
-    /// comes of it is that more is repeated.
+    /// Writes down how far it has come; an earlier attempt's journal stays until it has come
+    /// anywhere. A full disk must not stop the transfer: the worst that comes of it is that more is
+    /// repeated.
     pub(super) fn keep(&mut self, settled: u64) {
+        if settled == 0 && self.left_behind.is_some() {
+            return;
+        }
         self.record.settled = settled;
         let Ok(text) = serde_json::to_vec(&self.record) else { return };
         let Some(dir) = self.path.parent() else { return };

@@ -1,17 +1,18 @@
 //! Looks into queues, counts what they hold, empties them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::Error;
 use super::session::{Reach, Session};
-use crate::broker::look::{self, Message};
+use crate::broker;
+use crate::broker::look::{self, Looked, Message};
 use crate::broker::topology::{self, Depth};
 use crate::names::QueueName;
 
 /// How the connection is called in the broker's own tools.
 const PURPOSE: &str = "kubectl-workqueue look";
 
-/// Shows the first messages of a queue, or all of them, and gives how many were shown.
+/// Shows the first messages of a queue, or all of them.
 ///
 /// # Errors
 /// No broker, no such queue, and what cluster and broker refuse.
@@ -20,7 +21,7 @@ pub async fn look(
     queue: &QueueName,
     limit: Option<u64>,
     show: impl FnMut(Message) -> bool,
-) -> Result<u64, Error> {
+) -> Result<Looked, Error> {
     let session = Session::reach(reach, PURPOSE).await?;
     let shown = look::look(&session.broker, queue, limit, show).await;
     let shown = shown.map_err(|error| session.explain(error))?;
@@ -71,11 +72,20 @@ pub async fn queues(reach: &Reach, known: &QueueName) -> Result<(Vec<QueueRow>, 
         Reach::Direct(_) => None,
     };
     let complete = listed.is_some();
-    let mut names: BTreeSet<String> = listed.into_iter().flatten().map(|(name, _)| name).collect();
-    names.extend([known.to_string(), known.failed().to_string()]);
+    let mut counted: BTreeMap<String, u64> = listed.into_iter().flatten().collect();
+    for name in [known.to_string(), known.failed().to_string()] {
+        counted.entry(name).or_default();
+    }
     let mut rows = Vec::new();
-    for name in names.iter().filter_map(|name| name.parse::<QueueName>().ok()) {
-        let depth = topology::depth(&session.broker, &name).await.map_err(|error| session.explain(error))?;
+    for (name, messages) in counted {
+        let Ok(name) = name.parse::<QueueName>() else { continue };
+        let depth = match topology::depth(&session.broker, &name).await {
+            // Another connection's own queue: its tool's count is all that can be known of it.
+            Err(broker::Error::Refused { .. }) => {
+                Some(Depth { ready: u32::try_from(messages).unwrap_or(u32::MAX), consumers: 0 })
+            }
+            depth => depth.map_err(|error| session.explain(error))?,
+        };
         rows.extend(depth.map(|depth| QueueRow { name, depth }));
     }
     session.close().await;

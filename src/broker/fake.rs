@@ -1,5 +1,7 @@
 //! The clients against a broker that a test plays: what no real broker does on demand.
 
+use std::time::Duration;
+
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -174,8 +176,27 @@ async fn an_item_that_is_too_large_is_refused_and_the_rest_goes_on() {
     done.expect("the rest is confirmed");
     assert_eq!(ids, ["b.1", "b.3", "b.5"], "the other large one is not even sent");
     let tally = publisher.tally();
-    assert_eq!((tally.confirmed, tally.refused), (3, 2));
+    assert_eq!((tally.confirmed, tally.refused, tally.repeated), (3, 2, 1));
     assert_eq!(tally.first_refused.as_ref().map(|(position, _)| position), Some(&Position::Argument(2)));
+}
+
+#[tokio::test]
+async fn items_that_are_all_too_large_are_refused_at_once() {
+    let mut publisher = publisher(&[5000, 6000, 7000]);
+    let (done, ()) = play(&mut publisher, async |mut fake: Fake| {
+        fake.messages(1).await;
+        fake.say(1, (20, 40), |out| {
+            out.put_u16(406);
+            wire::put_short(out, "PRECONDITION_FAILED - message size 5000 is larger than max size 1000");
+            out.put_u32(0);
+        })
+        .await;
+        // Not as long as the publisher's heartbeats are apart.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    })
+    .await;
+    done.expect("it did not wait for the broker to hang up");
+    assert_eq!((publisher.tally().refused, publisher.tally().repeated), (3, 0));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of Kubernetes: an [`Endpoint`] may be a tunnel's loopback end or any address.
 
+mod browse;
 pub mod consumer;
 mod consumers;
 mod delivery;

@@ -118,6 +118,9 @@ impl Publisher {
             if let Some(progress) = self.take_frames()? {
                 return Ok(progress);
             }
+            if self.refuse_known_larger() {
+                return Ok(Progress::Moved);
+            }
             let more = self.encode()?;
             let link = self.link.as_mut().ok_or_else(not_connected)?;
             let before = link.output.len();
@@ -131,7 +134,6 @@ impl Publisher {
 
     /// Encodes what waits in the window, as far as the socket needs it. Tells if there is more.
     fn encode(&mut self) -> Result<bool, Error> {
-        self.refuse_known_larger();
         let link = self.link.as_mut().ok_or_else(not_connected)?;
         while self.confirming && link.output.len() < OUTPUT_AHEAD {
             let Some(entry) = self.window.unsent() else { return Ok(false) };
@@ -186,7 +188,11 @@ impl Publisher {
                     moved = Some(Progress::Unblocked);
                     break;
                 }
-                Frame::Method { id, arguments } => self.take_method(id, arguments)?,
+                Frame::Method { id, arguments } => {
+                    if self.take_method(id, arguments)? {
+                        moved = Some(Progress::Moved);
+                    }
+                }
                 Frame::Ignored => {}
             }
         }
@@ -196,8 +202,10 @@ impl Publisher {
         Ok(moved)
     }
 
-    fn take_method(&mut self, id: (u16, u16), arguments: bytes::Bytes) -> Result<(), Error> {
+    /// Tells whether items were refused by it.
+    fn take_method(&mut self, id: (u16, u16), arguments: bytes::Bytes) -> Result<bool, Error> {
         let link = self.link.as_mut().ok_or_else(not_connected)?;
+        let mut refused = false;
         match id {
             link::CHANNEL_OPEN_OK => link.put_confirm_select(),
             link::CONFIRM_SELECT_OK => self.confirming = true,
@@ -209,29 +217,33 @@ impl Publisher {
                     return Err(Error::refused(code, format!("publishing to queue {}", self.queue), reason));
                 };
                 self.max_size = Some(limit);
-                self.refuse_larger(limit, reason);
+                self.window.stop_at_larger(limit);
+                refused = self.refuse_larger(limit, &reason);
                 self.restart();
             }
             _ => {}
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// A broker closes the channel over a message that is larger than its limit: that message is
-    /// refused, and the rest goes on.
-    fn refuse_larger(&mut self, limit: usize, reason: String) {
-        if let Some(position) = self.window.take_larger(limit) {
-            self.tally.refuse(position, reason);
+    /// refused, as are others that were next, and the rest goes on. Tells whether there was one.
+    fn refuse_larger(&mut self, limit: usize, reason: &str) -> bool {
+        let mut found = false;
+        while let Some(position) = self.window.take_larger(limit) {
+            self.tally.refuse(position, reason.to_owned());
+            found = true;
         }
+        found
     }
 
     /// Once the limit is known, larger items are not sent any more. Delivery tags count what is
-    /// sent, so that leaving one out needs no new channel.
-    fn refuse_known_larger(&mut self) {
-        let Some(limit) = self.max_size else { return };
-        while self.body_sent.is_none() && self.window.unsent().is_some_and(|next| next.body.len() > limit) {
-            self.refuse_larger(limit, format!("larger than {limit} bytes"));
-        }
+    /// sent, so that leaving one out needs no new channel. Tells whether there was one.
+    fn refuse_known_larger(&mut self) -> bool {
+        let Some(limit) = self.max_size else { return false };
+        let is_next =
+            self.body_sent.is_none() && self.window.unsent().is_some_and(|next| next.body.len() > limit);
+        is_next && self.refuse_larger(limit, &format!("larger than {limit} bytes"))
     }
 
     /// Takes leave of the broker.

@@ -2,7 +2,8 @@
 
 use lapin::{Channel, Confirmation, PublisherConfirm};
 
-use super::failed::{BYTES_UNDER_WAY, Look};
+use super::browse::BYTES_UNDER_WAY;
+use super::failed::Look;
 use super::failed_message::FailedMessage;
 use super::settle::{confirming, send};
 use super::{Broker, Error, topology, within};
@@ -58,7 +59,7 @@ impl Retrier {
     /// # Errors
     /// A queue that takes no more, or is gone; lost connections. None of these items has left
     /// `QUEUE.failed` then, and some may be in both queues.
-    pub async fn settle(&mut self, look: &Look) -> Result<u64, Error> {
+    pub async fn settle(&mut self, look: &mut Look) -> Result<u64, Error> {
         self.bytes = 0;
         let mut tags = Vec::new();
         let mut refused = None;

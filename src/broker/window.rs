@@ -159,6 +159,13 @@ impl Window {
         doubtful
     }
 
+    /// The broker has shut the channel over the first item larger than `limit` bytes: what went out
+    /// behind it has not been looked at.
+    pub(super) fn stop_at_larger(&mut self, limit: usize) {
+        let large = |entry: &Entry| entry.state != State::Settled && entry.body.len() > limit;
+        self.sent = self.entries.iter().take(self.sent).position(large).unwrap_or(self.sent);
+    }
+
     /// Takes out the first item that had gone out and is larger than `limit` bytes.
     pub(super) fn take_larger(&mut self, limit: usize) -> Option<Position> {
         // The offender may have been on its way when the broker shut the channel.

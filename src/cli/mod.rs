@@ -204,6 +204,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
             status: ExitStatus::Error,
         }),
     };
+    let result = result.and_then(|status| match ui.unwritable() {
+        Some(error) => Err(Failure::new(
+            format!("cannot write to standard output: {error}"),
+            "what was printed is not all",
+        )),
+        None => Ok(status),
+    });
     match result {
         Ok(status) => {
             ui.done();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::broker::BrokerQueueFlags;
 use super::items::{add_body, preview};
 use crate::action::look::look;
-use crate::broker::look::Message;
+use crate::broker::look::{Looked, Message};
 use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
 
@@ -42,20 +42,20 @@ pub struct DumpArgs {
 /// Runs `peek`.
 pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
-    let mut messages = Vec::new();
-    look(&reach, queue, Some(args.count), |message| {
-        messages.push(message);
+    let json = args.target.output.is_json();
+    let mut rows = Vec::new();
+    let looked = look(&reach, queue, Some(args.count), |message| {
+        if json {
+            rows.push(to_json(&message));
+        } else {
+            ui.data(in_words(&message).as_bytes());
+        }
         true
-    })
-    .await?;
-    if args.target.output.is_json() {
-        ui.json(&messages.iter().map(to_json).collect());
-        return Ok(ExitStatus::Success);
-    }
-    for message in &messages {
-        ui.data(in_words(message).as_bytes());
-    }
-    if messages.is_empty() {
+    });
+    let looked = looked.await?;
+    if json {
+        ui.json(&rows.into());
+    } else if looked.shown == 0 {
         ui.status(&format!("queue {queue} is empty"));
     }
     Ok(ExitStatus::Success)
@@ -74,7 +74,12 @@ pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
             ui.bytes(&body)
         }
     });
-    let shown = shown.await?;
+    let Looked { shown, missed } = shown.await?;
+    if missed > 0 {
+        let message = format!("{shown} of {} items of queue {queue} copied: no more came", shown + missed);
+        let hint = "workers and other commands hold what they have taken; pause them, and dump again";
+        return Err(Failure::new(message, hint));
+    }
     ui.status(&format!("{shown} items copied; they are still in queue {queue}"));
     Ok(ExitStatus::Success)
 }

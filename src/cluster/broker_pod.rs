@@ -1,5 +1,7 @@
 //! Finds the ready broker pod of a release through its Service, and the credentials it runs with.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{EnvVar, Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
@@ -16,6 +18,9 @@ use crate::names::ReleaseName;
 /// Names and numbers of the AMQP ports, plain and with TLS, as the chart's Service has them.
 const PLAIN: (&str, i32) = ("amqp", 5672);
 const TLS: (&str, i32) = ("amqps", 5671);
+
+/// How long the broker's own tool may take: where the broker has little CPU, it takes long.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A broker pod to open a tunnel to.
 #[derive(Debug, Clone)]
@@ -93,8 +98,17 @@ impl Cluster {
         Ok(queues.iter().filter_map(row).collect())
     }
 
-    /// Runs a program in a pod and takes its standard output.
+    /// Runs a program in a pod and takes its standard output, within [`TOOL_TIMEOUT`].
     async fn exec<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
+        let running = tokio::time::timeout(TOOL_TIMEOUT, self.run_in(pod, command)).await;
+        running.unwrap_or_else(|_| {
+            let what = format!("running {} in pod {pod}", command[0]);
+            let message = format!("it took more than {} s", TOOL_TIMEOUT.as_secs());
+            Err(Error::Api { what, message, code: None })
+        })
+    }
+
+    async fn run_in<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
         let params = AttachParams::default().stderr(false);
         let what = format!("running {} in pod {pod}", command[0]);
         let api = self.api::<Pod>();

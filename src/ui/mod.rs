@@ -5,8 +5,8 @@ mod rate;
 pub mod table;
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
-use std::sync::Mutex;
+use std::io::{BufRead as _, Error, ErrorKind, IsTerminal as _, Write};
+use std::sync::{Mutex, OnceLock};
 
 use console::{Color, Style};
 use tokio::sync::Notify;
@@ -34,6 +34,8 @@ pub struct Ui {
     pod_styles: Mutex<HashMap<String, Style>>,
     /// Set once stdout has no reader any more.
     closed: Notify,
+    /// The first thing that went wrong with stdout while it had a reader.
+    unwritable: OnceLock<Error>,
 }
 
 /// The colours of pods' names, in turn: all readable on dark and on light ground.
@@ -50,6 +52,7 @@ impl Ui {
             progress: Progress::new(silent, std::io::stderr().is_terminal()),
             pod_styles: Mutex::default(),
             closed: Notify::new(),
+            unwritable: OnceLock::new(),
         }
     }
 
@@ -77,22 +80,29 @@ impl Ui {
         self.bytes(&[line, b"\n"].concat());
     }
 
-    /// Data on stdout as it is. Tells whether somebody still reads it.
+    /// Data on stdout as it is. Tells whether more of it is of use.
     pub fn bytes(&self, data: &[u8]) -> bool {
-        let mut open = true;
-        self.progress.suspend(|| {
+        let written = self.progress.suspend(|| {
             let mut stdout = std::io::stdout().lock();
-            match stdout.write_all(data).and_then(|()| stdout.flush()) {
-                // The reader has seen enough (`| head`): that is no error of ours.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    self.closed.notify_one();
-                    open = false;
-                }
-                // Nothing else can be said where stdout is broken.
-                _ => {}
-            }
+            stdout.write_all(data).and_then(|()| stdout.flush())
         });
-        open
+        self.note_written(written)
+    }
+
+    fn note_written(&self, written: std::io::Result<()>) -> bool {
+        let Err(error) = written else { return true };
+        if error.kind() == ErrorKind::BrokenPipe {
+            // The reader has seen enough (`| head`): that is no error of ours.
+            self.closed.notify_one();
+        } else {
+            self.unwritable.set(error).ok();
+        }
+        false
+    }
+
+    /// Why data is missing on stdout, if some is.
+    pub fn unwritable(&self) -> Option<&Error> {
+        self.unwritable.get()
     }
 
     /// What a program wrote, passed on as it is; to stderr if stdout is kept for a report.
@@ -104,9 +114,7 @@ impl Ui {
             }
             Stream::Stdout | Stream::Stderr => std::io::stderr().lock().write_all(bytes),
         });
-        if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
-            self.closed.notify_one();
-        }
+        self.note_written(written);
     }
 
     /// Waits until nobody reads stdout any more.

@@ -48,8 +48,8 @@ impl Progress {
     }
 
     /// Runs something that prints, with the progress line out of its way.
-    pub(super) fn suspend(&self, print: impl FnOnce()) {
-        self.bar.suspend(print);
+    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
     }
 
     /// Writes a program's output with the progress line out of its way. On a terminal the start

@@ -1,5 +1,7 @@
 //! What `render` prints, a server accepts.
 
+use std::process::Command;
+
 use crate::bed::{Bed, finish, kubectl, spawn};
 
 #[test]
@@ -20,6 +22,17 @@ fn the_server_accepts_every_object() {
         assert!(sent >= 4, "{values:?} renders {sent} objects");
     }
     assert_eq!(bed.kubectl(&["get", "statefulsets,services", "-o", "name"]).ok().stdout, "");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_full_disk_is_no_success() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-workqueue")).arg("render").stdout(full).output();
+    let output = output.expect("it starts");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write to standard output: No space left on device"), "{said}");
 }
 
 #[test]

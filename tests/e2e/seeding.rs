@@ -165,6 +165,51 @@ fn an_enqueue_that_was_stopped_is_resumed() {
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
+fn a_lost_queue_is_told_and_not_made_anew() {
+    const ITEMS: usize = 400_000;
+    let bed = Bed::with_release("lost");
+    let path = std::env::temp_dir().join(format!("{}.items", bed.namespace));
+    std::fs::write(&path, "item\n".repeat(ITEMS)).expect("writable");
+    let file = path.display().to_string();
+    let args = ["enqueue", "-f", &file];
+    let mut enqueue = bed.spawn(&args);
+    let mut lines = BufReader::new(enqueue.stderr.take().expect("piped")).lines();
+    assert!(lines.any(|line| line.expect("text").contains("items confirmed")));
+    finish(spawn(Command::new("kill"), &["-INT", &enqueue.id().to_string()]), b"").ok();
+    assert_eq!(enqueue.wait().expect("our own child").code(), Some(130));
+
+    let exec = ["exec", "workqueue-broker-0", "-c", "rabbitmq", "--", "rabbitmqctl", "-q"];
+    bed.kubectl(&[&exec[..], &["delete_queue", "job1"]].concat()).ok();
+    let resume = [&args[..], &["--resume"]].concat();
+    bed.workqueue(&resume).exits(3).says("queue job1 is gone, and with it");
+    let queues = bed.workqueue(&["queues"]).ok().stdout;
+    assert!(!queues.lines().any(|line| line.starts_with("job1 ")), "{queues}");
+    // What was settled is gone, so there is nothing to go on from.
+    bed.workqueue(&resume).exits(1).says("nothing to resume");
+    std::fs::remove_file(&path).expect("ours");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn an_interrupt_ends_it_also_when_the_connection_breaks_then() {
+    let bed = Bed::with_release("interrupt");
+    let mut enqueue = Enqueue::numbers(&bed, &[], 1_000_000, 5000);
+    enqueue.wait_for("items confirmed");
+    let exec = ["exec", "workqueue-broker-0", "-c", "rabbitmq", "--", "rabbitmqctl", "-q"];
+    bed.kubectl(&[&exec[..], &["set_disk_free_limit", "1000000GB"]].concat()).ok();
+    enqueue.wait_for("the broker takes no items for now");
+    // It waits for the confirms of what is in flight, and none comes any more.
+    let pid = enqueue.child.id().to_string();
+    finish(spawn(Command::new("kill"), &["-INT", &pid]), b"").ok();
+    bed.kubectl(&["delete", "pod", "workqueue-broker-0", "--wait=false", "--grace-period=0", "--force"]).ok();
+    let interrupted = Instant::now();
+    let outcome = enqueue.finish().exits(130);
+    assert!(interrupted.elapsed() < Duration::from_secs(30), "{}", outcome.stderr);
+    assert_eq!(outcome.json()["interrupted"], true);
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
 fn a_broker_is_reached_without_a_tunnel() {
     let bed = Bed::with_release("direct");
     let secret = |key: &str| {
@@ -358,17 +403,28 @@ fn a_queue_is_looked_into_copied_and_emptied() {
         assert!(peeked.contains("\tapple  k=v\n") && peeked.contains("\t\\xff  k=v\n"), "{peeked}");
         let json = bed.workqueue(&["peek", "-o", "json"]).ok().json();
         assert_eq!((&json[1]["bodyBase64"], &json[2]["body"]), (&"/w==".into(), &"banana".into()), "{json}");
-        assert_eq!(bed.workqueue(&["dump", "-o", "json"]).ok().stdout.lines().count(), 3);
+        let dumped = bed.workqueue(&["dump", "-o", "json"]).ok().stdout;
+        assert_eq!(dumped.lines().count(), 3);
+        // Two looks before this one, each of which counts once.
+        for line in dumped.lines() {
+            let message: Value = serde_json::from_str(line).expect("JSON");
+            assert_eq!(message["headers"]["x-delivery-count"], "2", "{message}");
+        }
         // Nothing is gone, and the order is what it was.
         assert_eq!(bed.messages("job1"), 3);
         let bodies: Vec<Vec<u8>> = drain(&bed, "job1").into_iter().map(|(_, body)| body).collect();
         assert_eq!(bodies, [b"apple".to_vec(), b"\xff".to_vec(), b"banana".to_vec()]);
 
-        bed.workqueue(&["enqueue", "cherry"]).ok();
+        // More than are under way at one time.
+        let numbers: String = (1..=2000).map(|number| format!("{number}\n")).collect();
+        bed.workqueue_with_input(&["enqueue", "-f", "-"], numbers.as_bytes()).ok();
+        for _ in 0..2 {
+            assert!(bed.workqueue(&["dump"]).ok().stdout == numbers, "all of it, in its order");
+        }
         bed.workqueue(&["purge"]).exits(1).says("--yes");
-        bed.workqueue(&["purge", "--yes"]).ok().says("job1: 1 items deleted");
+        bed.workqueue(&["purge", "--yes"]).ok().says("job1: 2000 items deleted");
         assert_eq!(bed.messages("job1"), 0);
         bed.workqueue(&["peek"]).ok().says("queue job1 is empty");
-        bed.workqueue(&["peek", "--queue", "nonesuch"]).exits(1).says("there is no such queue");
+        bed.workqueue(&["peek", "--queue", "nonesuch"]).exits(1).says("there is no queue nonesuch");
     }
 }
