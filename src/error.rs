@@ -112,6 +112,12 @@ impl From<action::Error> for Failure {
                 "the broker keeps its data in the pod alone (a preset or a value says so): enqueue everything again"
                     .to_owned(),
             ),
+            E::ClaimsGo(_) => Some(
+                "`kubectl workqueue up --set broker.persistence.whenDeleted=Retain` first; or leave --keep-data out"
+                    .to_owned(),
+            ),
+            E::Renamed(_) => Some("leave it out, and name the --release; helm install can use it".to_owned()),
+            E::Script { .. } => Some("rename it, or build an image with it: see run --build".to_owned()),
             E::Deadline { .. } => Some("give it more time with --timeout (0 for no limit)".to_owned()),
         };
         Self { message: message(&error), hint, status }

@@ -42,13 +42,18 @@ pub struct DownPreview {
 /// # Errors
 /// [`crate::cluster::Error::NotOurs`] when Helm installed the release; and as for every request.
 pub async fn preview(cluster: &Cluster, plan: &DownPlan) -> Result<DownPreview, Error> {
-    let mut objects = cluster.release_objects(&plan.release, plan.keep_data).await?;
-    // What a chart of the user's own brought along need not have our labels.
-    for object in record::unwanted(cluster, &plan.release, &objects).await? {
-        if !(plan.keep_data && object.holds_data()) {
-            objects.push(object);
-        }
+    if plan.keep_data
+        && let Some(owner) = cluster.claims_owner(&plan.release).await?
+    {
+        return Err(Error::ClaimsGo(owner));
     }
+    let labelled = cluster.release_objects(&plan.release, plan.keep_data).await?;
+    // What a chart of the user's own brought along need not have our labels.
+    let mut objects = record::unwanted(cluster, &plan.release, &labelled).await?;
+    objects.retain(|object| !(plan.keep_data && object.holds_data()));
+    objects.extend(labelled);
+    // Whatever stops us, the next attempt finds the rest by it.
+    objects.sort_by_key(|object| record::is_record(object, &plan.release));
     let messages = if objects.is_empty() {
         Some(Vec::new())
     } else {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cluster::apply::ObjectRef;
 use crate::names::QueueName;
 use crate::{broker, chart, cluster, image, item, worker};
 
@@ -108,6 +109,22 @@ pub enum Error {
         queue: QueueName,
         /// Items confirmed before.
         confirmed: u64,
+    },
+    /// The claims would go together with their StatefulSet.
+    #[error(
+        "{0} takes its claims along when it is deleted, as broker.persistence.whenDeleted says: nothing was deleted"
+    )]
+    ClaimsGo(ObjectRef),
+    /// The chart was given another name than that by which its objects are found.
+    #[error("nameOverride is {0:?}, but all commands find a release's objects by the chart's own name")]
+    Renamed(String),
+    /// A script cannot be brought to the pods.
+    #[error("{path}: {reason}")]
+    Script {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The deadline passed.
     #[error("{what} within {seconds} s")]

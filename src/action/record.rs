@@ -64,6 +64,11 @@ fn name(release: &ReleaseName) -> String {
     format!("kubectl-workqueue.{release}")
 }
 
+/// Whether an object is the Secret that a release's record is kept in.
+pub(super) fn is_record(object: &ObjectRef, release: &ReleaseName) -> bool {
+    object.kind == "Secret" && object.name == name(release)
+}
+
 /// What an earlier `up` applied, is still there, and is not among `wanted`.
 pub(super) async fn unwanted(
     cluster: &Cluster,
@@ -73,7 +78,8 @@ pub(super) async fn unwanted(
     let applied = Record::load(cluster, release).await?.unwrap_or_default().objects;
     let mut unwanted = Vec::new();
     // The API version may be another one now: kind and name tell.
-    let is_wanted = |object: &ObjectRef| wanted.iter().any(|other| other.is_same_object(object));
+    let is_wanted =
+        |object: &ObjectRef| wanted.iter().any(|other| other.is_same_object(object, cluster.namespace()));
     for object in applied.into_iter().filter(|object| !is_wanted(object)) {
         if cluster.find(&object).await?.is_some() {
             unwanted.push(object);

@@ -9,10 +9,11 @@ use super::heal::ensure_queue;
 use super::manifests::ChartPlan;
 use super::session::{Reach, Session};
 use super::worker_job::{Contents, Mode, Renderer, Script, Work, Worker};
-use super::{Error, Observer};
+use super::{Error, Event, Observer};
 use crate::broker::publisher::Envelopes;
 use crate::broker::topology::{self, QueueSpec};
 use crate::cluster::Cluster;
+use crate::cluster::apply::ObjectRef;
 use crate::cluster::job::JobState;
 use crate::item::Source;
 use crate::names::{QueueName, ReleaseName};
@@ -89,7 +90,7 @@ pub async fn start(
     let renderer = Renderer::prepare(cluster, &plan).await?;
     refuse_busy_queue(cluster, &plan).await?;
 
-    let enqueued = plan.items.is_some();
+    let mut enqueued = None;
     if let Some(source) = plan.items.take() {
         let enqueueing = EnqueuePlan {
             queue: plan.queue.clone(),
@@ -104,9 +105,28 @@ pub async fn start(
         if result.is_err() || !report.is_complete() {
             return Ok(Started::NotEnqueued(report, result.err()));
         }
+        enqueued = Some(report.confirmed);
     }
+    let queue = plan.queue.name.clone();
+    let started = start_job(cluster, &renderer, plan, observer, enqueued.is_none()).await;
+    if let (Err(_), Some(items)) = (&started, enqueued) {
+        observer.on(Event::Note(&format!(
+            "{items} items are in queue {queue}: to go on, run again without naming them"
+        )));
+    }
+    started
+}
+
+/// Makes the Job for what is in the queue, which is `told` of if it is not as it should be.
+async fn start_job(
+    cluster: &Cluster,
+    renderer: &Renderer,
+    plan: RunPlan,
+    observer: &dyn Observer,
+    told: bool,
+) -> Result<Started, Error> {
     let session = Session::open(cluster, &plan.release, "kubectl-workqueue run").await?;
-    ensure_queue(&session, &plan.queue, observer, !enqueued).await?;
+    ensure_queue(&session, &plan.queue, observer, told).await?;
     let contents = contents(&session, &plan.queue.name).await?;
     session.close().await;
     let items = contents.items;
@@ -120,7 +140,12 @@ pub async fn start(
     let job = cluster.create_job(&manifest).await?;
     if let Some(script) = &plan.script {
         // Its pods wait for it; with the Job as its owner it goes when the Job goes.
-        cluster.create(&script_map(script, &manifest, &job.uid), false).await?;
+        let made = cluster.create(&script_map(script, &manifest, &job.uid), false).await;
+        if let Err(error) = made {
+            // Its pods would wait for ever. That it stays is the lesser error.
+            cluster.delete(&ObjectRef::new("batch/v1", "Job", &job.name), false).await.ok();
+            return Err(error.into());
+        }
     }
     Ok(Started::Job(job))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::manifests::{self, ChartPlan, DEFAULT_KUBE_VERSION, Installation};
@@ -11,7 +12,7 @@ use super::{Deadline, Error, Event, ObjectChange, Observer, deadline_after};
 use crate::cluster::Cluster;
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::rollout::Workload;
-use crate::names::ReleaseName;
+use crate::names::{CHART, ReleaseName};
 
 /// How far a dry run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,6 +70,7 @@ pub fn preview(plan: &UpPlan, namespace: &str) -> Result<UpReport, Error> {
     let chart = plan.chart.load_chart()?;
     let values = plan.chart.load_values(&chart)?;
     let rendered = manifests::render(&chart, &values, &plan.release, namespace, DEFAULT_KUBE_VERSION)?;
+    refuse_renamed(&rendered.values)?;
     let Installation { objects, left_out, .. } = Installation::of(rendered, &plan.release);
     let objects = objects.iter().filter_map(ObjectRef::of).map(|object| (object, Change::Created)).collect();
     Ok(UpReport { objects, left_out, ready_after: None })
@@ -85,6 +87,7 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
     let values = plan.chart.load_values(&chart)?;
     let version = cluster.server_version().await?;
     let rendered = manifests::render(&chart, &values, &plan.release, cluster.namespace(), &version)?;
+    refuse_renamed(&rendered.values)?;
     let installation = Installation::of(rendered, &plan.release);
 
     let dry_run = plan.dry_run != DryRun::None;
@@ -128,6 +131,14 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
         report.ready_after = Some(started.elapsed());
     }
     Ok(report)
+}
+
+/// The chart's name is a label by which all commands find what belongs to a release.
+fn refuse_renamed(values: &Value) -> Result<(), Error> {
+    match values.get("nameOverride").and_then(Value::as_str) {
+        Some(name) if !name.is_empty() && name != CHART => Err(Error::Renamed(name.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 fn note(report: &mut UpReport, observer: &dyn Observer, object: ObjectRef, change: Change) {

@@ -18,6 +18,12 @@ use crate::worker::{Backoff, Halt};
 /// Characters of a run's name.
 const RUN_LENGTH: usize = 5;
 
+/// Characters of a Job's name: a label of its pods has 63 at most, and `scale` adds a number.
+const LONGEST_NAME: usize = 58;
+
+/// Bytes of a script: a ConfigMap holds 1 MiB, its name and labels included.
+const LARGEST_SCRIPT: usize = 1_000_000;
+
 /// The chart's init container that brings the worker.
 const INJECTOR: &str = "inject-worker";
 
@@ -88,14 +94,23 @@ impl Script {
     /// Reads a script.
     ///
     /// # Errors
-    /// A file that cannot be read as text, or that does not start with `#!`.
+    /// A file that cannot be read as text, that does not start with `#!`, or that no ConfigMap can
+    /// bring to the pods.
     pub fn read(path: &PathBuf) -> Result<Self, Error> {
         let failed = |source| Error::Read { path: path.display().to_string(), source };
         let text = std::fs::read_to_string(path).map_err(failed)?;
         if !text.starts_with("#!") {
             return Err(Error::NoFirstLine(path.display().to_string()));
         }
+        let refuse =
+            |reason: &str| Err(Error::Script { path: path.display().to_string(), reason: reason.to_owned() });
+        if text.len() > LARGEST_SCRIPT {
+            return refuse("it is larger than a ConfigMap can hold (1 MiB)");
+        }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
+            return refuse("its name has other characters than letters, digits, '-', '_' and '.'");
+        }
         Ok(Self { name, text })
     }
 }
@@ -118,20 +133,22 @@ pub(super) struct Renderer {
 }
 
 impl Renderer {
-    /// Reads chart and values, and tries them: what they refuse is found before anything is done.
+    /// Reads chart and values, and tries them: what they or the server refuse is found before
+    /// anything is done.
     pub(super) async fn prepare(cluster: &Cluster, plan: &RunPlan) -> Result<Self, Error> {
         let chart = plan.chart.load_chart()?;
         let values = record::values_for(cluster, &plan.release, &chart, &plan.chart).await?;
         let version = cluster.server_version().await?;
         let renderer = Self { chart, values, namespace: cluster.namespace().to_owned(), version };
-        renderer.job(plan, Contents { items: 1, failed: 0 })?;
+        let tried = renderer.job(plan, Contents { items: 1, failed: 0 })?;
+        cluster.create(&tried, true).await?;
         Ok(renderer)
     }
 
     /// The Job of a new run.
     pub(super) fn job(&self, plan: &RunPlan, contents: Contents) -> Result<Value, Error> {
         let run = random_suffix(RUN_LENGTH);
-        let name = format!("{}-{}-{run}", plan.release, plan.queue.name.slug());
+        let name = job_name(plan.release.as_str(), &plan.queue.name.slug(), &run);
         let mut values = self.values.clone();
         values.overrides.push(json!({"worker": worker_values(plan, &name, &run, contents)}));
         let rendered =
@@ -192,6 +209,13 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
     values
 }
 
+/// A Job's name: it becomes a label of its pods, and `scale` adds a number to it.
+fn job_name(release: &str, queue: &str, run: &str) -> String {
+    let mut name = format!("{release}-{queue}");
+    name.truncate(LONGEST_NAME - run.len() - 1);
+    format!("{}-{run}", name.trim_end_matches(['-', '.']))
+}
+
 /// What a pod starts; `None` for the image's own command.
 fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
     let worker = match &plan.worker {
@@ -227,4 +251,35 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
 fn consume_one(program: &[String]) -> Vec<String> {
     let head = ["/bin/sh", "-c", CONSUME_ONE, "worker"].map(str::to_owned);
     head.into_iter().chain(program.iter().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_jobs_leave_room_for_a_number_and_fit_a_label() {
+        assert_eq!(job_name("workqueue", "job1", "abcde"), "workqueue-job1-abcde");
+        let longest = "r".repeat(53);
+        assert_eq!(job_name(&longest, "job1", "abcde"), format!("{}-abcde", &longest[..52]));
+        assert_eq!(job_name(&"r".repeat(51), "job1", "abcde"), format!("{}-abcde", "r".repeat(51)));
+    }
+
+    #[test]
+    fn scripts_that_no_config_map_can_bring_are_refused() {
+        let dir = std::env::temp_dir().join(format!("workqueue-scripts-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a temporary directory");
+        let read = |name: &str, text: &str| {
+            let path = dir.join(name);
+            std::fs::write(&path, text).expect("writable");
+            Script::read(&path)
+        };
+        assert_eq!(read("work.sh", "#!/bin/sh\n").expect("fine").name, "work.sh");
+        assert!(matches!(read("my work.sh", "#!/bin/sh\n"), Err(Error::Script { .. })));
+        assert!(matches!(
+            read("large.sh", &format!("#!/bin/sh\n{}", "#".repeat(LARGEST_SCRIPT))),
+            Err(Error::Script { .. })
+        ));
+        std::fs::remove_dir_all(&dir).expect("ours");
+    }
 }

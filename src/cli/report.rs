@@ -120,11 +120,7 @@ fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
     let Some(Counts { waiting, failed }) = report.counts else {
         let message =
             format!("run {} is complete, but the broker could not be asked about its items", job.run);
-        // One pod an item succeeds with its item; workers of many settle failed ones as well.
-        if job.is_coarse() {
-            ui.status(&message);
-            return Ok(ExitStatus::Success);
-        }
+        // Pods succeed also with items that have failed for good.
         return Err(Failure::new(message, "`kubectl workqueue status` tells how many failed or are left"));
     };
     let failure =

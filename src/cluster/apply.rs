@@ -45,29 +45,45 @@ pub struct ObjectRef {
     pub kind: String,
     /// The object's name.
     pub name: String,
+    /// The namespace that its manifest names; the release's own if it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 impl ObjectRef {
-    /// Names an object.
+    /// Names an object in the release's namespace.
     pub fn new(api_version: &str, kind: &str, name: &str) -> Self {
-        Self { api_version: api_version.to_owned(), kind: kind.to_owned(), name: name.to_owned() }
+        Self {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            namespace: None,
+        }
     }
 
     /// Reads it from a manifest; `None` if the manifest is no object with a name.
     pub fn of(manifest: &Value) -> Option<Self> {
         let text = |pointer: &str| manifest.pointer(pointer)?.as_str().map(str::to_owned);
-        Some(Self { api_version: text("/apiVersion")?, kind: text("/kind")?, name: text("/metadata/name")? })
+        Some(Self {
+            api_version: text("/apiVersion")?,
+            kind: text("/kind")?,
+            name: text("/metadata/name")?,
+            namespace: text("/metadata/namespace"),
+        })
     }
 
-    /// Whether both name one object, by whatever version of its API.
-    pub fn is_same_object(&self, other: &Self) -> bool {
+    /// Whether both name one object, by whatever version of its API, for a release in a namespace.
+    pub fn is_same_object(&self, other: &Self, namespace: &str) -> bool {
+        let place = |object: &Self| object.namespace.clone().unwrap_or_else(|| namespace.to_owned());
         let group = |object: &Self| object.gvk().group;
-        self.kind == other.kind && self.name == other.name && group(self) == group(other)
+        let same_kind = self.kind == other.kind && group(self) == group(other);
+        same_kind && self.name == other.name && place(self) == place(other)
     }
 
     /// The least that names the object to an API.
     pub(super) fn manifest(&self) -> Value {
-        serde_json::json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": {"name": self.name}})
+        let metadata = serde_json::json!({"name": self.name, "namespace": self.namespace});
+        serde_json::json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata})
     }
 
     fn gvk(&self) -> GroupVersionKind {
@@ -230,7 +246,8 @@ impl Planned {
     }
 }
 
-fn is_applied_by_us(object: &DynamicObject) -> bool {
+/// Whether an apply of ours has made something of an object what it is.
+pub(super) fn is_applied_by_us(object: &DynamicObject) -> bool {
     let mut managers = object.metadata.managed_fields.iter().flatten();
     managers.any(|fields| {
         fields.manager.as_deref() == Some(FIELD_MANAGER) && fields.operation.as_deref() == Some("Apply")
@@ -307,6 +324,25 @@ mod tests {
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b"}});
         assert_eq!(ObjectRef::of(&service).expect("complete").to_string(), "service/b");
         assert_eq!(ObjectRef::of(&json!({"kind": "Service"})), None);
+    }
+
+    #[test]
+    fn objects_of_one_name_in_two_namespaces_are_two() {
+        let of = |metadata: Value, version: &str| {
+            ObjectRef::of(&json!({"apiVersion": version, "kind": "Role", "metadata": metadata}))
+                .expect("complete")
+        };
+        let plain = of(json!({"name": "r"}), "x/v1");
+        let same = of(json!({"name": "r", "namespace": "work"}), "x/v1beta1");
+        let other = of(json!({"name": "r", "namespace": "monitoring"}), "x/v1");
+        assert!(plain.is_same_object(&same, "work") && !plain.is_same_object(&same, "elsewhere"));
+        assert!(!plain.is_same_object(&other, "work"));
+        assert_eq!(other.manifest()["metadata"]["namespace"], "monitoring");
+        // What earlier releases kept has no namespace.
+        let kept: ObjectRef =
+            serde_json::from_value(json!({"apiVersion": "x/v1", "kind": "Role", "name": "r"}))
+                .expect("it reads");
+        assert_eq!(kept, plain);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::apply::{ObjectRef, content, helm_release};
+use super::apply::{ObjectRef, content, helm_release, is_applied_by_us};
 use super::{Cluster, Error};
 use crate::names::ReleaseName;
 
@@ -75,8 +75,8 @@ impl Cluster {
         Ok(found)
     }
 
-    /// One object as it is, without the server's bookkeeping; `None` if it does not exist, or if
-    /// the server does not know its kind any more.
+    /// One object that we have applied, as it is, without the server's bookkeeping; `None` if it does
+    /// not exist, if it is somebody else's, or if the server does not know its kind any more.
     ///
     /// # Errors
     /// As for every request.
@@ -86,7 +86,22 @@ impl Cluster {
             found => found?,
         };
         let found = self.call(format!("reading {object}"), api.get_opt(&object.name)).await?;
-        Ok(found.filter(|found| helm_release(found).is_none()).map(|found| content(&found)))
+        let is_ours = |found: &DynamicObject| helm_release(found).is_none() && is_applied_by_us(found);
+        Ok(found.filter(is_ours).map(|found| content(&found)))
+    }
+
+    /// A StatefulSet of a release that takes its claims along when it is deleted.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn claims_owner(&self, release: &ReleaseName) -> Result<Option<ObjectRef>, Error> {
+        let sets = self.labelled(KINDS[1], release).await?;
+        let takes_along = |set: &DynamicObject| {
+            set.data.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted")
+                == Some(&"Delete".into())
+        };
+        let found = sets.into_iter().find(takes_along);
+        Ok(found.map(|set| ObjectRef::new("apps/v1", "StatefulSet", &set.name_any())))
     }
 
     /// Deletes one object. One that is gone already is no error.

@@ -1,13 +1,14 @@
-//! The Secret with the broker's credentials: made once, never overwritten, never printed.
+//! The Secret with the broker's credentials: made once, its login never overwritten, never printed.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
 use rand::RngExt as _;
 use serde_json::{Value, json};
 
 use super::apply::Change;
-use super::{Cluster, Error};
+use super::{Cluster, Error, FIELD_MANAGER};
 
 /// Keys of the Secret, as the chart's templates read them.
 const USERNAME: &str = "username";
@@ -51,6 +52,24 @@ impl CredentialsSpec {
     }
 }
 
+impl CredentialsSpec {
+    /// The URL for a Secret that we made and whose URL leads to where the broker was before, such as
+    /// its plain port. One that the user wrote is his.
+    fn moved_url(&self, secret: &Secret) -> Option<String> {
+        let text = |key| String::from_utf8(value(secret, key)?.to_vec()).ok();
+        let (username, password, url) = (text(USERNAME)?, text(PASSWORD)?, text(URL)?);
+        let login = format!("{username}:{password}");
+        let (_, rest) = url.split_once("://")?;
+        let (own_login, rest) = rest.rsplit_once('@')?;
+        let (authority, virtual_host) = rest.split_once('/')?;
+        let (host, _) = authority.split_once(':')?;
+        let is_ours =
+            own_login == login && virtual_host == "%2f" && self.authority.starts_with(&format!("{host}:"));
+        let wanted = format!("{}://{login}@{}/%2f", self.scheme, self.authority);
+        (self.generate && is_ours && url != wanted).then_some(wanted)
+    }
+}
+
 fn random_text() -> String {
     rand::rng().sample_iter(rand::distr::Alphanumeric).take(GENERATED_LENGTH).map(char::from).collect()
 }
@@ -71,7 +90,10 @@ impl Cluster {
             if !missing.is_empty() {
                 return Err(problem(format!("has no key {}", missing.join(", "))));
             }
-            return Ok(Change::Unchanged);
+            return match spec.moved_url(&secret) {
+                Some(url) => self.set_url(spec, &url, dry_run).await,
+                None => Ok(Change::Unchanged),
+            };
         }
         if !spec.generate {
             return Err(problem(format!("does not exist in namespace {:?}", self.namespace())));
@@ -82,6 +104,15 @@ impl Cluster {
             Err(error) if error.is_already_exists() => Ok(Change::Unchanged),
             Err(error) => Err(error),
         }
+    }
+
+    async fn set_url(&self, spec: &CredentialsSpec, url: &str, dry_run: bool) -> Result<Change, Error> {
+        let patch = Patch::Merge(json!({"stringData": {URL: url}}));
+        let params =
+            PatchParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.api::<Secret>();
+        self.call(format!("changing secret/{}", spec.name), api.patch(&spec.name, &params, &patch)).await?;
+        Ok(Change::Configured)
     }
 
     /// One value of a Secret, as text.
@@ -133,5 +164,40 @@ mod tests {
         let password = first["stringData"][PASSWORD].as_str().expect("text");
         assert!(password.len() == 40 && password.chars().all(|c| c.is_ascii_alphanumeric()));
         assert_eq!(first["stringData"][URL], format!("amqp://workqueue:{password}@broker:5672/%2f"));
+    }
+
+    #[test]
+    fn a_url_of_ours_follows_the_broker_and_no_other_does() {
+        let secret = |url: &str| -> Secret {
+            serde_json::from_value(json!({"data": {
+                "username": encoded("u"), "password": encoded("p"), "url": encoded(url),
+            }}))
+            .expect("a Secret")
+        };
+        let spec = CredentialsSpec {
+            name: "s".to_owned(),
+            labels: BTreeMap::new(),
+            scheme: "amqps".to_owned(),
+            authority: "broker:5671".to_owned(),
+            generate: true,
+        };
+        let moved = spec.moved_url(&secret("amqp://u:p@broker:5672/%2f"));
+        assert_eq!(moved.as_deref(), Some("amqps://u:p@broker:5671/%2f"));
+        for other in [
+            "amqps://u:p@broker:5671/%2f",
+            "amqp://u:p@elsewhere:5672/%2f",
+            "amqp://u:p@broker:5672/jobs",
+            "amqp://other:p@broker:5672/%2f",
+            "no URL",
+        ] {
+            assert_eq!(spec.moved_url(&secret(other)), None, "{other}");
+        }
+        let named = CredentialsSpec { generate: false, ..spec };
+        assert_eq!(named.moved_url(&secret("amqp://u:p@broker:5672/%2f")), None);
+    }
+
+    fn encoded(text: &str) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(text)
     }
 }

@@ -39,6 +39,31 @@ fn diff_shows_what_up_would_do_and_masks_secrets() {
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
+fn an_object_in_another_namespace_is_pruned_there_and_not_its_namesake() {
+    let (bed, other) = (Bed::new("here"), Bed::new("there"));
+    let shared = ["create", "configmap", "shared", "--from-literal=k=v"];
+    bed.kubectl(&shared).ok();
+    let extra = format!(
+        r#"extraObjects=[{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"shared","namespace":"{}"}}}}]"#,
+        other.namespace
+    );
+    bed.up(&["--no-wait", "--set-json", &extra]).ok();
+    other.kubectl(&["get", "configmap", "shared"]).ok();
+    bed.up(&["--no-wait"]).ok();
+    other.kubectl(&["get", "configmap", "shared"]).exits(1);
+    bed.kubectl(&["get", "configmap", "shared"]).ok();
+
+    // What somebody else has made anew is theirs, whatever an earlier record says.
+    bed.up(&["--no-wait", "--set-json", &extra]).ok();
+    other.kubectl(&["delete", "configmap", "shared"]).ok();
+    other.kubectl(&shared).ok();
+    bed.workqueue(&["down", "--yes"]).ok();
+    other.kubectl(&["get", "configmap", "shared"]).ok();
+    bed.kubectl(&["get", "configmap", "shared"]).ok();
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
 fn what_is_no_longer_rendered_is_pruned_and_nothing_else() {
     let bed = Bed::new("prune");
     bed.kubectl(&["create", "configmap", "theirs", "--from-literal=a=b"]).ok();

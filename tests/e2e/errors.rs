@@ -95,7 +95,7 @@ fn a_broker_that_never_gets_ready_is_explained() {
     // The next run repairs it.
     bed.up(&[]).ok();
 
-    bed.up(&["--set", "broker.extraConfig=nonsense = 1", "--timeout", "50s"])
+    bed.up(&["--set", "broker.extraConfig=nonsense = 1", "--timeout", "80s"])
         .exits(5)
         .says("log: ")
         .says("nonsense");

@@ -303,8 +303,12 @@ fn a_broker_that_takes_tls_alone_is_used_like_any_other() {
     let files = [file("tls.crt", "cert.pem"), file("tls.key", "key.pem"), file("ca.crt", "ca.pem")];
     let secret = ["create", "secret", "generic", "broker-tls", &files[0], &files[1], &files[2]];
     bed.kubectl(&secret).ok();
+    // One that was plain before: the URL that workers read follows it.
+    bed.up(&["--no-wait"]).ok();
     let tls = "broker.tls.enabled=true,broker.tls.only=true,broker.tls.existingSecret=broker-tls";
-    bed.up(&["--set", tls]).ok();
+    let up = bed.up(&["--set", tls]).ok().stdout;
+    assert!(up.contains("secret/workqueue-credentials configured"), "{up}");
+    assert!(bed.up(&["--set", tls]).ok().stdout.contains("secret/workqueue-credentials unchanged"));
     bed.workqueue(&["enqueue", "apple", "banana"]).ok().says("2 confirmed");
     let peeked = bed.workqueue(&["peek"]).ok().stdout;
     assert!(peeked.contains("apple") && peeked.contains("banana"), "{peeked}");
