@@ -46,7 +46,7 @@ const FILES: &[Method] = &[
     method("Glob", &[Type::String], |files, call| files::glob(files, &call.text(0))),
     method("AsConfig", &[], |files, _| files::as_config(files)),
     method("AsSecrets", &[], |files, _| files::as_secrets(files)),
-    method("Lines", &[Type::String], |files, call| Ok(files::lines(files, &call.text(0)))),
+    method("Lines", &[Type::String], |files, call| files::lines(files, &call.text(0))),
 ];
 
 const VALUES: &[Method] = &[

@@ -92,6 +92,9 @@ fn equal(a: &Value, b: &Value) -> Result<bool, String> {
 }
 
 fn equal_others(a: &Value, b: &Value) -> Result<bool, String> {
+    if a.is_nil() || b.is_nil() {
+        return Ok(a.is_nil() && b.is_nil());
+    }
     for value in [a, b] {
         if matches!(value, Value::Map(_) | Value::List(_) | Value::Bytes(_)) {
             return Err(format!("non-comparable type {}", value.type_name()));
@@ -100,7 +103,7 @@ fn equal_others(a: &Value, b: &Value) -> Result<bool, String> {
     Ok(match (a, b) {
         (Value::Time(x), Value::Time(y)) => x == y,
         (Value::KubeVersion(x), Value::KubeVersion(y)) => x == y,
-        _ => a.is_nil() && b.is_nil(),
+        _ => false,
     })
 }
 

@@ -35,6 +35,10 @@ fn merge(call: &Call<'_>, target: &Map, source: &Map, overwrite: bool, depth: us
         match (target.get(&key), &value) {
             (Some(Value::Map(own)), Value::Map(other)) => {
                 merge(call, &own, other, overwrite, depth + 1)?;
+                // It can be empty still: of nils, say, none is taken over.
+                if own.len() == 0 {
+                    target.insert(key, value.clone());
+                }
             }
             // A nil is taken over only by force.
             (_, Value::Nil) if !overwrite => {}
