@@ -67,6 +67,7 @@ fn copied(call: &Call<'_>) -> Result<Value, String> {
 fn deep_copy(call: &Call<'_>, value: &Value, depth: usize) -> Result<Value, String> {
     check_depth(depth)?;
     Ok(match value {
+        value if value.is_any_nil() => value.clone(),
         Value::List(list) => {
             call.will_produce(size_of_val(list.items()))?;
             let items = list.items().iter().map(|item| deep_copy(call, item, depth + 1));

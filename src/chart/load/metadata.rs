@@ -1,13 +1,14 @@
 //! `Chart.yaml`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::fields::Fields;
 use crate::chart::error::{Error, ErrorKind, Result};
 use crate::chart::golang::print;
 use crate::chart::golang::quote::is_printable;
 use crate::chart::semver::Version;
-use crate::chart::value::{Entries, Map, MapKind, Value};
+use crate::chart::value::{Map, MapKind, Value};
 use crate::chart::yaml::{self, Numbers};
 
 /// What `Chart.yaml` says of a chart.
@@ -26,7 +27,7 @@ pub(crate) struct Metadata {
     tags: String,
     pub(crate) app_version: String,
     deprecated: bool,
-    annotations: BTreeMap<String, String>,
+    annotations: Option<BTreeMap<String, String>>,
     pub(crate) kube_version: String,
     pub(crate) dependencies: Vec<Dependency>,
     kind: String,
@@ -100,7 +101,7 @@ impl Metadata {
             tags: fields.text("tags")?,
             app_version: fields.text("appVersion")?,
             deprecated: fields.flag("deprecated")?,
-            annotations: fields.map("annotations")?.unwrap_or_default(),
+            annotations: fields.map("annotations")?,
             kube_version: fields.text("kubeVersion")?,
             dependencies: dependencies(fields)?,
             kind: fields.text("type")?,
@@ -178,11 +179,10 @@ impl Metadata {
 
     /// `.Chart`, with the dependencies that take part.
     pub(crate) fn to_value(&self, name: &str, is_root: bool, dependencies: &[&Dependency]) -> Value {
-        let annotations: Entries = self
-            .annotations
-            .iter()
-            .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-            .collect();
+        let annotations = self.annotations.as_ref().map_or_else(
+            || Map::nil(MapKind::Strings),
+            |texts| Map::new(MapKind::Strings, texts.iter().map(text_entry).collect()),
+        );
         let maintainers = self.maintainers.iter().map(Maintainer::to_value);
         let dependencies = dependencies.iter().map(|dependency| dependency.to_value());
         Value::object([
@@ -199,7 +199,7 @@ impl Metadata {
             ("Tags", self.tags.as_str().into()),
             ("AppVersion", self.app_version.as_str().into()),
             ("Deprecated", self.deprecated.into()),
-            ("Annotations", Value::Map(Map::new(MapKind::Strings, annotations))),
+            ("Annotations", Value::Map(annotations)),
             ("KubeVersion", self.kube_version.as_str().into()),
             ("Dependencies", Value::list(dependencies.collect())),
             ("Type", self.kind.as_str().into()),
@@ -215,6 +215,10 @@ fn fields(text: &str) -> std::result::Result<Fields, String> {
 
 fn dependencies(fields: &Fields) -> std::result::Result<Vec<Dependency>, String> {
     fields.structures("dependencies", Dependency::of)
+}
+
+fn text_entry((key, value): (&String, &String)) -> (Rc<str>, Value) {
+    (key.as_str().into(), value.as_str().into())
 }
 
 fn list(texts: &[String]) -> Value {
