@@ -1,6 +1,7 @@
 //! What `.Capabilities` tells templates of the cluster: the Kubernetes version and the API versions.
 
 use std::fmt;
+use std::rc::Rc;
 
 use super::error::{Error, ErrorKind};
 use super::value::{List, ListKind, Value};
@@ -147,4 +148,28 @@ impl Capabilities {
             api_versions: List::new(ListKind::ApiVersions, versions.map(Value::from).collect()),
         }
     }
+}
+
+/// The fields of one of these structures by their names in JSON, in the order in which Go writes them.
+pub(crate) fn json_fields(value: &Value) -> Option<Vec<(&'static str, Value)>> {
+    Some(match value {
+        Value::Capabilities(capabilities) => vec![
+            ("KubeVersion", Value::KubeVersion(Rc::new(capabilities.kube.clone()))),
+            ("APIVersions", Value::List(capabilities.api_versions.clone())),
+            ("HelmVersion", Value::HelmVersion),
+        ],
+        Value::KubeVersion(version) => vec![
+            ("Version", version.version().into()),
+            ("Major", version.major().to_string().into()),
+            ("Minor", version.minor().to_string().into()),
+        ],
+        Value::HelmVersion => vec![
+            ("version", HELM_VERSION.into()),
+            ("git_commit", HELM_COMMIT.into()),
+            ("git_tree_state", "clean".into()),
+            ("go_version", HELM_GO_VERSION.into()),
+            ("kube_client_version", HELM_CLIENT_VERSION.into()),
+        ],
+        _ => return None,
+    })
 }

@@ -64,13 +64,15 @@ fn as_data(files: &Value, encode: impl Fn(&[u8]) -> Value) -> Result<Value, Stri
     Ok(text.strip_suffix('\n').unwrap_or(&text).into())
 }
 
-/// The lines of a file.
-pub(crate) fn lines(files: &Value, name: &str) -> Value {
+/// The lines of a file; none if there is no such file. In helm an empty one makes the render fail.
+pub(crate) fn lines(files: &Value, name: &str) -> Result<Value, String> {
+    let exists = matches!(files, Value::Map(map) if map.contains(name));
     let bytes = get(files, name);
     if bytes.is_empty() {
-        return Value::strings(Vec::<String>::new());
+        let none = || Value::strings(Vec::<String>::new());
+        return if exists { Err(format!("{name} is empty")) } else { Ok(none()) };
     }
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let text = text.strip_suffix('\n').unwrap_or(&text);
-    Value::strings(text.split('\n'))
+    Ok(Value::strings(text.split('\n')))
 }

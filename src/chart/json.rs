@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 
+use super::capabilities;
 use super::golang::float;
 use super::golang::time;
 use super::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
@@ -65,20 +66,19 @@ fn write(out: &mut String, value: &Value, options: Options, depth: usize) -> Res
         return Err(format!("JSON is longer than the limit of {MAX_LENGTH} bytes"));
     }
     match value {
+        value if value.is_any_nil() => {
+            out.push_str("null");
+            Ok(())
+        }
         Value::List(list) => {
             let items = list.items().iter();
             members(out, "[]", options, depth, items, |out, item| write(out, item, options, depth + 1))
         }
-        Value::Map(map) => {
-            let colon = if options.pretty { ": " } else { ":" };
-            let entries = map.entries();
-            members(out, "{}", options, depth, entries.iter(), |out, (key, item)| {
-                out.push_str(&quote(key, options.escape_html));
-                out.push_str(colon);
-                write(out, item, options, depth + 1)
-            })
-        }
+        Value::Map(map) => object(out, &map.entries(), options, depth),
         scalar => {
+            if let Some(fields) = capabilities::json_fields(scalar) {
+                return object(out, &fields, options, depth);
+            }
             match scalar_text(scalar) {
                 Text::Bare(text) => out.push_str(&text),
                 Text::Quoted(text) => out.push_str(&quote(&text, options.escape_html)),
@@ -87,6 +87,20 @@ fn write(out: &mut String, value: &Value, options: Options, depth: usize) -> Res
             Ok(())
         }
     }
+}
+
+fn object(
+    out: &mut String,
+    entries: &[(impl AsRef<str>, Value)],
+    options: Options,
+    depth: usize,
+) -> Result<(), String> {
+    let colon = if options.pretty { ": " } else { ":" };
+    members(out, "{}", options, depth, entries.iter(), |out, (key, item)| {
+        out.push_str(&quote(key.as_ref(), options.escape_html));
+        out.push_str(colon);
+        write(out, item, options, depth + 1)
+    })
 }
 
 fn members<T>(

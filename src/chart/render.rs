@@ -264,7 +264,10 @@ fn print<'a>(
     shared.collect(root, &root.name, values, true, &mut jobs);
     // Helm parses and executes the deepest paths first, and of those the last by name.
     let depth = |job: &Job<'_>| job.path.matches('/').count();
+    // Of charts of the same name the later one's templates take the place of the others'.
+    jobs.reverse();
     jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
+    jobs.dedup_by(|a, b| a.path == b.path);
     let mut parsed = helper.parsed.recv().unwrap_or_default();
     let mut scope = Scope::default();
     for job in &jobs {
@@ -326,7 +329,7 @@ impl Shared {
             subcharts.insert(name, Value::Map(data.with_kind(MapKind::Any)));
         }
         let entries = [
-            ("Chart", metadata.to_value(&node.name, is_root)),
+            ("Chart", metadata.to_value(&node.name, is_root, &node.declared)),
             ("Files", files(node.chart)),
             ("Release", self.release.clone()),
             ("Capabilities", self.capabilities.clone()),

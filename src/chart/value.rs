@@ -55,6 +55,7 @@ pub(crate) struct List(Rc<ListData>);
 #[derive(Debug, Default)]
 struct ListData {
     kind: ListKind,
+    nil: bool,
     items: Vec<Value>,
 }
 
@@ -75,6 +76,7 @@ pub(crate) enum MapKind {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Map {
     kind: MapKind,
+    nil: bool,
     data: Rc<MapData>,
 }
 
@@ -87,7 +89,16 @@ struct MapData {
 
 impl List {
     pub(crate) fn new(kind: ListKind, items: Vec<Value>) -> Self {
-        Self(Rc::new(ListData { kind, items }))
+        Self(Rc::new(ListData { kind, nil: false, items }))
+    }
+
+    /// Go's nil of a list's type: an empty list, but one that JSON has `null` for.
+    pub(crate) fn nil(kind: ListKind) -> Self {
+        Self(Rc::new(ListData { kind, nil: true, items: Vec::new() }))
+    }
+
+    pub(crate) fn is_nil(&self) -> bool {
+        self.0.nil
     }
 
     pub(crate) fn kind(&self) -> ListKind {
@@ -108,7 +119,16 @@ impl Map {
     pub(crate) fn new(kind: MapKind, entries: Entries) -> Self {
         let entries = RefCell::new(entries);
         let data = Rc::new(MapData { entries });
-        Self { kind, data }
+        Self { kind, nil: false, data }
+    }
+
+    /// Go's nil of a map's type: an empty map, but one that JSON has `null` for.
+    pub(crate) fn nil(kind: MapKind) -> Self {
+        Self { kind, nil: true, data: Rc::default() }
+    }
+
+    pub(crate) fn is_nil(&self) -> bool {
+        self.nil && self.len() == 0
     }
 
     pub(crate) fn kind(&self) -> MapKind {
@@ -118,7 +138,7 @@ impl Map {
     /// The same map under another type.
     pub(crate) fn with_kind(&self, kind: MapKind) -> Self {
         let data = Rc::clone(&self.data);
-        Self { kind, data }
+        Self { kind, nil: self.nil, data }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
@@ -233,6 +253,21 @@ impl Value {
 
     pub(crate) fn is_nil(&self) -> bool {
         matches!(self, Self::Nil)
+    }
+
+    /// Whether it is nil, or a list or a map that is.
+    pub(crate) fn is_any_nil(&self) -> bool {
+        match self {
+            Self::Nil => true,
+            Self::List(list) => list.is_nil(),
+            Self::Map(map) => map.is_nil(),
+            _ => false,
+        }
+    }
+
+    /// The list of `items`, or Go's nil if there are none.
+    pub(crate) fn list_or_nil(kind: ListKind, items: Vec<Value>) -> Self {
+        Self::List(if items.is_empty() { List::nil(kind) } else { List::new(kind, items) })
     }
 
     /// Go's `reflect.Kind` of the value, as `kindOf` prints it.

@@ -6,6 +6,7 @@ mod certificates;
 mod differential;
 mod errors;
 mod hostile;
+mod metadata;
 mod probes;
 mod support;
 mod values;

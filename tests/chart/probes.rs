@@ -17,7 +17,6 @@ const SNIPPET_EXCEPTIONS: &[(&str, &str)] = &[
     ("snippet-113", "complex numbers are left out"),
     ("snippet-420", "helm folds a next-line control character on the way through JSON"),
     ("snippet-422", "keys whose order is not transitive: helm sorts them at random"),
-    ("snippet-505", "toJson of a chart without annotations prints null for them"),
 ];
 
 /// Documents that are read differently, and why.

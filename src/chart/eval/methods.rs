@@ -46,7 +46,7 @@ const FILES: &[Method] = &[
     method("Glob", &[Type::String], |files, call| files::glob(files, &call.text(0))),
     method("AsConfig", &[], |files, _| files::as_config(files)),
     method("AsSecrets", &[], |files, _| files::as_secrets(files)),
-    method("Lines", &[Type::String], |files, call| Ok(files::lines(files, &call.text(0)))),
+    method("Lines", &[Type::String], |files, call| files::lines(files, &call.text(0))),
 ];
 
 const VALUES: &[Method] = &[
@@ -141,8 +141,8 @@ fn point(value: &Value) -> Result<Time, String> {
 const TIME: &[Method] = &[
     method("Format", &[Type::String], |t, call| Ok(time::format(point(t)?, &call.text(0)).into())),
     method("Unix", &[], |t, _| Ok(Value::Int64(point(t)?.seconds))),
-    method("UTC", &[], |t, _| Ok(Value::Time(point(t)?))),
-    method("Local", &[], |t, _| Ok(Value::Time(point(t)?))),
+    method("UTC", &[], |t, _| Ok(Value::Time(point(t)?.at_offset(0)))),
+    method("Local", &[], |t, _| Ok(Value::Time(point(t)?.at_offset(0)))),
     method("String", &[], |t, _| Ok(point(t)?.to_string().into())),
     method("Year", &[], |t, _| Ok(Value::Int(point(t)?.civil().year))),
     method("Day", &[], |t, _| Ok(Value::Int(point(t)?.civil().day.into()))),
@@ -150,5 +150,5 @@ const TIME: &[Method] = &[
     method("Minute", &[], |t, _| Ok(Value::Int(point(t)?.civil().minute.into()))),
     method("Second", &[], |t, _| Ok(Value::Int(point(t)?.civil().second.into()))),
     method("YearDay", &[], |t, _| Ok(Value::Int(point(t)?.civil().year_day()))),
-    method("IsZero", &[], |t, _| Ok((point(t)? == Time::zero()).into())),
+    method("IsZero", &[], |t, _| Ok((point(t)?.at_offset(0) == Time::zero()).into())),
 ];

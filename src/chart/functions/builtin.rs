@@ -2,6 +2,7 @@
 
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, variadic};
+use crate::chart::golang::quote::is_printable;
 use crate::chart::golang::{print, printf};
 use crate::chart::value::Value;
 
@@ -71,8 +72,11 @@ fn position(key: &Value, length: usize) -> Result<usize, String> {
     position.ok_or_else(|| format!("index out of range: {number}"))
 }
 
+/// The arguments as the escaping functions take them, where nil is a text of its own.
 fn joined(call: &Call<'_>) -> Result<String, String> {
-    print::sprint(call.args())
+    let text = |value: &Value| if value.is_nil() { "<no value>".into() } else { value.clone() };
+    let args: Vec<Value> = call.args().iter().map(text).collect();
+    print::sprint(&args)
 }
 
 fn escape_html(text: &str) -> String {
@@ -102,6 +106,7 @@ fn escape_js(text: &str) -> String {
             '<' | '>' | '&' | '=' | '\0'..='\u{1f}' => {
                 out.push_str(&format!("\\u{:04X}", u32::from(c)));
             }
+            c if !c.is_ascii() && !is_printable(c) => out.push_str(&format!("\\u{:04X}", u32::from(c))),
             c => out.push(c),
         }
     }

@@ -14,15 +14,19 @@ fn is_connector(c: char) -> bool {
     c == '-' || c == '_' || c.is_whitespace()
 }
 
-/// `http_server` becomes `HttpServer`; connectors at the ends and doubled ones stay.
+/// `http_server` and `HTTP_SERVER` become `HttpServer`; connectors at the ends and doubled ones stay.
 fn pascal_case(text: &str) -> String {
     let start = text.find(|c| !is_connector(c)).unwrap_or(text.len());
     let (leading, rest) = text.split_at(start);
     let mut out = leading.to_owned();
     let mut chars = rest.chars();
     let Some(first) = chars.next() else {
+        // As in the original, the last of nothing but connectors comes twice.
+        out.extend(text.chars().next_back());
         return out;
     };
+    // Whether the word has had nothing but capitals so far: the others become small.
+    let mut shouted = first.is_uppercase();
     let mut previous = upper(first);
     for c in chars {
         match (is_connector(previous), is_connector(c)) {
@@ -30,10 +34,14 @@ fn pascal_case(text: &str) -> String {
                 out.push(previous);
                 previous = c;
             }
-            (true, false) => previous = upper(c),
+            (true, false) => {
+                shouted = c.is_uppercase();
+                previous = upper(c);
+            }
             (false, _) => {
                 out.push(previous);
-                previous = c;
+                shouted = shouted && c.is_uppercase();
+                previous = if shouted { lower(c) } else { c };
             }
         }
     }

@@ -92,6 +92,9 @@ fn equal(a: &Value, b: &Value) -> Result<bool, String> {
 }
 
 fn equal_others(a: &Value, b: &Value) -> Result<bool, String> {
+    if a.is_any_nil() || b.is_any_nil() {
+        return Ok(a.is_any_nil() && b.is_any_nil());
+    }
     for value in [a, b] {
         if matches!(value, Value::Map(_) | Value::List(_) | Value::Bytes(_)) {
             return Err(format!("non-comparable type {}", value.type_name()));
@@ -100,7 +103,7 @@ fn equal_others(a: &Value, b: &Value) -> Result<bool, String> {
     Ok(match (a, b) {
         (Value::Time(x), Value::Time(y)) => x == y,
         (Value::KubeVersion(x), Value::KubeVersion(y)) => x == y,
-        _ => a.is_nil() && b.is_nil(),
+        _ => false,
     })
 }
 
@@ -141,7 +144,7 @@ fn compare_deep(a: &Value, b: &Value, depth: usize) -> Result<bool, String> {
     Ok(match (a, b) {
         (Value::Nil, Value::Nil) => true,
         (Value::List(x), Value::List(y)) => {
-            if x.kind() != y.kind() || x.items().len() != y.items().len() {
+            if x.kind() != y.kind() || x.is_nil() != y.is_nil() || x.items().len() != y.items().len() {
                 return Ok(false);
             }
             if x.is_same(y) {
@@ -155,7 +158,7 @@ fn compare_deep(a: &Value, b: &Value, depth: usize) -> Result<bool, String> {
             true
         }
         (Value::Map(x), Value::Map(y)) => {
-            if x.kind() != y.kind() || x.len() != y.len() {
+            if x.kind() != y.kind() || x.is_nil() != y.is_nil() || x.len() != y.len() {
                 return Ok(false);
             }
             if x.is_same(y) {

@@ -3,7 +3,7 @@
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, toml};
 use crate::chart::json::{self, Options};
-use crate::chart::value::{Entries, Value};
+use crate::chart::value::{Entries, List, ListKind, Map, MapKind, Value};
 use crate::chart::yaml::{self, Numbers};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -79,7 +79,7 @@ fn from_yaml_array(call: &Call<'_>) -> Result<Value, String> {
 fn from_json(call: &Call<'_>) -> Result<Value, String> {
     Ok(match json::parse(&call.text(0)) {
         Ok(map @ Value::Map(_)) => map,
-        Ok(Value::Nil) => Value::Map(Default::default()),
+        Ok(Value::Nil) => Value::Map(Map::nil(MapKind::Any)),
         Ok(other) => error_map(format!(
             "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
             json_kind(&other)
@@ -91,7 +91,7 @@ fn from_json(call: &Call<'_>) -> Result<Value, String> {
 fn from_json_array(call: &Call<'_>) -> Result<Value, String> {
     Ok(match json::parse(&call.text(0)) {
         Ok(list @ Value::List(_)) => list,
-        Ok(Value::Nil) => Value::list(Vec::new()),
+        Ok(Value::Nil) => Value::List(List::nil(ListKind::Any)),
         Ok(other) => Value::list(vec![
             format!("json: cannot unmarshal {} into Go value of type []interface {{}}", json_kind(&other))
                 .into(),

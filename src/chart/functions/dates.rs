@@ -1,17 +1,18 @@
-//! Dates, in UTC.
+//! Dates, in UTC where no zone is named.
 
 use super::Type::{Any, String as Text, Time as Date};
 use super::{Call, Function, plain};
 use crate::chart::golang::time::{self, Time};
+use crate::chart::golang::zone;
 use crate::chart::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("now", &[], |_| Ok(Value::Time(Time::now()))),
-    plain("date", &[Text, Any], |c| Ok(time::format(point(c.arg(1)), &c.text(0)).into())),
-    plain("dateInZone", &[Text, Any, Text], date_in_zone),
-    plain("date_in_zone", &[Text, Any, Text], date_in_zone),
-    plain("htmlDate", &[Any], |c| Ok(time::format(point(c.arg(0)), "2006-01-02").into())),
-    plain("htmlDateInZone", &[Any, Text], |c| Ok(time::format(point(c.arg(0)), "2006-01-02").into())),
+    plain("date", &[Text, Any], |c| Ok(time::format(point(c.arg(1)).at_offset(0), &c.text(0)).into())),
+    plain("dateInZone", &[Text, Any, Text], |c| in_zone(c, &c.text(0), c.arg(1), &c.text(2))),
+    plain("date_in_zone", &[Text, Any, Text], |c| in_zone(c, &c.text(0), c.arg(1), &c.text(2))),
+    plain("htmlDate", &[Any], |c| Ok(time::format(point(c.arg(0)).at_offset(0), HTML).into())),
+    plain("htmlDateInZone", &[Any, Text], |c| in_zone(c, HTML, c.arg(0), &c.text(1))),
     plain("dateModify", &[Text, Date], |c| modified(c, false)),
     plain("date_modify", &[Text, Date], |c| modified(c, false)),
     plain("mustDateModify", &[Text, Date], |c| modified(c, true)),
@@ -32,6 +33,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
+/// The layout of dates in HTML.
+const HTML: &str = "2006-01-02";
+/// What reading a zone counts for, so that no loop of them goes on for too long.
+const ZONE_COST: usize = 4 << 10;
+
 /// The point in time that a value stands for: seconds since 1970, or else now.
 fn point(value: &Value) -> Time {
     match value {
@@ -41,9 +47,12 @@ fn point(value: &Value) -> Time {
     }
 }
 
-/// Every zone but UTC is taken for UTC, as helm does with zones that it does not know.
-fn date_in_zone(call: &Call<'_>) -> Result<Value, String> {
-    Ok(time::format(point(call.arg(1)), &call.text(0)).into())
+/// A zone that is not known is taken for UTC.
+fn in_zone(call: &Call<'_>, layout: &str, value: &Value, zone: &str) -> Result<Value, String> {
+    call.will_produce(ZONE_COST)?;
+    let time = point(value);
+    let (offset, name) = zone::at(zone, time.seconds).unwrap_or_else(|| (0, "UTC".into()));
+    Ok(time::format_in(time.at_offset(offset), &name, layout).into())
 }
 
 fn modified(call: &Call<'_>, strict: bool) -> Result<Value, String> {

@@ -40,7 +40,7 @@ fn dict(call: &Call<'_>) -> Result<Value, String> {
 }
 
 fn set(call: &Call<'_>) -> Result<Value, String> {
-    if call.arg(0).is_nil() {
+    if call.arg(0).is_any_nil() {
         return Err("assignment to entry in nil map".into());
     }
     call.map(0).insert(call.text(1), call.arg(2).clone());

@@ -69,7 +69,7 @@ fn concat(call: &Call<'_>) -> Result<Value, String> {
     for index in 0..call.args().len() {
         all.append(&mut items(call, index, "concat as list")?);
     }
-    Ok(Value::list(all))
+    Ok(Value::list_or_nil(ListKind::Any, all))
 }
 
 fn first(call: &Call<'_>) -> Result<Value, String> {
@@ -82,12 +82,17 @@ fn last(call: &Call<'_>) -> Result<Value, String> {
 
 fn rest(call: &Call<'_>) -> Result<Value, String> {
     let list = items(call, 0, "find rest on")?;
+    if list.is_empty() {
+        return Ok(Value::List(List::nil(ListKind::Any)));
+    }
     Ok(Value::list(list.into_iter().skip(1).collect()))
 }
 
 fn initial(call: &Call<'_>) -> Result<Value, String> {
     let mut list = items(call, 0, "find initial on")?;
-    list.pop();
+    if list.pop().is_none() {
+        return Ok(Value::List(List::nil(ListKind::Any)));
+    }
     Ok(Value::list(list))
 }
 

@@ -35,6 +35,10 @@ fn merge(call: &Call<'_>, target: &Map, source: &Map, overwrite: bool, depth: us
         match (target.get(&key), &value) {
             (Some(Value::Map(own)), Value::Map(other)) => {
                 merge(call, &own, other, overwrite, depth + 1)?;
+                // It can be empty still: of nils, say, none is taken over.
+                if own.len() == 0 {
+                    target.insert(key, value.clone());
+                }
             }
             // A nil is taken over only by force.
             (_, Value::Nil) if !overwrite => {}
@@ -63,6 +67,7 @@ fn copied(call: &Call<'_>) -> Result<Value, String> {
 fn deep_copy(call: &Call<'_>, value: &Value, depth: usize) -> Result<Value, String> {
     check_depth(depth)?;
     Ok(match value {
+        value if value.is_any_nil() => value.clone(),
         Value::List(list) => {
             call.will_produce(size_of_val(list.items()))?;
             let items = list.items().iter().map(|item| deep_copy(call, item, depth + 1));

@@ -10,7 +10,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::Type::{Int, String as Text};
 use super::{Call, Function, plain};
-use crate::chart::value::Value;
+use crate::chart::value::{List, ListKind, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("regexMatch", &[Text, Text], |c| {
@@ -80,8 +80,8 @@ fn find_all(call: &Call<'_>) -> Result<Value, String> {
     let (text, limit) = (call.text(1), call.int(2));
     let regex = compile(call)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let found = regex.find_iter(&text).take(limit).map(|found| found.as_str());
-    Ok(Value::strings(found))
+    let found = regex.find_iter(&text).take(limit).map(|found| found.as_str().into());
+    Ok(Value::list_or_nil(ListKind::Strings, found.collect()))
 }
 
 /// An upper bound of what a replacement makes, so that none grows without limit.
@@ -112,7 +112,7 @@ fn split(call: &Call<'_>) -> Result<Value, String> {
     let (pattern, text, limit) = (call.text(0), call.text(1), call.int(2));
     let regex = compile(call)?;
     if limit == 0 {
-        return Ok(Value::strings(Vec::<String>::new()));
+        return Ok(Value::List(List::nil(ListKind::Strings)));
     }
     if !pattern.is_empty() && text.is_empty() {
         return Ok(Value::strings([""]));

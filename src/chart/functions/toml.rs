@@ -62,7 +62,7 @@ pub(super) fn to_toml(value: &Value) -> Result<String, String> {
 }
 
 fn is_table(value: &Value) -> bool {
-    matches!(value, Value::Map(_))
+    matches!(value, Value::Map(map) if !map.is_nil())
 }
 
 /// Whether every item is a table, so that the list becomes an array of tables.
@@ -103,7 +103,7 @@ fn table(out: &mut String, map: &Map, path: &[String]) -> Result<(), String> {
     let indent = "  ".repeat(path.len());
     let (tables, plain) = by_kind(map);
     for (name, value) in plain {
-        if value.is_nil() {
+        if value.is_any_nil() {
             continue;
         }
         let text = inline(&value, 0)?;

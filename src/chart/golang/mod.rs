@@ -8,3 +8,4 @@ pub(crate) mod printf;
 pub(crate) mod quote;
 pub(crate) mod time;
 mod time_layout;
+pub(crate) mod zone;

@@ -1,20 +1,22 @@
-//! Points in time and durations, in UTC, as Go prints and reads them.
+//! Points in time and durations, as Go prints and reads them.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub(crate) use super::time_layout::{format, parse};
+pub(crate) use super::time_layout::{format, format_in, parse};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// A point in time: seconds and nanoseconds since 1970.
+/// A point in time: seconds and nanoseconds since 1970, and the seconds that its clocks are ahead of
+/// UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time {
     pub(crate) seconds: i64,
     pub(crate) nanos: u32,
+    pub(crate) offset: i64,
 }
 
-/// A date and a time of day in UTC.
+/// A date and a time of day.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Civil {
     pub(crate) year: i64,
@@ -28,11 +30,17 @@ pub(crate) struct Civil {
 impl Time {
     pub(crate) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanos: since.subsec_nanos() }
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        Self { seconds, nanos: since.subsec_nanos(), offset: 0 }
     }
 
     pub(crate) fn from_seconds(seconds: i64) -> Self {
-        Self { seconds, nanos: 0 }
+        Self { seconds, nanos: 0, offset: 0 }
+    }
+
+    /// The same time on clocks that are that many seconds ahead of UTC.
+    pub(crate) fn at_offset(self, offset: i64) -> Self {
+        Self { offset, ..self }
     }
 
     /// Go's zero time, which `toDate` gives for text that it cannot read: 1 January of year 1.
@@ -45,6 +53,7 @@ impl Time {
         Self {
             seconds: self.seconds.saturating_add(nanos.div_euclid(SECOND)).saturating_add(total / SECOND),
             nanos: u32::try_from(total % SECOND).unwrap_or(0),
+            ..self
         }
     }
 
@@ -56,16 +65,21 @@ impl Time {
             .saturating_add(i64::from(self.nanos) - i64::from(earlier.nanos))
     }
 
+    /// The seconds since 1970 that the clocks show.
+    fn shown(self) -> i64 {
+        self.seconds.saturating_add(self.offset)
+    }
+
     pub(crate) fn civil(self) -> Civil {
-        let days = self.seconds.div_euclid(86_400);
-        let rest = u32::try_from(self.seconds.rem_euclid(86_400)).unwrap_or(0);
+        let days = self.shown().div_euclid(86_400);
+        let rest = u32::try_from(self.shown().rem_euclid(86_400)).unwrap_or(0);
         let (year, month, day) = civil_from_days(days);
         Civil { year, month, day, hour: rest / 3600, minute: rest / 60 % 60, second: rest % 60 }
     }
 
     /// The day of the week; 0 is Sunday.
     pub(crate) fn weekday(self) -> usize {
-        let days = self.seconds.div_euclid(86_400);
+        let days = self.shown().div_euclid(86_400);
         usize::try_from((days + 4).rem_euclid(7)).unwrap_or(0)
     }
 }
@@ -74,7 +88,7 @@ impl Civil {
     pub(crate) fn to_time(self, nanos: u32, offset: i64) -> Time {
         let days = days_from_civil(self.year, self.month, self.day);
         let of_day = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
-        Time { seconds: days * 86_400 + of_day - offset, nanos }
+        Time { seconds: days * 86_400 + of_day - offset, nanos, offset }
     }
 
     /// The day of the year, from 1.

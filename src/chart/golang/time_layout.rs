@@ -4,7 +4,7 @@ mod read;
 mod write;
 
 pub(crate) use read::parse;
-pub(crate) use write::format;
+pub(crate) use write::{format, format_in};
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -132,10 +132,17 @@ fn part_at(rest: &str) -> Option<(Part<'static>, usize)> {
     if let Some(found) = fraction_at(rest) {
         return Some(found);
     }
-    let (spelling, part) = SPELLINGS.iter().find(|(spelling, _)| rest.starts_with(spelling))?;
+    let found = SPELLINGS.iter().find(|(spelling, _)| rest.starts_with(spelling));
+    let (spelling, part) = found.filter(|(spelling, _)| !is_in_word(spelling, rest))?;
     // `_2006` is an underscore and a year, not a padded day.
     let length = if *spelling == "_2006" { 1 } else { spelling.len() };
     Some((*part, length))
+}
+
+/// `Jan` and `Mon` are text where the word goes on: `Janet`, `Month`.
+fn is_in_word(spelling: &str, rest: &str) -> bool {
+    matches!(spelling, "Jan" | "Mon")
+        && rest.as_bytes().get(spelling.len()).is_some_and(u8::is_ascii_lowercase)
 }
 
 fn fraction_at(rest: &str) -> Option<(Part<'static>, usize)> {

@@ -1,107 +1,65 @@
 //! `Chart.yaml`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use serde::Deserialize;
-
-use super::lenient;
+use super::fields::Fields;
 use crate::chart::error::{Error, ErrorKind, Result};
+use crate::chart::golang::print;
 use crate::chart::golang::quote::is_printable;
 use crate::chart::semver::Version;
-use crate::chart::value::{Entries, Map, MapKind, Value};
+use crate::chart::value::{Map, MapKind, Value};
+use crate::chart::yaml::{self, Numbers};
 
 /// What `Chart.yaml` says of a chart.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Metadata {
-    #[serde(deserialize_with = "lenient::text")]
     pub(crate) name: String,
-    #[serde(deserialize_with = "lenient::text")]
     home: String,
-    #[serde(deserialize_with = "lenient::texts")]
     sources: Vec<String>,
-    #[serde(deserialize_with = "lenient::text")]
     pub(crate) version: String,
-    #[serde(deserialize_with = "lenient::text")]
     description: String,
-    #[serde(deserialize_with = "lenient::texts")]
     keywords: Vec<String>,
-    #[serde(deserialize_with = "lenient::list")]
     maintainers: Vec<Maintainer>,
-    #[serde(deserialize_with = "lenient::text")]
     icon: String,
-    #[serde(deserialize_with = "lenient::text")]
     api_version: String,
-    #[serde(deserialize_with = "lenient::text")]
     condition: String,
-    #[serde(deserialize_with = "lenient::text")]
     tags: String,
-    #[serde(deserialize_with = "lenient::text")]
     pub(crate) app_version: String,
-    deprecated: Option<bool>,
-    #[serde(deserialize_with = "lenient::map")]
-    annotations: BTreeMap<String, String>,
-    #[serde(deserialize_with = "lenient::text")]
+    deprecated: bool,
+    annotations: Option<BTreeMap<String, String>>,
     pub(crate) kube_version: String,
-    #[serde(deserialize_with = "lenient::list")]
     pub(crate) dependencies: Vec<Dependency>,
-    #[serde(rename = "type", deserialize_with = "lenient::text")]
     kind: String,
 }
 
 /// Someone who looks after a chart.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default)]
 struct Maintainer {
-    #[serde(deserialize_with = "lenient::text")]
     name: String,
-    #[serde(deserialize_with = "lenient::text")]
     email: String,
-    #[serde(deserialize_with = "lenient::text")]
     url: String,
 }
 
 /// A chart that this one depends on.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Dependency {
-    #[serde(deserialize_with = "lenient::text")]
     pub(crate) name: String,
-    #[serde(deserialize_with = "lenient::text")]
     pub(crate) version: String,
-    #[serde(deserialize_with = "lenient::text")]
     repository: String,
-    #[serde(deserialize_with = "lenient::text")]
     pub(crate) condition: String,
-    #[serde(deserialize_with = "lenient::texts")]
     pub(crate) tags: Vec<String>,
-    #[serde(deserialize_with = "lenient::list")]
     pub(crate) import_values: Vec<Import>,
-    #[serde(deserialize_with = "lenient::text")]
     pub(crate) alias: String,
 }
 
-/// Values that a chart takes over from a dependency.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Import {
-    /// The table below `exports` of that name becomes part of the top level.
-    Export(String),
-    /// A table of the dependency becomes a table of this chart.
-    Table {
-        /// Path in the dependency.
-        child: String,
-        /// Path in this chart.
-        parent: String,
-    },
-}
-
-/// The part of `requirements.yaml` that counts.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Requirements {
-    #[serde(deserialize_with = "lenient::list")]
-    dependencies: Vec<Dependency>,
+/// A table of a dependency that becomes a table of this chart.
+#[derive(Debug, Clone)]
+pub(crate) struct Import {
+    /// Path in the dependency.
+    pub(crate) child: String,
+    /// Path in this chart.
+    pub(crate) parent: String,
 }
 
 fn invalid(message: impl Into<String>) -> Error {
@@ -111,12 +69,13 @@ fn invalid(message: impl Into<String>) -> Error {
 impl Metadata {
     /// Reads `Chart.yaml`, and `requirements.yaml` of an old chart.
     pub(super) fn read(text: &str, requirements: Option<&str>) -> Result<Self> {
-        let mut metadata: Self = serde_yaml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let mut metadata = fields(text).and_then(|fields| Self::of(&fields)).map_err(invalid)?;
         if let Some(text) = requirements {
-            let requirements: Requirements = serde_yaml::from_str(text)
-                .map_err(|error| Error::new(ErrorKind::Chart, error.to_string()).on("requirements.yaml"))?;
-            if !requirements.dependencies.is_empty() {
-                metadata.dependencies = requirements.dependencies;
+            let dependencies = fields(text).and_then(|fields| dependencies(&fields));
+            let dependencies = dependencies
+                .map_err(|message| Error::new(ErrorKind::Chart, message).on("requirements.yaml"))?;
+            if !dependencies.is_empty() {
+                metadata.dependencies = dependencies;
             }
         }
         if metadata.api_version.is_empty() {
@@ -125,6 +84,28 @@ impl Metadata {
         metadata.sanitize();
         metadata.check()?;
         Ok(metadata)
+    }
+
+    fn of(fields: &Fields) -> std::result::Result<Self, String> {
+        Ok(Self {
+            name: fields.text("name")?,
+            home: fields.text("home")?,
+            sources: fields.texts("sources")?,
+            version: fields.text("version")?,
+            description: fields.text("description")?,
+            keywords: fields.texts("keywords")?,
+            maintainers: fields.structures("maintainers", Maintainer::of)?,
+            icon: fields.text("icon")?,
+            api_version: fields.text("apiVersion")?,
+            condition: fields.text("condition")?,
+            tags: fields.text("tags")?,
+            app_version: fields.text("appVersion")?,
+            deprecated: fields.flag("deprecated")?,
+            annotations: fields.map("annotations")?,
+            kube_version: fields.text("kubeVersion")?,
+            dependencies: dependencies(fields)?,
+            kind: fields.text("type")?,
+        })
     }
 
     /// Takes out what does not print, as helm does.
@@ -140,7 +121,10 @@ impl Metadata {
             &mut self.kube_version,
         ];
         let lists = self.sources.iter_mut().chain(&mut self.keywords);
-        for text in texts.into_iter().chain(lists) {
+        let maintainers = self.maintainers.iter_mut();
+        let maintainers = maintainers.flat_map(|m| [&mut m.name, &mut m.email, &mut m.url]);
+        let dependencies = self.dependencies.iter_mut().flat_map(Dependency::texts);
+        for text in texts.into_iter().chain(lists).chain(maintainers).chain(dependencies) {
             let spaces = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
             *text = spaces.filter(|c| is_printable(*c)).collect();
         }
@@ -170,6 +154,10 @@ impl Metadata {
         }
         let mut names = Vec::new();
         for dependency in &self.dependencies {
+            let alias = &dependency.alias;
+            if alias.contains(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)) {
+                return Err(invalid(format!("alias {alias:?} has characters that are not allowed")));
+            }
             let name = dependency.own_name();
             if names.contains(&name) {
                 let message = format!("more than one dependency with name or alias {name:?}");
@@ -189,15 +177,14 @@ impl Metadata {
         self.kind.eq_ignore_ascii_case("library")
     }
 
-    /// `.Chart`.
-    pub(crate) fn to_value(&self, name: &str, is_root: bool) -> Value {
-        let annotations: Entries = self
-            .annotations
-            .iter()
-            .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-            .collect();
+    /// `.Chart`, with the dependencies that take part.
+    pub(crate) fn to_value(&self, name: &str, is_root: bool, dependencies: &[&Dependency]) -> Value {
+        let annotations = self.annotations.as_ref().map_or_else(
+            || Map::nil(MapKind::Strings),
+            |texts| Map::new(MapKind::Strings, texts.iter().map(text_entry).collect()),
+        );
         let maintainers = self.maintainers.iter().map(Maintainer::to_value);
-        let dependencies = self.dependencies.iter().map(Dependency::to_value);
+        let dependencies = dependencies.iter().map(|dependency| dependency.to_value());
         Value::object([
             ("Name", name.into()),
             ("Home", self.home.as_str().into()),
@@ -211,8 +198,8 @@ impl Metadata {
             ("Condition", self.condition.as_str().into()),
             ("Tags", self.tags.as_str().into()),
             ("AppVersion", self.app_version.as_str().into()),
-            ("Deprecated", self.deprecated.unwrap_or(false).into()),
-            ("Annotations", Value::Map(Map::new(MapKind::Strings, annotations))),
+            ("Deprecated", self.deprecated.into()),
+            ("Annotations", Value::Map(annotations)),
             ("KubeVersion", self.kube_version.as_str().into()),
             ("Dependencies", Value::list(dependencies.collect())),
             ("Type", self.kind.as_str().into()),
@@ -221,11 +208,28 @@ impl Metadata {
     }
 }
 
+/// The fields of a YAML document, whose integers are told from other numbers.
+fn fields(text: &str) -> std::result::Result<Fields, String> {
+    Fields::of(&yaml::parse(text, Numbers::Exact)?)
+}
+
+fn dependencies(fields: &Fields) -> std::result::Result<Vec<Dependency>, String> {
+    fields.structures("dependencies", Dependency::of)
+}
+
+fn text_entry((key, value): (&String, &String)) -> (Rc<str>, Value) {
+    (key.as_str().into(), value.as_str().into())
+}
+
 fn list(texts: &[String]) -> Value {
     Value::list(texts.iter().map(|text| text.as_str().into()).collect())
 }
 
 impl Maintainer {
+    fn of(fields: &Fields) -> std::result::Result<Self, String> {
+        Ok(Self { name: fields.text("name")?, email: fields.text("email")?, url: fields.text("url")? })
+    }
+
     fn to_value(&self) -> Value {
         Value::object([
             ("Name", self.name.as_str().into()),
@@ -236,6 +240,27 @@ impl Maintainer {
 }
 
 impl Dependency {
+    fn of(fields: &Fields) -> std::result::Result<Self, String> {
+        // Read for its type alone: helm sets it.
+        fields.flag("enabled")?;
+        let imports = fields.list("import-values", |item| Ok(Import::of(item)))?;
+        Ok(Self {
+            name: fields.text("name")?,
+            version: fields.text("version")?,
+            repository: fields.text("repository")?,
+            condition: fields.text("condition")?,
+            tags: fields.texts("tags")?,
+            import_values: imports.into_iter().flatten().collect(),
+            alias: fields.text("alias")?,
+        })
+    }
+
+    /// The texts that are printed; an alias is checked instead.
+    fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let own = [&mut self.name, &mut self.version, &mut self.repository, &mut self.condition];
+        own.into_iter().chain(&mut self.tags)
+    }
+
     /// The name that the dependency has in this chart.
     pub(crate) fn own_name(&self) -> &str {
         if self.alias.is_empty() { &self.name } else { &self.alias }
@@ -249,8 +274,39 @@ impl Dependency {
             ("Condition", self.condition.as_str().into()),
             ("Tags", list(&self.tags)),
             ("Enabled", true.into()),
-            ("ImportValues", Value::list(Vec::new())),
+            ("ImportValues", Value::list(self.import_values.iter().map(Import::to_value).collect())),
             ("Alias", self.alias.as_str().into()),
         ])
     }
+}
+
+impl Import {
+    /// A name is that of a table below `exports`, which becomes part of the top level. What is neither
+    /// a name nor a map with both paths imports nothing, but nobody is told.
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(name) => Some(Self { child: format!("exports.{name}"), parent: ".".into() }),
+            Value::Map(map) => {
+                let path = |key: &str| path_of(&map.get(key).unwrap_or_default());
+                Some(Self { child: path("child"), parent: path("parent") })
+            }
+            _ => None,
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        let entries = [("child", self.child.as_str()), ("parent", self.parent.as_str())];
+        let entries = entries.map(|(key, path)| (key.into(), path.into()));
+        Value::Map(Map::new(MapKind::Strings, entries.into()))
+    }
+}
+
+/// Go prints whatever stands there, all numbers being floats.
+fn path_of(value: &Value) -> String {
+    let float = match value {
+        Value::Int64(value) => Some(*value as f64),
+        Value::Uint64(value) => Some(*value as f64),
+        _ => None,
+    };
+    print::display(&float.map_or_else(|| value.clone(), Value::Float)).unwrap_or_default()
 }

@@ -2,8 +2,8 @@
 
 mod archive;
 mod directory;
+mod fields;
 mod ignore;
-mod lenient;
 mod metadata;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,10 @@
 //! Version constraints: `>=1.20.0-0`, `~1.2`, `^1.2.3 || 2.x`, `1.2 - 1.4`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::{Version, compare_pre};
 
@@ -85,22 +89,22 @@ fn parse_group(text: &str) -> Result<Vec<Condition>, String> {
     }
 }
 
+/// Two versions with a hyphen between them, in the words of the library that helm uses: wherever
+/// they stand in a text, and with bars among the digits.
+static RANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    const PART: &str = r"[0-9|xX*]+";
+    const WORDS: &str = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*";
+    const SPACE: &str = r"[\t\n\f\r ]";
+    let version = format!(r"v?{PART}(?:\.{PART})?(?:\.{PART})?(?:-{WORDS})?(?:\+{WORDS})?");
+    Regex::new(&format!("{SPACE}*({version}){SPACE}+-{SPACE}+({version}){SPACE}*")).ok()
+});
+
 /// Turns `1.2 - 1.4` into two comparisons.
-fn rewrite_ranges(text: &str) -> String {
-    let mut words: Vec<String> = Vec::new();
-    let mut source = text.split_whitespace().peekable();
-    let is_version = |word: &str| Condition::new(Operator::Equal, word).is_some();
-    while let Some(word) = source.next() {
-        let low = words.last().is_some_and(|last| is_version(last)).then(|| words.len() - 1);
-        match (word, low, source.peek()) {
-            ("-", Some(low), Some(high)) if is_version(high) => {
-                words[low] = format!(">= {}, <= {high}", words[low]);
-                source.next();
-            }
-            _ => words.push(word.to_owned()),
-        }
+fn rewrite_ranges(text: &str) -> Cow<'_, str> {
+    match &*RANGE {
+        Some(range) => range.replace_all(text, ">= $1, <= $2 "),
+        None => Cow::Borrowed(text),
     }
-    if words.is_empty() { text.to_owned() } else { words.join(" ") }
 }
 
 impl Condition {

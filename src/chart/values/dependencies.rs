@@ -13,6 +13,8 @@ pub(crate) struct Node<'a> {
     pub(crate) chart: &'a Chart,
     /// The chart's name, or its alias.
     pub(crate) name: String,
+    /// What the chart says of the dependencies that take part.
+    pub(crate) declared: Vec<&'a Dependency>,
     /// The defaults, with what was imported.
     pub(crate) values: Map,
     pub(crate) dependencies: Vec<Node<'a>>,
@@ -50,27 +52,26 @@ impl<'a> Node<'a> {
         let values = sources::read(&chart.values)
             .map_err(|message| Error::new(ErrorKind::Chart, message).on(format!("{name}/values.yaml")))?;
         let dependencies = chart.dependencies.iter().map(|own| Node::new(own, own.name()));
-        Ok(Self { chart, name: name.to_owned(), values, dependencies: dependencies.collect::<Result<_>>()? })
-    }
-
-    fn declared(&self) -> &'a [Dependency] {
-        &self.chart.metadata.dependencies
+        Ok(Self {
+            chart,
+            name: name.to_owned(),
+            declared: chart.metadata.dependencies.iter().collect(),
+            values,
+            dependencies: dependencies.collect::<Result<_>>()?,
+        })
     }
 
     /// Names the dependencies and drops those that conditions or tags switch off.
     fn choose(&mut self, values: &Map, path: &str) -> Result<()> {
-        if self.declared().is_empty() {
+        if self.declared.is_empty() {
             return Ok(());
         }
         self.rename()?;
         let values = coalesce_values(self, values)?;
-        let is_off = |name: &str| {
-            let declared = self.declared().iter().find(|own| own.own_name() == name);
-            declared.is_some_and(|declared| !is_enabled(declared, &values, path))
-        };
-        let off: Vec<String> =
-            self.dependencies.iter().map(|node| node.name.clone()).filter(|name| is_off(name)).collect();
-        self.dependencies.retain(|node| !off.contains(&node.name));
+        let (on, off): (Vec<_>, Vec<_>) =
+            self.declared.iter().partition(|declared| is_enabled(declared, &values, path));
+        self.declared = on;
+        self.dependencies.retain(|node| off.iter().all(|declared| declared.own_name() != node.name));
         for dependency in &mut self.dependencies {
             let path = format!("{path}{}.", dependency.name);
             dependency.choose(&values, &path)?;
@@ -86,11 +87,11 @@ impl<'a> Node<'a> {
         };
         let mut renamed = Vec::new();
         for chart in &charts {
-            if !self.declared().iter().any(|declared| fits(declared, chart)) {
+            if !self.declared.iter().any(|declared| fits(declared, chart)) {
                 renamed.push(Node::new(chart, chart.name())?);
             }
         }
-        for declared in self.declared() {
+        for declared in &self.declared {
             if let Some(chart) = charts.iter().find(|chart| fits(declared, chart)) {
                 renamed.push(Node::new(chart, declared.own_name())?);
             }
@@ -104,21 +105,17 @@ impl<'a> Node<'a> {
         for dependency in &mut self.dependencies {
             dependency.import()?;
         }
-        if self.declared().is_empty() {
+        if self.declared.is_empty() {
             return Ok(());
         }
         let defaults = merged_defaults(self)?;
         let imported = Map::new(MapKind::Any, Entries::new());
-        for declared in self.declared() {
+        for declared in &self.declared {
             let name = declared.own_name();
             if self.dependencies.iter().all(|node| node.name != name) {
                 continue;
             }
-            for import in &declared.import_values {
-                let (child, parent) = match import {
-                    Import::Export(export) => (format!("exports.{export}"), "."),
-                    Import::Table { child, parent } => (child.clone(), parent.as_str()),
-                };
+            for Import { child, parent } in &declared.import_values {
                 if let Some(table) = table(&defaults, &format!("{name}.{child}")) {
                     fill_table(&imported, &nested(parent, table), Nulls::Keep);
                 }

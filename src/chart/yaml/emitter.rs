@@ -3,6 +3,7 @@
 use super::scalar;
 use super::sort::sort_keys;
 use super::style::{self, Style, Version, is_break, is_printable};
+use crate::chart::capabilities;
 use crate::chart::golang::float;
 use crate::chart::json;
 use crate::chart::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
@@ -63,6 +64,11 @@ impl Emitter {
         }
         let inner = indent.map_or(0, |indent| indent + INDENT);
         match value {
+            // What comes by way of JSON has no lists or maps that are nil.
+            value if value.is_any_nil() && self.version == Version::V2 => {
+                self.plain("null", inner, true);
+                Ok(())
+            }
             Value::Map(map) if map.len() > 0 => self.map(&map.entries(), inner, depth),
             Value::Map(_) => {
                 self.indicator("{}", true);
@@ -85,7 +91,14 @@ impl Emitter {
                 }
                 Ok(())
             }
-            scalar => self.scalar(scalar, indent.map_or(INDENT, |indent| indent + INDENT)),
+            scalar => match capabilities::json_fields(scalar).filter(|_| self.version == Version::V2) {
+                Some(fields) => {
+                    let entries: Vec<_> =
+                        fields.into_iter().map(|(key, value)| (key.into(), value)).collect();
+                    self.map(&entries, inner, depth)
+                }
+                None => self.scalar(scalar, indent.map_or(INDENT, |indent| indent + INDENT)),
+            },
         }
     }
 

@@ -5,6 +5,11 @@ use crate::chart::golang::time::Time;
 
 /// Writes a time in a layout.
 pub(crate) fn format(time: Time, layout: &str) -> String {
+    format_in(time, if time.offset == 0 { "UTC" } else { "" }, layout)
+}
+
+/// Writes a time of a zone whose name, if it has one, stands for its offset.
+pub(crate) fn format_in(time: Time, zone: &str, layout: &str) -> String {
     let civil = time.civil();
     let mut out = String::new();
     for part in parts(layout) {
@@ -39,15 +44,21 @@ pub(crate) fn format(time: Time, layout: &str) -> String {
                 (false, false) => "AM",
                 (false, true) => "am",
             }),
-            Part::ZoneName => out.push_str("UTC"),
-            Part::Offset { zulu: true, .. } => out.push('Z'),
-            Part::Offset { colon, length, .. } => {
-                out.push('+');
-                out.push_str(&vec!["00"; length].join(if colon { ":" } else { "" }));
-            }
+            Part::ZoneName if zone.is_empty() => offset(&mut out, time.offset, false, 2),
+            Part::ZoneName => out.push_str(zone),
+            Part::Offset { zulu: true, .. } if time.offset == 0 => out.push('Z'),
+            Part::Offset { colon, length, .. } => offset(&mut out, time.offset, colon, length),
         }
     }
     out
+}
+
+/// Hours, minutes and seconds of an offset, as many of them as wanted.
+fn offset(out: &mut String, offset: i64, colon: bool, length: usize) {
+    out.push(if offset <= -60 { '-' } else { '+' });
+    let seconds = offset.abs();
+    let parts = [seconds / 3600, seconds / 60 % 60, seconds % 60].map(|part| format!("{part:02}"));
+    out.push_str(&parts[..length.min(3)].join(if colon { ":" } else { "" }));
 }
 
 fn number(out: &mut String, value: u32, pad: Pad) {
