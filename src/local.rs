@@ -120,6 +120,7 @@ impl LocalQueue {
             body: message.body,
             earlier: message.earlier,
             redelivered: message.earlier > 0,
+            failures: 0,
         })
     }
 

@@ -29,6 +29,8 @@ pub struct Delivery {
     pub earlier: u32,
     /// Whether it was handed out before, to this worker or another.
     pub redelivered: bool,
+    /// How often it had failed for good before, and was put back since.
+    pub failures: i64,
 }
 
 /// What is to become of an item.

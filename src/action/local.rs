@@ -81,15 +81,17 @@ pub async fn local(
     let mut result = None;
     loop {
         tokio::select! {
+            // The work first: a program may write faster than the terminal takes it, and the user's
+            // interrupt comes through the work.
             biased;
-            Some(chunk) = chunks_rx.recv() => output(observer, &chunk),
+            ended = &mut working, if result.is_none() => result = Some(ended),
             Some(said) = said_rx.recv() => {
                 if let Err(error) = files.hear(&said) {
                     written = written.and(Err(error));
                 }
                 tally.hear(said, observer);
             }
-            ended = &mut working, if result.is_none() => result = Some(ended),
+            Some(chunk) = chunks_rx.recv() => output(observer, &chunk),
             else => break,
         }
     }

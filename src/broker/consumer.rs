@@ -27,6 +27,9 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(4 * HEARTBEAT_SECONDS as u6
 /// item have to fit one frame.
 const FRAME_MAX: u32 = 64 * 1024;
 
+/// How long taking leave may take in all: a pod has some seconds after its grace period.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
+
 /// The first pause before a further attempt to connect; doubled each time, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -130,8 +133,12 @@ impl Queue for BrokerQueue {
 
     async fn close(self) {
         self.ask(Command::Close);
-        // A panic there is no reason for one here: the connection is gone either way.
-        self.driver.await.ok();
+        // A panic there is no reason for one here: the connection is gone either way. Nor is a broker
+        // that does not answer one to outstay the pod's grace period.
+        let mut driver = self.driver;
+        if tokio::time::timeout(CLOSE_TIMEOUT, &mut driver).await.is_err() {
+            driver.abort();
+        }
     }
 }
 

@@ -33,6 +33,11 @@ pub(super) fn earlier_deliveries(properties: &BasicProperties, redelivered: bool
     counted.max(redelivered.into())
 }
 
+/// How often a message had failed for good before it was put back.
+pub(super) fn earlier_failures(properties: &BasicProperties) -> i64 {
+    properties.headers().as_ref().and_then(|headers| number(headers, "workqueue-failures")).unwrap_or(0)
+}
+
 /// A header that is a number, of whatever width.
 pub(super) fn number(headers: &FieldTable, name: &str) -> Option<i64> {
     match headers.inner().get(name)? {

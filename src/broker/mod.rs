@@ -54,6 +54,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Reply code of a broker that shuts down, or of an operator who closes a connection.
 const CONNECTION_FORCED: u16 = 320;
 
+/// Reply code for a queue that is not there, or whose node is away.
+const NOT_FOUND: u16 = 404;
+
 /// Reply code of a broker that has come upon a fault of its own.
 const INTERNAL_ERROR: u16 = 541;
 
@@ -112,6 +115,7 @@ impl Error {
     fn refused(code: u16, operation: impl Into<String>, reason: String) -> Self {
         match code {
             CONNECTION_FORCED | INTERNAL_ERROR => Self::Connection(reason),
+            NOT_FOUND if topology::is_passing(&reason) => Self::Connection(reason),
             _ => Self::Refused { operation: operation.into(), reason },
         }
     }

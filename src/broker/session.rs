@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::consumer::{Command, Options};
 use super::consumers::{Consumers, Role, refusal};
-use super::delivery::{earlier_deliveries, item_id};
+use super::delivery::{earlier_deliveries, earlier_failures, item_id};
 use super::settle::{Held, Outbox};
 use super::topology::{self, short};
 use super::{Broker, Error, within};
@@ -44,6 +44,16 @@ pub(super) struct Session {
     held: HashMap<u64, Held>,
     settling: FuturesUnordered<Settling>,
     events_tx: mpsc::UnboundedSender<Result<Event, Error>>,
+    /// The broker has an alarm, and takes nothing from this connection.
+    blocked: bool,
+    due: Due,
+}
+
+/// What the worker has asked for and the broker has not been asked yet.
+#[derive(Default)]
+struct Due {
+    consume: bool,
+    measure: bool,
 }
 
 impl Session {
@@ -65,6 +75,8 @@ impl Session {
             held: HashMap::new(),
             settling: FuturesUnordered::new(),
             events_tx,
+            blocked: false,
+            due: Due::default(),
         })
     }
 
@@ -98,11 +110,14 @@ impl Session {
     ) -> Result<(), Error> {
         within(self.consume(options)).await?;
         loop {
+            if !self.blocked {
+                self.catch_up(options).await?;
+            }
             tokio::select! {
                 biased;
                 command = commands_rx.recv() => match command {
                     None | Some(Command::Close) => return Ok(()),
-                    Some(command) => self.obey(command, options).await?,
+                    Some(command) => self.obey(command, options),
                 },
                 Some((tag, result)) = self.settling.next() => self.settled(tag, result)?,
                 message = self.consumers.next() => self.deliver(message?),
@@ -111,19 +126,30 @@ impl Session {
         }
     }
 
-    async fn obey(&mut self, command: Command, options: &mut Options) -> Result<(), Error> {
+    fn obey(&mut self, command: Command, options: &mut Options) {
         match command {
             Command::Settle(claim, verdict) => self.settle(claim, verdict),
             Command::Consume(how) => {
                 options.consuming = how;
-                within(self.consume(options)).await?;
+                self.due.consume = true;
             }
             Command::LookAhead(quick) => {
                 options.quick = quick;
-                within(self.consume(options)).await?;
+                self.due.consume = true;
             }
-            Command::Measure => within(self.measure(options)).await?,
+            Command::Measure => self.due.measure = true,
             Command::Close => {}
+        }
+    }
+
+    /// Does what is due. Not while the broker is blocked: nothing is sent to it then, and to wait for
+    /// its answer would end a connection that is well.
+    async fn catch_up(&mut self, options: &Options) -> Result<(), Error> {
+        if std::mem::take(&mut self.due.consume) {
+            within(self.consume(options)).await?;
+        }
+        if std::mem::take(&mut self.due.measure) {
+            within(self.measure(options)).await?;
         }
         Ok(())
     }
@@ -170,6 +196,7 @@ impl Session {
             id: id.clone(),
             earlier: earlier_deliveries(&message.properties, message.redelivered),
             redelivered: message.redelivered,
+            failures: earlier_failures(&message.properties),
             body: Arc::new(message.data),
         };
         self.held.insert(tag, Held { acker: message.acker, properties: message.properties, id });
@@ -198,13 +225,17 @@ impl Session {
         Ok(())
     }
 
-    fn hear(&self, event: lapin::Event) -> Result<(), Error> {
+    fn hear(&mut self, event: lapin::Event) -> Result<(), Error> {
         match event {
-            lapin::Event::ConnectionBlocked(reason) => self.tell(Event::Note(format!(
-                "the broker takes no messages now ({reason}): items that are finished wait to be settled"
-            ))),
+            lapin::Event::ConnectionBlocked(reason) => {
+                self.blocked = true;
+                self.tell(Event::Note(format!(
+                    "the broker takes no messages now ({reason}): items that are finished wait to be settled"
+                )));
+            }
             lapin::Event::ConnectionUnblocked => {
-                self.tell(Event::Note("the broker takes messages again".to_owned()))
+                self.blocked = false;
+                self.tell(Event::Note("the broker takes messages again".to_owned()));
             }
             lapin::Event::Error(error) => return Err(Error::from_lapin("the connection", &error)),
             _ => {}

@@ -6,7 +6,7 @@ use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind};
 
-use super::{Broker, Error, FAREWELL, answer, within};
+use super::{Broker, Error, FAREWELL, NOT_FOUND, answer, within};
 use crate::names::QueueName;
 
 /// The size of a stream of results beyond which the oldest records go: some 200,000 records of
@@ -207,7 +207,12 @@ pub(super) fn short(name: &QueueName) -> ShortString {
     name.as_str().into()
 }
 
+/// Whether a `NOT_FOUND` is about a queue whose node is away and will be back.
+pub(super) fn is_passing(reason: &str) -> bool {
+    reason.contains("is down or inaccessible")
+}
+
 pub(super) fn is_not_found(error: &lapin::Error) -> bool {
-    const NOT_FOUND: u16 = 404;
-    matches!(error.kind(), ErrorKind::ProtocolError(refusal) if refusal.get_id() == NOT_FOUND)
+    matches!(error.kind(), ErrorKind::ProtocolError(refusal)
+        if refusal.get_id() == NOT_FOUND && !is_passing(refusal.get_message().as_str()))
 }

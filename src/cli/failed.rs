@@ -9,13 +9,11 @@ use super::failed_report::{as_json, document, in_words, row};
 use super::flags::{ClusterFlags, Output, QueueFlags};
 use crate::action::failed::{self, RetryReport, Which};
 use crate::action::session::Session;
-use crate::action::{Event, Observer as _};
 use crate::broker::FailedMessage;
 use crate::error::{ExitStatus, Failure};
 use crate::names::QueueName;
 use crate::ui::Ui;
 use crate::ui::table::table;
-use crate::worker::output::Stream;
 
 /// Show the items that have failed, send them back, or delete them
 ///
@@ -172,7 +170,7 @@ async fn show(
         return Err(Failure::new(format!("no failed item of queue {queue} has the id {id:?}"), hint));
     };
     if body {
-        ui.on(Event::Output { stream: Stream::Stdout, bytes: &message.body });
+        ui.bytes(&message.body);
     } else if json {
         ui.json(&document(&message));
     } else {

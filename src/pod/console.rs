@@ -69,7 +69,8 @@ impl Watch for Log {
 }
 
 pub(super) fn say(message: &str) {
-    eprintln!("workqueue-worker: {message}");
+    // Not eprintln, which panics where nobody reads the log any more.
+    writeln!(std::io::stderr(), "workqueue-worker: {message}").ok();
 }
 
 fn in_words(pause: Duration) -> String {

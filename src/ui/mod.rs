@@ -49,7 +49,7 @@ impl Ui {
         Self {
             verbosity,
             data_is_text: !json,
-            progress: Progress::new(silent, std::io::stderr().is_terminal()),
+            progress: Progress::new(silent, std::io::stderr().is_terminal(), std::io::stdout().is_terminal()),
             pod_styles: Mutex::default(),
             closed: Notify::new(),
             unwritable: OnceLock::new(),
@@ -107,13 +107,8 @@ impl Ui {
 
     /// What a program wrote, passed on as it is; to stderr if stdout is kept for a report.
     fn output(&self, stream: Stream, bytes: &[u8]) {
-        let written = self.progress.suspend_for(bytes, |bytes| match stream {
-            Stream::Stdout if self.data_is_text => {
-                let mut stdout = std::io::stdout().lock();
-                stdout.write_all(bytes).and_then(|()| stdout.flush())
-            }
-            Stream::Stdout | Stream::Stderr => std::io::stderr().lock().write_all(bytes),
-        });
+        let stream = if self.data_is_text { stream } else { Stream::Stderr };
+        let written = self.progress.write(stream, bytes);
         self.note_written(written);
     }
 

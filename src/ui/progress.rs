@@ -1,6 +1,7 @@
 //! Progress on stderr: one line that changes on a terminal, a line now and then elsewhere.
 
-use std::sync::{Mutex, PoisonError};
+use std::io::{self, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::rate::{Rate, bar};
 use crate::action::counts::Counts;
 use crate::cluster::job::JobState;
+use crate::worker::output::Stream;
 
 /// Time between two lines of counts where stderr is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -15,14 +17,30 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(120);
 
+/// Bytes of a line that are held back at most.
+const MOST_HELD: usize = 64 * 1024;
+
+fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    match stream {
+        Stream::Stdout => {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(bytes).and_then(|()| stdout.flush())
+        }
+        Stream::Stderr => io::stderr().lock().write_all(bytes),
+    }
+}
+
 /// The progress of one command.
 pub(super) struct Progress {
     silent: bool,
     terminal: bool,
     bar: ProgressBar,
     lines: Mutex<Lines>,
-    /// The start of a line of a program's output.
-    held: Mutex<Vec<u8>>,
+    /// The start of a line of a program's output to a terminal: on stdout, if that is one, and on
+    /// stderr.
+    held: [Mutex<Vec<u8>>; 2],
+    /// Whether stdout is a terminal.
+    stdout_too: bool,
     rate: Mutex<Option<Rate>>,
 }
 
@@ -34,12 +52,12 @@ struct Lines {
 }
 
 impl Progress {
-    pub(super) fn new(silent: bool, terminal: bool) -> Self {
+    pub(super) fn new(silent: bool, terminal: bool, stdout_too: bool) -> Self {
         let shown = terminal && !silent;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {wide_msg}"));
-        let (lines, held, rate) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { silent, terminal, bar, lines, held, rate }
+        let (lines, held, rate) = (Mutex::default(), Default::default(), Mutex::default());
+        Self { silent, terminal, bar, lines, held, stdout_too, rate }
     }
 
     /// Prints a line on stderr that stays.
@@ -54,15 +72,26 @@ impl Progress {
 
     /// Writes a program's output with the progress line out of its way. On a terminal the start
     /// of a line is held back until its end comes: the progress line would wipe it out.
-    pub(super) fn suspend_for<T>(&self, bytes: &[u8], write: impl FnOnce(&[u8]) -> T) -> T {
-        if !self.terminal || self.silent {
-            return write(bytes);
+    pub(super) fn write(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let to_terminal = match stream {
+            Stream::Stdout => self.stdout_too,
+            Stream::Stderr => true,
+        };
+        if !self.terminal || self.silent || !to_terminal {
+            return self.suspend(|| write(stream, bytes));
         }
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held(stream);
         held.extend_from_slice(bytes);
         let end = held.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let end = if held.len() - end > MOST_HELD { held.len() } else { end };
         let lines: Vec<u8> = held.drain(..end).collect();
-        self.bar.suspend(|| write(&lines))
+        self.suspend(|| write(stream, &lines))
+    }
+
+    fn held(&self, stream: Stream) -> MutexGuard<'_, Vec<u8>> {
+        let [stdout, stderr] = &self.held;
+        let held = if stream == Stream::Stdout { stdout } else { stderr };
+        held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn work(&self, done: u64, failed: u64, running: u64) {
@@ -72,9 +101,13 @@ impl Progress {
     }
 
     pub(super) fn clear(&self) {
-        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
-        if !held.is_empty() {
-            self.suspend(|| println!("{}", String::from_utf8_lossy(&held)));
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mut held = std::mem::take(&mut *self.held(stream));
+            if !held.is_empty() {
+                held.push(b'\n');
+                // A terminal that is gone reads nothing more.
+                self.suspend(|| write(stream, &held)).ok();
+            }
         }
         self.bar.finish_and_clear();
     }
@@ -152,6 +185,6 @@ mod tests {
 
     #[test]
     fn the_template_is_legal() {
-        Progress::new(false, true).clear();
+        Progress::new(false, true, true).clear();
     }
 }

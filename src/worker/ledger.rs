@@ -2,12 +2,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::queue::{Claim, Delivery};
 use crate::record::ResultRecord;
 
 /// Finished items without a claim that are remembered in case they come again.
 const REMEMBERED: usize = 256;
+
+/// How long they are: as long as a broker may be away, and then some. Later, what comes under the
+/// same id is another item.
+const REMEMBERED_FOR: Duration = Duration::from_secs(20 * 60);
 
 /// Names an item in hand; never used twice.
 pub(super) type Ticket = u64;
@@ -36,6 +41,20 @@ pub(super) struct Entry {
     pub claim: Option<Claim>,
     /// How far it is.
     pub stage: Stage,
+    /// When it lost its claim.
+    lost: Option<Instant>,
+}
+
+impl Entry {
+    /// Whether a delivery may be of the item that has lost its claim. An id alone does not tell: a
+    /// retry of an item keeps its id, and publishers may give one to several items.
+    fn may_come_as(&self, delivery: &Delivery) -> bool {
+        let own = &self.delivery;
+        let is_same = own.id == delivery.id && own.failures == delivery.failures && own.body == delivery.body;
+        let is_recent = !matches!(self.stage, Stage::Finished(_))
+            || self.lost.is_none_or(|lost| lost.elapsed() < REMEMBERED_FOR);
+        self.claim.is_none() && is_same && is_recent
+    }
 }
 
 /// What a delivery turned out to be.
@@ -58,22 +77,23 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Takes a delivery in. One that was handed out before belongs to an entry of the same id
+    /// Takes a delivery in. One that was handed out before belongs to an entry of the same item
     /// which has lost its claim, if there is one. Entries that have theirs are other items, even
     /// if the id is the same: within a session nothing is handed out twice.
     pub fn take(&mut self, delivery: Delivery) -> Taken {
         let claim = delivery.claim;
-        let orphan = |entry: &Entry| entry.claim.is_none() && entry.delivery.id == delivery.id;
-        let known = self.entries.iter().filter(|(_, entry)| orphan(entry)).map(|(ticket, _)| *ticket).min();
+        let orphans = self.entries.iter().filter(|(_, entry)| entry.may_come_as(&delivery));
+        let known = orphans.map(|(ticket, _)| *ticket).min();
         if let (true, Some(ticket)) = (delivery.redelivered, known) {
             self.by_claim.insert(claim, ticket);
             if let Some(entry) = self.entries.get_mut(&ticket) {
-                entry.claim = Some(claim);
+                (entry.claim, entry.lost) = (Some(claim), None);
             }
             return Taken::Again(ticket);
         }
         self.last += 1;
-        let entry = Entry { delivery: Arc::new(delivery), claim: Some(claim), stage: Stage::Waiting };
+        let entry =
+            Entry { delivery: Arc::new(delivery), claim: Some(claim), stage: Stage::Waiting, lost: None };
         self.entries.insert(self.last, entry);
         self.by_claim.insert(claim, self.last);
         self.waiting.push_back(self.last);
@@ -123,7 +143,8 @@ impl Ledger {
     /// The item of a claim that is void.
     pub fn lost(&mut self, claim: Claim) -> Option<Ticket> {
         let ticket = self.by_claim.remove(&claim)?;
-        self.entries.get_mut(&ticket)?.claim = None;
+        let entry = self.entries.get_mut(&ticket)?;
+        (entry.claim, entry.lost) = (None, Some(Instant::now()));
         Some(ticket)
     }
 
@@ -159,7 +180,7 @@ mod tests {
 
     fn delivery(session: u64, tag: u64, id: &str, redelivered: bool) -> Delivery {
         let claim = Claim { session, tag };
-        Delivery { claim, id: id.to_owned(), body: Arc::default(), earlier: 0, redelivered }
+        Delivery { claim, id: id.to_owned(), body: Arc::default(), earlier: 0, redelivered, failures: 0 }
     }
 
     #[test]
@@ -185,6 +206,19 @@ mod tests {
         assert_eq!(ledger.take(delivery(2, 1, "a", true)), Taken::Again(1));
         assert_eq!(ledger.take(delivery(2, 2, "a", true)), Taken::Again(2));
         assert_eq!(ledger.take(delivery(2, 3, "a", true)), Taken::New(3));
+    }
+
+    #[test]
+    fn an_equal_id_alone_does_not_make_an_item_the_one_that_was_lost() {
+        let mut ledger = Ledger::default();
+        ledger.take(delivery(1, 1, "a", false));
+        ledger.start();
+        ledger.lost(Claim { session: 1, tag: 1 });
+        let retried = Delivery { failures: 1, ..delivery(2, 1, "a", true) };
+        assert_eq!(ledger.take(retried), Taken::New(2));
+        let other = Delivery { body: Arc::new(b"other".to_vec()), ..delivery(2, 2, "a", true) };
+        assert_eq!(ledger.take(other), Taken::New(3));
+        assert_eq!(ledger.take(delivery(2, 3, "a", true)), Taken::Again(1));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::fields::Fields;
 use crate::chart::error::{Error, ErrorKind, Result};
 use crate::chart::golang::print;
 use crate::chart::golang::quote::is_printable;
+use crate::chart::json;
 use crate::chart::semver::Version;
 use crate::chart::value::{Map, MapKind, Value};
 use crate::chart::yaml::{self, Numbers};
@@ -71,8 +72,7 @@ impl Metadata {
     pub(super) fn read(text: &str, requirements: Option<&str>) -> Result<Self> {
         let mut metadata = fields(text).and_then(|fields| Self::of(&fields)).map_err(invalid)?;
         if let Some(text) = requirements {
-            let dependencies = fields(text).and_then(|fields| dependencies(&fields));
-            let dependencies = dependencies
+            let dependencies = required(text)
                 .map_err(|message| Error::new(ErrorKind::Chart, message).on("requirements.yaml"))?;
             if !dependencies.is_empty() {
                 metadata.dependencies = dependencies;
@@ -211,6 +211,13 @@ impl Metadata {
 /// The fields of a YAML document, whose integers are told from other numbers.
 fn fields(text: &str) -> std::result::Result<Fields, String> {
     Fields::of(&yaml::parse(text, Numbers::Exact)?)
+}
+
+/// The dependencies in a `requirements.yaml`: names and versions, which mean the same in YAML of any
+/// version.
+fn required(text: &str) -> std::result::Result<Vec<Dependency>, String> {
+    let value: serde_json::Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    dependencies(&Fields::of(&json::from_serde(value))?)
 }
 
 fn dependencies(fields: &Fields) -> std::result::Result<Vec<Dependency>, String> {
