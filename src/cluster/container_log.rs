@@ -113,8 +113,7 @@ impl Follow {
             container: Some(self.container.name.clone()),
             follow: true,
             timestamps: true,
-            // Whole seconds: what was seen of that second is skipped by its nanoseconds.
-            since_time: self.seen.time,
+            since_time: self.seen.since(),
             ..LogParams::default()
         };
         let mut stream = match self.api.log_stream(&self.container.pod, &params).await {
@@ -123,7 +122,7 @@ impl Follow {
         };
         let mut skip = self.seen.clone();
         let mut line = Vec::new();
-        let mut continued = false;
+        let mut pieces = Pieces::default();
         loop {
             line.clear();
             // Never more than this in memory, however long the line.
@@ -132,8 +131,7 @@ impl Follow {
                 Ok(_) => {}
                 Err(error) => return StreamEnd::Broken(error.to_string()),
             }
-            let (time, text) = if continued { (None, line.as_slice()) } else { split_timestamp(&line) };
-            continued = !line.ends_with(b"\n");
+            let (time, text) = pieces.take(&line);
             if !self.seen.is_new(time, &mut skip) {
                 continue;
             }
@@ -155,7 +153,29 @@ fn split_timestamp(line: &[u8]) -> (Option<Timestamp>, &[u8]) {
     parsed.unwrap_or((None, line))
 }
 
-/// The last line handed on: its time, and how many lines had just that time.
+/// The pieces of a stream in turn: lines, and what a long line is cut into.
+#[derive(Default)]
+struct Pieces {
+    /// The time of the line that a piece belongs to.
+    time: Option<Timestamp>,
+    /// Whether the next piece goes on with the line.
+    continued: bool,
+}
+
+impl Pieces {
+    /// The time of a piece, which is its line's, and the piece without it. With a time of their own
+    /// the pieces of a line that comes again are known as well as its head.
+    fn take<'a>(&mut self, piece: &'a [u8]) -> (Option<Timestamp>, &'a [u8]) {
+        let mut text = piece;
+        if !self.continued {
+            (self.time, text) = split_timestamp(piece);
+        }
+        self.continued = !piece.ends_with(b"\n");
+        (self.time, text)
+    }
+}
+
+/// The last line handed on: its time, and how many lines, or pieces of one, had just that time.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     time: Option<Timestamp>,
@@ -163,6 +183,12 @@ struct Seen {
 }
 
 impl Seen {
+    /// From when to read again. Requests carry whole seconds, and kube rounds to the nearest, which
+    /// may lie after lines that are still to come. What was seen of that second is skipped.
+    fn since(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.time?.as_second()).ok()
+    }
+
     /// Whether a line was not handed on before; `skip` is what had been seen when the stream was
     /// opened, and is used up by the lines that come again.
     fn is_new(&mut self, time: Option<Timestamp>, skip: &mut Seen) -> bool {
@@ -203,6 +229,31 @@ mod tests {
         assert_eq!(read(&mut seen, 0..3), ["a", "b", "c"]);
         assert_eq!(read(&mut seen, 1..5), ["d", "e"]);
         assert_eq!(read(&mut seen, 0..5), [""; 0]);
+    }
+
+    #[test]
+    fn a_second_is_read_again_from_its_start() {
+        let since = |time: &str| Seen { time: time.parse().ok(), lines: 1 }.since().map(|t| t.to_string());
+        assert_eq!(since("2026-01-01T00:00:10.7Z").as_deref(), Some("2026-01-01T00:00:10Z"));
+        assert_eq!(since("2026-01-01T00:00:10Z").as_deref(), Some("2026-01-01T00:00:10Z"));
+        assert_eq!(Seen::default().since(), None);
+    }
+
+    #[test]
+    fn pieces_of_a_long_line_come_once() {
+        let stream = ["2026-01-01T00:00:01Z a", "b", "c\n", "2026-01-01T00:00:02Z d\n", "no time\n"];
+        let read = |seen: &mut Seen, range: std::ops::Range<usize>| -> Vec<&str> {
+            let (mut skip, mut pieces) = (seen.clone(), Pieces::default());
+            let fresh = stream[range].iter().filter_map(|piece| {
+                let (time, text) = pieces.take(piece.as_bytes());
+                seen.is_new(time, &mut skip).then(|| std::str::from_utf8(text).expect("text").trim_end())
+            });
+            fresh.collect()
+        };
+        let mut seen = Seen::default();
+        assert_eq!(read(&mut seen, 0..2), ["a", "b"], "the stream breaks within the line");
+        assert_eq!(read(&mut seen, 0..4), ["c", "d"]);
+        assert_eq!(read(&mut seen, 0..5), ["no time"], "only what has no time comes again");
     }
 
     #[test]
