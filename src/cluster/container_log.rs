@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use futures_util::{AsyncBufReadExt as _, AsyncReadExt as _};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::{Api, LogParams};
 use tokio::sync::mpsc;
 
+use super::diagnose::main_status;
 use super::logs::PodEvent;
 use super::{Cluster, Error};
 
@@ -32,7 +33,7 @@ pub(super) struct Container {
 
 impl Container {
     pub(super) fn started(pod: &Pod) -> Option<Self> {
-        let status = first_status(pod)?;
+        let status = main_status(pod)?;
         let state = status.state.as_ref()?;
         let id = match (&state.running, &state.terminated) {
             (Some(_), _) => status.container_id.clone(),
@@ -43,13 +44,9 @@ impl Container {
     }
 }
 
-fn first_status(pod: &Pod) -> Option<&ContainerStatus> {
-    pod.status.as_ref()?.container_statuses.as_ref()?.first()
-}
-
 /// Whether the container with this id can still write.
 fn is_running(pod: &Pod, id: &str) -> bool {
-    first_status(pod).is_some_and(|status| {
+    main_status(pod).is_some_and(|status| {
         let running = status.state.as_ref().is_some_and(|state| state.running.is_some());
         running && status.container_id.as_deref() == Some(id)
     })
@@ -265,7 +262,8 @@ mod tests {
     #[test]
     fn a_container_has_a_log_once_it_started() {
         let pod = |state: serde_json::Value| -> Pod {
-            serde_json::from_value(serde_json::json!({"metadata": {"name": "p"}, "status": {
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "p"},
+                "spec": {"containers": [{"name": "c"}]}, "status": {
                 "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false,
                     "restartCount": 0, "containerID": "docker://1", "state": state}]}}))
             .expect("a pod")

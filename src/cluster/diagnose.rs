@@ -31,6 +31,10 @@ const COMPLAINTS: [&str; 6] = ["error", "fail", "fatal", "panic", "exception", "
 /// and volumes are sometimes late, so that the first back-off is no verdict.
 const STUCK_PATIENCE: Duration = Duration::from_secs(40);
 
+/// Annotation of a pod: the container that kubectl means without `-c`. Injectors that put their
+/// sidecar first name the pod's own there.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
 /// What is known about pods that do not get ready.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnosis {
@@ -83,6 +87,16 @@ pub fn pod_state(pod: &Pod) -> String {
     unschedulable.or_else(|| status.phase.clone()).unwrap_or_else(|| "Pending".to_owned())
 }
 
+/// The status of a pod's main container: the one that the pod names as kubectl's default, else the
+/// first of its spec. Statuses are sorted by name, and injected sidecars are among them.
+pub(super) fn main_status(pod: &Pod) -> Option<&ContainerStatus> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let default = pod.annotations().get(DEFAULT_CONTAINER);
+    let named = default.and_then(|name| containers.iter().find(|container| container.name == *name));
+    let name = &named.or_else(|| containers.first())?.name;
+    pod.status.as_ref()?.container_statuses.iter().flatten().find(|status| status.name == *name)
+}
+
 fn container_state(container: &ContainerStatus) -> Option<String> {
     let state = container.state.as_ref()?;
     if let Some(waiting) = &state.waiting {
@@ -133,7 +147,9 @@ pub fn failure_reason(pod: &Pod) -> String {
     if let Some(reason) = &status.reason {
         return with_message(reason, status.message.as_deref()).unwrap_or_default();
     }
-    let ended = status.container_statuses.iter().flatten().find_map(|container| {
+    // A sidecar may have been killed in the end, whatever the main container had come to.
+    let mut containers = main_status(pod).into_iter().chain(status.container_statuses.iter().flatten());
+    let ended = containers.find_map(|container| {
         let ended = container.state.as_ref()?.terminated.as_ref()?;
         (ended.exit_code != 0).then_some(ended)
     });
@@ -228,8 +244,7 @@ impl Cluster {
     }
 
     async fn telling_lines(&self, name: &str, pod: &Pod) -> Vec<String> {
-        let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-        let Some(status) = statuses.and_then(|statuses| statuses.first()) else { return Vec::new() };
+        let Some(status) = main_status(pod) else { return Vec::new() };
         let running = status.state.as_ref().is_some_and(|state| state.waiting.is_none());
         let params = LogParams {
             container: Some(status.name.clone()),
@@ -290,6 +305,32 @@ mod tests {
             "name": "c", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}]}));
         assert_eq!(pod_state(&failed), "Error (exit code 3)");
+    }
+
+    #[test]
+    fn a_sidecar_is_not_taken_for_the_main_container() {
+        let status = |name: &str, exit_code: i32| {
+            json!({"name": name, "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": exit_code, "reason": "Error"}}})
+        };
+        let with = |annotations: serde_json::Value, containers: [&str; 2]| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "p", "annotations": annotations},
+                "spec": {"containers": containers.map(|name| json!({"name": name}))},
+                "status": {"containerStatuses": [status("istio-proxy", 137), status("worker", 3)]},
+            }))
+            .expect("a pod")
+        };
+        let named = json!({DEFAULT_CONTAINER: "worker"});
+        let behind = with(json!({}), ["worker", "istio-proxy"]);
+        let ahead = with(named.clone(), ["istio-proxy", "worker"]);
+        for pod in [&behind, &ahead] {
+            assert_eq!(main_status(pod).map(|status| status.name.as_str()), Some("worker"));
+            assert_eq!(failure_reason(pod), "exited with 3");
+        }
+        let elsewhere = with(named, ["other", "istio-proxy"]);
+        assert_eq!(main_status(&elsewhere), None, "it has not started yet");
+        assert_eq!(failure_reason(&elsewhere), "exited with 137");
     }
 
     #[test]
