@@ -65,6 +65,8 @@ pub(super) struct Follow {
 enum StreamEnd {
     Clean,
     Broken(String),
+    /// The user may not read it, now or later.
+    Refused(Error),
     NobodyListens,
 }
 
@@ -85,6 +87,7 @@ impl Follow {
             let end = self.stream_once().await;
             let reason = match end {
                 StreamEnd::NobodyListens => return,
+                StreamEnd::Refused(error) => return self.incomplete(pod, error.to_string()).await,
                 StreamEnd::Clean => None,
                 StreamEnd::Broken(reason) => Some(reason),
             };
@@ -94,15 +97,28 @@ impl Follow {
                 (Ok(_), None) => return,
                 // It has ended, and the stream broke before its end: once more reads the rest.
                 (Ok(Some(_)), Some(_)) if !last_try => last_try = true,
-                (Ok(_), Some(reason)) => {
-                    self.events_tx.send(Ok(PodEvent::Incomplete { pod, reason })).await.ok();
-                    return;
+                (Ok(_), Some(reason)) => return self.incomplete(pod, reason).await,
+                // Without the pod's state there is no end to wait for.
+                (Err(error), _) if error.is_refusal() => {
+                    return self.incomplete(pod, error.to_string()).await;
                 }
                 // The server is away: it will be back, or the caller's own deadline ends this.
                 (Err(_), _) => {}
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
+    }
+
+    /// The last word on a log, after which others have this one's place.
+    async fn incomplete(self, pod: Arc<str>, reason: String) {
+        // A reader that is gone needs it no more.
+        self.events_tx.send(Ok(PodEvent::Incomplete { pod, reason })).await.ok();
+    }
+
+    fn not_opened(&self, error: kube::Error) -> StreamEnd {
+        let reason = error.to_string();
+        let error = self.cluster.error("reading the log", error);
+        if error.is_refusal() { StreamEnd::Refused(error) } else { StreamEnd::Broken(reason) }
     }
 
     async fn stream_once(&mut self) -> StreamEnd {
@@ -115,7 +131,7 @@ impl Follow {
         };
         let mut stream = match self.api.log_stream(&self.container.pod, &params).await {
             Ok(stream) => std::pin::pin!(stream),
-            Err(error) => return StreamEnd::Broken(error.to_string()),
+            Err(error) => return self.not_opened(error),
         };
         let mut skip = self.seen.clone();
         let mut line = Vec::new();
@@ -209,6 +225,8 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     #[test]
     fn a_stream_opened_again_repeats_no_line() {
@@ -273,5 +291,54 @@ mod tests {
         let ended = pod(serde_json::json!({"terminated": {"exitCode": 0}}));
         assert!(Container::started(&ended).is_some());
         assert!(!is_running(&ended, "docker://1"));
+    }
+
+    /// Refuses every request, or all but those for logs, whose logs are empty.
+    async fn refusing_server(gives_logs: bool) -> Cluster {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("it connects");
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.expect("a request"));
+                }
+                let (code, body) = match memchr::memmem::find(&request, b"/log?") {
+                    Some(_) if gives_logs => (200, String::new()),
+                    _ => (
+                        403,
+                        serde_json::json!({"kind": "Status", "status": "Failure", "code": 403,
+                            "reason": "Forbidden", "message": "user cannot"})
+                        .to_string(),
+                    ),
+                };
+                let head = format!(
+                    "HTTP/1.1 {code} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all((head + &body).as_bytes()).await.expect("it listens");
+            }
+        });
+        let config = kube::Config::new(url.parse().expect("a URL"));
+        let client = kube::Client::try_from(config).expect("a client");
+        Cluster { client, namespace: "ns1".to_owned(), url }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_said_once_and_ends_it() {
+        for (gives_logs, expected) in [(false, "reading the log"), (true, "reading the pod")] {
+            let cluster = refusing_server(gives_logs).await;
+            let (events_tx, mut events_rx) = mpsc::channel(8);
+            let [name, id] = ["c", "docker://1"].map(str::to_owned);
+            let follow = Follow::new(&cluster, Container { pod: "p".into(), name, id }, events_tx);
+            let run = tokio::time::timeout(Duration::from_secs(10), follow.run());
+            run.await.expect("it does not go on for ever");
+            let Some(Ok(PodEvent::Incomplete { reason, .. })) = events_rx.recv().await else {
+                panic!("a refusal is told")
+            };
+            assert_eq!(reason, format!("{expected} is forbidden: user cannot"));
+            assert!(events_rx.recv().await.is_none());
+        }
     }
 }
