@@ -29,7 +29,7 @@ const COMPLAINTS: [&str; 6] = ["error", "fail", "fatal", "panic", "exception", "
 
 /// How long a pod may be in a state that does not mend itself before it is given up. Registries
 /// and volumes are sometimes late, so that the first back-off is no verdict.
-const STUCK_PATIENCE: Duration = Duration::from_secs(40);
+pub const STUCK_PATIENCE: Duration = Duration::from_secs(40);
 
 /// Annotation of a pod: the container that kubectl means without `-c`. Injectors that put their
 /// sidecar first name the pod's own there.
@@ -116,8 +116,15 @@ fn with_message(reason: &str, message: Option<&str>) -> Option<String> {
     })
 }
 
+/// Whether a pod has run to its end, well or not.
+pub fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 /// The reason of a state that does not mend itself: an image that cannot be pulled, a container
-/// that cannot be made, one that keeps crashing.
+/// that cannot be made, one that keeps crashing. Under `OnFailure` that one is a Job's, whose
+/// backoffLimit says how often it may.
 fn stuck_reason(pod: &Pod) -> Option<String> {
     const REASONS: [&str; 7] = [
         "CrashLoopBackOff",
@@ -128,15 +135,18 @@ fn stuck_reason(pod: &Pod) -> Option<String> {
         "ImagePullBackOff",
         "InvalidImageName",
     ];
-    if pod.metadata.deletion_timestamp.is_some() {
+    if pod.metadata.deletion_timestamp.is_some() || has_ended(pod) {
         return None;
     }
+    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+    let may_crash = policy == Some("OnFailure");
     let status = pod.status.as_ref()?;
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     let mut waiting = containers.filter_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref()?;
-        REASONS.contains(&reason).then(|| with_message(reason, waiting.message.as_deref()))?
+        let is_stuck = REASONS.contains(&reason) && !(may_crash && reason == "CrashLoopBackOff");
+        is_stuck.then(|| with_message(reason, waiting.message.as_deref()))?
     });
     waiting.next()
 }
@@ -188,9 +198,14 @@ impl StuckPods {
         self.0.values().map(|(since, _)| *since + STUCK_PATIENCE).min()
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.len()
+    /// When as many as `pods` have each had their time; `None` while fewer are stuck.
+    pub fn so_many_give_up_at(&self, pods: usize) -> Option<Instant> {
+        if self.0.len() < pods {
+            return None;
+        }
+        let mut since: Vec<Instant> = self.0.values().map(|(since, _)| *since).collect();
+        since.sort_unstable();
+        Some(*since.get(pods.checked_sub(1)?)? + STUCK_PATIENCE)
     }
 
     /// The one that is stuck the longest, with its state.
@@ -305,6 +320,24 @@ mod tests {
             "name": "c", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}]}));
         assert_eq!(pod_state(&failed), "Error (exit code 3)");
+    }
+
+    #[test]
+    fn a_crash_is_final_only_where_nobody_counts_them() {
+        let crashing = |policy: &str, phase: &str, reason: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}], "restartPolicy": policy},
+                "status": {"phase": phase, "containerStatuses": [{
+                    "name": "c", "image": "x", "imageID": "", "ready": false, "restartCount": 3,
+                    "state": {"waiting": {"reason": reason}}}]},
+            }))
+            .expect("a pod")
+        };
+        let stuck = |policy, phase, reason| stuck_reason(&crashing(policy, phase, reason)).is_some();
+        assert!(stuck("Always", "Running", "CrashLoopBackOff"));
+        assert!(!stuck("OnFailure", "Running", "CrashLoopBackOff"), "the Job's backoffLimit decides");
+        assert!(stuck("OnFailure", "Pending", "ImagePullBackOff"));
+        assert!(!stuck("Never", "Failed", "ImagePullBackOff"), "it has ended");
     }
 
     #[test]
