@@ -252,6 +252,8 @@ impl Following {
         observer.on(Event::Job(&self.job));
     }
 
+    /// Takes note that something came by way of the API server. Which watch is the first to open
+    /// again is chance, and a Job may be silent for hours.
     fn server_answers(&mut self, observer: &dyn Observer) {
         if std::mem::take(&mut self.server_is_away) {
             self.answers_since = Some(Instant::now());
@@ -272,6 +274,7 @@ impl Following {
     fn take_look(&mut self, look: Look, observer: &dyn Observer) {
         match look {
             Look::Counts(counts) => {
+                self.server_answers(observer);
                 if std::mem::take(&mut self.broker_is_away) {
                     observer.on(Event::News("the broker answers again"));
                 }
@@ -290,6 +293,10 @@ impl Following {
     }
 
     fn take_pod_event(&mut self, event: PodEvent, observer: &dyn Observer) {
+        // Lines may have waited here for long.
+        if matches!(event, PodEvent::Pod(_) | PodEvent::Gone(_)) {
+            self.server_answers(observer);
+        }
         match event {
             PodEvent::Line { pod, line } => {
                 observer.on(Event::Line { pod: &pod, line: &line });
@@ -421,5 +428,36 @@ mod tests {
         assert!(following.give_up_at().is_some(), "the last one that has to succeed");
         following.take_job(job(3, 0), &heard);
         assert_eq!(following.give_up_at(), None, "it is paused");
+    }
+
+    #[test]
+    fn a_server_that_was_away_answers_with_whatever_comes() {
+        let counts = || Look::Counts(Counts::default());
+        let mut following = Following::new(job(0, 1));
+        let heard = Heard::default();
+        following.take_pod_event(pod("a", "ErrImagePull"), &heard);
+        let first = following.give_up_at();
+        following.server_away("no route", &heard);
+        assert_eq!(following.give_up_at(), None, "what is known may be old");
+        following.take_look(Look::Away("no tunnel".to_owned()), &heard);
+        following.take_look(counts(), &heard);
+        assert!(following.give_up_at() > first, "the pods are looked at again");
+        following.take_look(Look::Away("no broker".to_owned()), &heard);
+        following.take_look(counts(), &heard);
+        following.server_away("no route", &heard);
+        following.take_pod_event(pod("a", "ErrImagePull"), &heard);
+        let heard = heard.0.into_inner().expect("it is whole");
+        let starts = |text: &String| text.split(" (").next().unwrap_or_default().to_owned();
+        assert_eq!(
+            heard.iter().map(starts).collect::<Vec<_>>(),
+            [
+                "the API server does not answer",
+                "the API server answers again",
+                "the broker cannot be asked",
+                "the broker answers again",
+                "the API server does not answer",
+                "the API server answers again",
+            ]
+        );
     }
 }
