@@ -50,15 +50,27 @@ pub async fn diff(
     Ok(diffs)
 }
 
+/// Where a Secret holds its values.
+const SECRET_FIELDS: [&str; 2] = ["data", "stringData"];
+
+/// Annotation of what `kubectl apply` has applied: the whole manifest, with the values of a Secret.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Replaces the values of a Secret by stars, which differ where the values do.
 fn mask(mut before: Option<Value>, mut after: Option<Value>) -> (Option<Value>, Option<Value>) {
-    let data = |object: &Option<Value>| object.as_ref().map(|object| object["data"].clone());
-    let (was, is) = (data(&before), data(&after));
+    let (was, is) = (before.clone(), after.clone());
     for (object, other, changed) in [(&mut before, &is, "*** (before)"), (&mut after, &was, "*** (after)")] {
         let Some(object) = object.as_mut().filter(|object| object["kind"] == "Secret") else { continue };
-        for (key, value) in object["data"].as_object_mut().into_iter().flatten() {
-            let same = other.as_ref().is_none_or(|other| other[key] == *value);
-            *value = json!(if same { "***" } else { changed });
+        for field in SECRET_FIELDS {
+            let values = object.get_mut(field).and_then(Value::as_object_mut);
+            for (key, value) in values.into_iter().flatten() {
+                let same = other.as_ref().is_none_or(|other| other[field][key] == *value);
+                *value = json!(if same { "***" } else { changed });
+            }
+        }
+        let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+        if let Some(annotations) = annotations {
+            annotations.remove(LAST_APPLIED);
         }
     }
     (before, after)
@@ -79,5 +91,23 @@ mod tests {
         assert_eq!((none, created.expect("kept")["data"]["password"].clone()), (None, json!("***")));
         let map = Some(json!({"kind": "ConfigMap", "data": {"a": "b"}}));
         assert_eq!(mask(map.clone(), None), (map, None));
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_left_beside_its_data() {
+        let secret = |password: &str| {
+            let applied = json!({"data": {"password": password}}).to_string();
+            Some(json!({
+                "kind": "Secret", "stringData": {"password": password},
+                "metadata": {"name": "s", "annotations": {LAST_APPLIED: applied, "a": "b"}},
+            }))
+        };
+        let (before, after) = mask(secret("b2xk"), secret("bmV3"));
+        let expected = |stars: &str| {
+            json!({"kind": "Secret", "stringData": {"password": stars},
+                "metadata": {"name": "s", "annotations": {"a": "b"}}})
+        };
+        assert_eq!(before, Some(expected("*** (before)")));
+        assert_eq!(after, Some(expected("*** (after)")));
     }
 }

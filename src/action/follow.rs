@@ -15,7 +15,7 @@ use super::session::Session;
 use super::{Deadline, Error, Event, Observer};
 use crate::broker::stream;
 use crate::cluster::Cluster;
-use crate::cluster::diagnose::{StuckPods, failure_reason};
+use crate::cluster::diagnose::{STUCK_PATIENCE, StuckPods, failure_reason, has_ended};
 use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::logs::PodEvent;
 use crate::cluster::run_watch::RunEvent;
@@ -81,7 +81,15 @@ pub struct RunReport {
     pub recorded: Option<u64>,
 }
 
-/// Follows a Job to its end, to `interrupt`, or to the deadline.
+/// What becomes of a run whose pods cannot start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfStuck {
+    Delete,
+    Leave,
+}
+
+/// Follows a Job to its end, to `interrupt`, or to the deadline. One whose pods cannot start is
+/// deleted: it would try for ever.
 ///
 /// # Errors
 /// [`Error::WorkersStuck`] when pods cannot start (an image that cannot be pulled), whatever the
@@ -93,6 +101,34 @@ pub async fn follow(
     deadline: Deadline,
     observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
+) -> Result<RunReport, Error> {
+    follow_to_end(cluster, release, job, deadline, observer, interrupt, IfStuck::Delete).await
+}
+
+/// Follows a Job that others have started, as [`follow`] does, but leaves it alone whatever comes
+/// of it.
+///
+/// # Errors
+/// As for [`follow`].
+pub async fn look_on(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    job: JobState,
+    deadline: Deadline,
+    observer: &dyn Observer,
+    interrupt: impl Future<Output = ()>,
+) -> Result<RunReport, Error> {
+    follow_to_end(cluster, release, job, deadline, observer, interrupt, IfStuck::Leave).await
+}
+
+async fn follow_to_end(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    job: JobState,
+    deadline: Deadline,
+    observer: &dyn Observer,
+    interrupt: impl Future<Output = ()>,
+    if_stuck: IfStuck,
 ) -> Result<RunReport, Error> {
     let started = Instant::now();
     let mut following = Following::new(job);
@@ -106,7 +142,7 @@ pub async fn follow(
         tokio::select! {
             () = &mut interrupt => break RunEnd::Detached,
             () = sleep_until(wake) => return Err(if wake == give_up_at {
-                following.give_up(cluster).await?
+                following.give_up(cluster, if_stuck).await?
             } else {
                 let what = format!("run {} did not end", following.job.run);
                 Error::Deadline { what, seconds: started.elapsed().as_secs() }
@@ -193,6 +229,8 @@ struct Following {
     pods: BTreeMap<String, FollowedPod>,
     stuck: StuckPods,
     server_is_away: bool,
+    /// When the server came back.
+    answers_since: Option<Instant>,
     broker_is_away: bool,
 }
 
@@ -205,15 +243,22 @@ struct FollowedPod {
 impl Following {
     fn new(job: JobState) -> Self {
         let (pods, stuck) = (BTreeMap::new(), StuckPods::default());
-        Self { job, pods, stuck, server_is_away: false, broker_is_away: false }
+        Self { job, pods, stuck, server_is_away: false, answers_since: None, broker_is_away: false }
     }
 
     fn take_job(&mut self, job: JobState, observer: &dyn Observer) {
-        if std::mem::take(&mut self.server_is_away) {
-            observer.on(Event::News("the API server answers again"));
-        }
+        self.server_answers(observer);
         self.job = job;
         observer.on(Event::Job(&self.job));
+    }
+
+    /// Takes note that something came by way of the API server. Which watch is the first to open
+    /// again is chance, and a Job may be silent for hours.
+    fn server_answers(&mut self, observer: &dyn Observer) {
+        if std::mem::take(&mut self.server_is_away) {
+            self.answers_since = Some(Instant::now());
+            observer.on(Event::News("the API server answers again"));
+        }
     }
 
     fn server_away(&mut self, reason: &str, observer: &dyn Observer) {
@@ -229,6 +274,7 @@ impl Following {
     fn take_look(&mut self, look: Look, observer: &dyn Observer) {
         match look {
             Look::Counts(counts) => {
+                self.server_answers(observer);
                 if std::mem::take(&mut self.broker_is_away) {
                     observer.on(Event::News("the broker answers again"));
                 }
@@ -247,6 +293,10 @@ impl Following {
     }
 
     fn take_pod_event(&mut self, event: PodEvent, observer: &dyn Observer) {
+        // Lines may have waited here for long.
+        if matches!(event, PodEvent::Pod(_) | PodEvent::Gone(_)) {
+            self.server_answers(observer);
+        }
         match event {
             PodEvent::Line { pod, line } => {
                 observer.on(Event::Line { pod: &pod, line: &line });
@@ -268,7 +318,7 @@ impl Following {
         let name = pod.name_any();
         self.stuck.forget(&name);
         // Pods that have ended are tidied away.
-        if !matches!(phase(pod), Some("Succeeded" | "Failed")) && self.job.end.is_none() {
+        if !has_ended(pod) && self.job.end.is_none() {
             observer.on(Event::Note(&format!(
                 "pod {name} was deleted before it had ended; its items go back to the queue"
             )));
@@ -304,18 +354,110 @@ impl Following {
         failed.collect()
     }
 
-    /// When to give the run up: as long as one pod works, or is about to, there is hope.
+    /// When to give the run up: as long as one pod works, or is about to, there is hope. What was
+    /// known before the server was away may not hold any more: it is looked at as long again.
     fn give_up_at(&self) -> Option<Instant> {
-        let all_stuck = self.job.active > 0 && self.stuck.count() >= self.job.active as usize;
-        if all_stuck { self.stuck.give_up_at() } else { None }
+        if self.server_is_away {
+            return None;
+        }
+        let give_up_at = self.stuck.so_many_give_up_at(can_run(&self.job))?;
+        Some(self.answers_since.map_or(give_up_at, |since| give_up_at.max(since + STUCK_PATIENCE)))
     }
 
-    /// Deletes a Job that cannot end: its pods would try to start for ever.
-    async fn give_up(&self, cluster: &Cluster) -> Result<Error, Error> {
+    /// Gives up a run that cannot end: its pods would try to start for ever.
+    async fn give_up(&self, cluster: &Cluster, if_stuck: IfStuck) -> Result<Error, Error> {
         let reason = self.stuck.worst().unwrap_or_default();
-        for name in self.job.names() {
-            cluster.delete_job(name).await?;
+        if if_stuck == IfStuck::Delete {
+            for name in self.job.names() {
+                cluster.delete_job(name).await?;
+            }
         }
         Ok(Error::WorkersStuck { reason })
+    }
+}
+
+/// Pods that the Job has, or would have, at this moment.
+fn can_run(job: &JobState) -> usize {
+    job.remaining().map_or(job.parallelism, |left| left.min(job.parallelism)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use serde_json::json;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Observer for Heard {
+        fn on(&self, event: Event<'_>) {
+            if let Event::News(text) | Event::Note(text) = event {
+                self.0.lock().expect("it is whole").push(text.to_owned());
+            }
+        }
+    }
+
+    fn pod(name: &str, waiting: &str) -> PodEvent {
+        let pod = json!({"metadata": {"name": name}, "status": {"phase": "Pending", "containerStatuses": [{
+            "name": "c", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": waiting}}}]}});
+        PodEvent::Pod(serde_json::from_value(pod).expect("a pod"))
+    }
+
+    fn job(succeeded: u32, parallelism: u32) -> JobState {
+        JobState { completions: Some(4), succeeded, parallelism, active: 1, ..JobState::default() }
+    }
+
+    #[test]
+    fn a_run_is_given_up_once_all_pods_that_can_run_are_stuck() {
+        let heard = Heard::default();
+        let mut following = Following::new(job(0, 2));
+        following.take_pod_event(pod("a", "ErrImagePull"), &heard);
+        assert_eq!(following.give_up_at(), None, "the Job has not made its second pod yet");
+        following.take_pod_event(pod("b", "ContainerCreating"), &heard);
+        assert_eq!(following.give_up_at(), None);
+        let seen = Instant::now();
+        following.take_pod_event(pod("b", "ErrImagePull"), &heard);
+        assert!(following.give_up_at() >= Some(seen + STUCK_PATIENCE), "the second has its time as well");
+        let PodEvent::Pod(gone) = pod("b", "ErrImagePull") else { panic!("it is one") };
+        following.take_pod_event(PodEvent::Gone(gone), &heard);
+        assert_eq!(following.give_up_at(), None);
+        following.take_job(job(3, 2), &heard);
+        assert!(following.give_up_at().is_some(), "the last one that has to succeed");
+        following.take_job(job(3, 0), &heard);
+        assert_eq!(following.give_up_at(), None, "it is paused");
+    }
+
+    #[test]
+    fn a_server_that_was_away_answers_with_whatever_comes() {
+        let counts = || Look::Counts(Counts::default());
+        let mut following = Following::new(job(0, 1));
+        let heard = Heard::default();
+        following.take_pod_event(pod("a", "ErrImagePull"), &heard);
+        let first = following.give_up_at();
+        following.server_away("no route", &heard);
+        assert_eq!(following.give_up_at(), None, "what is known may be old");
+        following.take_look(Look::Away("no tunnel".to_owned()), &heard);
+        following.take_look(counts(), &heard);
+        assert!(following.give_up_at() > first, "the pods are looked at again");
+        following.take_look(Look::Away("no broker".to_owned()), &heard);
+        following.take_look(counts(), &heard);
+        following.server_away("no route", &heard);
+        following.take_pod_event(pod("a", "ErrImagePull"), &heard);
+        let heard = heard.0.into_inner().expect("it is whole");
+        let starts = |text: &String| text.split(" (").next().unwrap_or_default().to_owned();
+        assert_eq!(
+            heard.iter().map(starts).collect::<Vec<_>>(),
+            [
+                "the API server does not answer",
+                "the API server answers again",
+                "the broker cannot be asked",
+                "the broker answers again",
+                "the API server does not answer",
+                "the API server answers again",
+            ]
+        );
     }
 }

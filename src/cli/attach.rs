@@ -6,9 +6,10 @@ use clap::Args;
 
 use super::flags::{ClusterFlags, Output, duration};
 use super::report::run_end;
-use crate::action::deadline_after;
-use crate::action::follow::follow;
+use crate::action::follow::look_on;
 use crate::action::logs::find_run;
+use crate::action::{Error, deadline_after};
+use crate::cluster::job::JobState;
 use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
 
@@ -30,8 +31,42 @@ pub struct AttachArgs {
 pub async fn run(args: AttachArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
-    let report =
-        follow(&cluster, &args.cluster.release, job, deadline_after(args.timeout), ui, ui.interrupted())
-            .await?;
-    run_end(ui, &report, args.output.is_json())
+    let deadline = deadline_after(args.timeout);
+    let if_stuck = left_alone(&job);
+    let report = look_on(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted()).await;
+    run_end(ui, &report.map_err(if_stuck)?, args.output.is_json())
+}
+
+/// What to tell the user when following a run failed that somebody else may have started: where its
+/// pods cannot start, it is for them to end it.
+pub(super) fn left_alone(job: &JobState) -> impl FnOnce(Error) -> Failure + use<> {
+    let jobs = job.names().collect::<Vec<_>>().join(" ");
+    move |error| {
+        let hint = matches!(error, Error::WorkersStuck { .. }).then(|| {
+            format!(
+                "the run is left as it is, and its pods try again: mend the image, or stop the run with: \
+                 kubectl delete job {jobs}"
+            )
+        });
+        let failure = Failure::from(error);
+        Failure { hint: hint.or(failure.hint), ..failure }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_stuck_is_left_alone() {
+        let [name, more] = ["w-r1", "w-r1-2"].map(str::to_owned);
+        let job = JobState { name, more: vec![more], ..JobState::default() };
+        let failure = left_alone(&job)(Error::WorkersStuck { reason: "pod p: ErrImagePull".to_owned() });
+        assert_eq!(failure.message, "the workers cannot start: pod p: ErrImagePull");
+        assert_eq!(failure.status, ExitStatus::JobFailed);
+        assert!(failure.hint.expect("one").ends_with("kubectl delete job w-r1 w-r1-2"));
+        let other = Error::NoRun(None);
+        let hint = Failure::from(Error::NoRun(None)).hint;
+        assert_eq!(left_alone(&job)(other).hint, hint);
+    }
 }

@@ -29,7 +29,11 @@ const COMPLAINTS: [&str; 6] = ["error", "fail", "fatal", "panic", "exception", "
 
 /// How long a pod may be in a state that does not mend itself before it is given up. Registries
 /// and volumes are sometimes late, so that the first back-off is no verdict.
-const STUCK_PATIENCE: Duration = Duration::from_secs(40);
+pub const STUCK_PATIENCE: Duration = Duration::from_secs(40);
+
+/// Annotation of a pod: the container that kubectl means without `-c`. Injectors that put their
+/// sidecar first name the pod's own there.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// What is known about pods that do not get ready.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +87,16 @@ pub fn pod_state(pod: &Pod) -> String {
     unschedulable.or_else(|| status.phase.clone()).unwrap_or_else(|| "Pending".to_owned())
 }
 
+/// The status of a pod's main container: the one that the pod names as kubectl's default, else the
+/// first of its spec. Statuses are sorted by name, and injected sidecars are among them.
+pub(super) fn main_status(pod: &Pod) -> Option<&ContainerStatus> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let default = pod.annotations().get(DEFAULT_CONTAINER);
+    let named = default.and_then(|name| containers.iter().find(|container| container.name == *name));
+    let name = &named.or_else(|| containers.first())?.name;
+    pod.status.as_ref()?.container_statuses.iter().flatten().find(|status| status.name == *name)
+}
+
 fn container_state(container: &ContainerStatus) -> Option<String> {
     let state = container.state.as_ref()?;
     if let Some(waiting) = &state.waiting {
@@ -102,8 +116,15 @@ fn with_message(reason: &str, message: Option<&str>) -> Option<String> {
     })
 }
 
+/// Whether a pod has run to its end, well or not.
+pub fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 /// The reason of a state that does not mend itself: an image that cannot be pulled, a container
-/// that cannot be made, one that keeps crashing.
+/// that cannot be made, one that keeps crashing. Under `OnFailure` that one is a Job's, whose
+/// backoffLimit says how often it may.
 fn stuck_reason(pod: &Pod) -> Option<String> {
     const REASONS: [&str; 7] = [
         "CrashLoopBackOff",
@@ -114,15 +135,18 @@ fn stuck_reason(pod: &Pod) -> Option<String> {
         "ImagePullBackOff",
         "InvalidImageName",
     ];
-    if pod.metadata.deletion_timestamp.is_some() {
+    if pod.metadata.deletion_timestamp.is_some() || has_ended(pod) {
         return None;
     }
+    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+    let may_crash = policy == Some("OnFailure");
     let status = pod.status.as_ref()?;
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     let mut waiting = containers.filter_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref()?;
-        REASONS.contains(&reason).then(|| with_message(reason, waiting.message.as_deref()))?
+        let is_stuck = REASONS.contains(&reason) && !(may_crash && reason == "CrashLoopBackOff");
+        is_stuck.then(|| with_message(reason, waiting.message.as_deref()))?
     });
     waiting.next()
 }
@@ -133,7 +157,9 @@ pub fn failure_reason(pod: &Pod) -> String {
     if let Some(reason) = &status.reason {
         return with_message(reason, status.message.as_deref()).unwrap_or_default();
     }
-    let ended = status.container_statuses.iter().flatten().find_map(|container| {
+    // A sidecar may have been killed in the end, whatever the main container had come to.
+    let mut containers = main_status(pod).into_iter().chain(status.container_statuses.iter().flatten());
+    let ended = containers.find_map(|container| {
         let ended = container.state.as_ref()?.terminated.as_ref()?;
         (ended.exit_code != 0).then_some(ended)
     });
@@ -172,9 +198,14 @@ impl StuckPods {
         self.0.values().map(|(since, _)| *since + STUCK_PATIENCE).min()
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.len()
+    /// When as many as `pods` have each had their time; `None` while fewer are stuck.
+    pub fn so_many_give_up_at(&self, pods: usize) -> Option<Instant> {
+        if self.0.len() < pods {
+            return None;
+        }
+        let mut since: Vec<Instant> = self.0.values().map(|(since, _)| *since).collect();
+        since.sort_unstable();
+        Some(*since.get(pods.checked_sub(1)?)? + STUCK_PATIENCE)
     }
 
     /// The one that is stuck the longest, with its state.
@@ -228,8 +259,7 @@ impl Cluster {
     }
 
     async fn telling_lines(&self, name: &str, pod: &Pod) -> Vec<String> {
-        let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-        let Some(status) = statuses.and_then(|statuses| statuses.first()) else { return Vec::new() };
+        let Some(status) = main_status(pod) else { return Vec::new() };
         let running = status.state.as_ref().is_some_and(|state| state.waiting.is_none());
         let params = LogParams {
             container: Some(status.name.clone()),
@@ -290,6 +320,50 @@ mod tests {
             "name": "c", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}]}));
         assert_eq!(pod_state(&failed), "Error (exit code 3)");
+    }
+
+    #[test]
+    fn a_crash_is_final_only_where_nobody_counts_them() {
+        let crashing = |policy: &str, phase: &str, reason: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}], "restartPolicy": policy},
+                "status": {"phase": phase, "containerStatuses": [{
+                    "name": "c", "image": "x", "imageID": "", "ready": false, "restartCount": 3,
+                    "state": {"waiting": {"reason": reason}}}]},
+            }))
+            .expect("a pod")
+        };
+        let stuck = |policy, phase, reason| stuck_reason(&crashing(policy, phase, reason)).is_some();
+        assert!(stuck("Always", "Running", "CrashLoopBackOff"));
+        assert!(!stuck("OnFailure", "Running", "CrashLoopBackOff"), "the Job's backoffLimit decides");
+        assert!(stuck("OnFailure", "Pending", "ImagePullBackOff"));
+        assert!(!stuck("Never", "Failed", "ImagePullBackOff"), "it has ended");
+    }
+
+    #[test]
+    fn a_sidecar_is_not_taken_for_the_main_container() {
+        let status = |name: &str, exit_code: i32| {
+            json!({"name": name, "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": exit_code, "reason": "Error"}}})
+        };
+        let with = |annotations: serde_json::Value, containers: [&str; 2]| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "p", "annotations": annotations},
+                "spec": {"containers": containers.map(|name| json!({"name": name}))},
+                "status": {"containerStatuses": [status("istio-proxy", 137), status("worker", 3)]},
+            }))
+            .expect("a pod")
+        };
+        let named = json!({DEFAULT_CONTAINER: "worker"});
+        let behind = with(json!({}), ["worker", "istio-proxy"]);
+        let ahead = with(named.clone(), ["istio-proxy", "worker"]);
+        for pod in [&behind, &ahead] {
+            assert_eq!(main_status(pod).map(|status| status.name.as_str()), Some("worker"));
+            assert_eq!(failure_reason(pod), "exited with 3");
+        }
+        let elsewhere = with(named, ["other", "istio-proxy"]);
+        assert_eq!(main_status(&elsewhere), None, "it has not started yet");
+        assert_eq!(failure_reason(&elsewhere), "exited with 137");
     }
 
     #[test]

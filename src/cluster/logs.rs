@@ -1,16 +1,18 @@
 //! The logs of all pods of a selector, as they are or as they come.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{AsyncBufReadExt as _, AsyncReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
 use kube::api::{ListParams, LogParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::container_log::{Container, Follow, MAX_LINE, RETRY_PAUSE};
+use super::diagnose::has_ended;
 use super::{Cluster, Error};
 
 /// Streams open at one time, as many as stern allows; pods beyond that wait for their turn, and
@@ -76,6 +78,7 @@ impl Cluster {
             selector: selector.to_owned(),
             events_tx,
             followed: HashSet::new(),
+            live: LivePods::default(),
             streams: JoinSet::new(),
             slots: Arc::new(Semaphore::new(MAX_STREAMS)),
         };
@@ -129,6 +132,7 @@ struct Watch {
     events_tx: mpsc::Sender<Result<PodEvent, Error>>,
     /// Ids of the containers whose logs are followed, or have been.
     followed: HashSet<String>,
+    live: LivePods,
     streams: JoinSet<()>,
     slots: Arc<Semaphore>,
 }
@@ -148,10 +152,13 @@ impl Watch {
             };
             match event {
                 Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => self.take(pod).await,
-                Some(Ok(watcher::Event::Delete(pod))) => {
-                    self.events_tx.send(Ok(PodEvent::Gone(Box::new(pod)))).await.ok();
+                Some(Ok(watcher::Event::Delete(pod))) => self.gone(pod).await,
+                Some(Ok(watcher::Event::Init)) => self.live.list_anew(),
+                Some(Ok(watcher::Event::InitDone)) => {
+                    for pod in self.live.unlisted() {
+                        self.gone(pod).await;
+                    }
                 }
-                Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     if let Some(error) = self.cluster.watch_refused("watching pods", error) {
                         self.events_tx.send(Err(error)).await.ok();
@@ -177,8 +184,14 @@ impl Watch {
         }
         // Finished streams are taken out as we go, or a long run would collect them.
         while self.streams.try_join_next().is_some() {}
+        self.live.put(&pod);
         // A reader that is gone ends this task with its set.
         self.events_tx.send(Ok(PodEvent::Pod(Box::new(pod)))).await.ok();
+    }
+
+    async fn gone(&mut self, pod: Pod) {
+        self.live.remove(&pod);
+        self.events_tx.send(Ok(PodEvent::Gone(Box::new(pod)))).await.ok();
     }
 
     /// Takes the pods as they are now. A watch may be behind: the end of a Job can be known before
@@ -195,5 +208,61 @@ impl Watch {
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }
+    }
+}
+
+/// The pods that had not ended when they were seen last. A watch that broke and opens again lists
+/// those that there are, and says nothing of those that went meanwhile.
+#[derive(Default)]
+struct LivePods {
+    pods: BTreeMap<String, Pod>,
+    /// Those that the list of a watch that opens has not shown yet.
+    unlisted: BTreeMap<String, Pod>,
+}
+
+impl LivePods {
+    fn list_anew(&mut self) {
+        self.unlisted.append(&mut self.pods);
+    }
+
+    fn put(&mut self, pod: &Pod) {
+        self.remove(pod);
+        if !has_ended(pod) {
+            self.pods.insert(pod.name_any(), pod.clone());
+        }
+    }
+
+    fn remove(&mut self, pod: &Pod) {
+        self.pods.remove(&pod.name_any());
+        self.unlisted.remove(&pod.name_any());
+    }
+
+    /// Those that went, once a list is complete.
+    fn unlisted(&mut self) -> impl Iterator<Item = Pod> + use<> {
+        std::mem::take(&mut self.unlisted).into_values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_that_a_list_does_not_show_any_more_are_gone() {
+        let pod = |name: &str, phase: &str| -> Pod {
+            let pod = serde_json::json!({"metadata": {"name": name}, "status": {"phase": phase}});
+            serde_json::from_value(pod).expect("a pod")
+        };
+        let mut live = LivePods::default();
+        let mut list = |pods: &[Pod]| {
+            live.list_anew();
+            pods.iter().for_each(|pod| live.put(pod));
+            live.unlisted().map(|pod| pod.name_any()).collect::<Vec<_>>()
+        };
+        let pods = [pod("a", "Running"), pod("b", "Pending"), pod("c", "Succeeded")];
+        assert_eq!(list(&pods), [""; 0]);
+        assert_eq!(list(&pods[..1]), ["b"], "one that has ended is tidied away");
+        assert_eq!(list(&[]), ["a"]);
+        assert_eq!(list(&[]), [""; 0]);
     }
 }
