@@ -99,7 +99,7 @@ impl From<action::Error> for Failure {
                 Some("allow more with --max-pods, or put several units of work into one item".to_owned())
             }
             E::WorkersStuck { .. } => Some(
-                "the Job was deleted and the items are still in the queue: mend the image and run again"
+                "the Job was deleted, and what is left to do is still in the queue: mend the image and run again"
                     .to_owned(),
             ),
             E::NoRun(_) => Some("`kubectl workqueue status` lists the runs".to_owned()),

@@ -235,7 +235,9 @@ impl Queue for LocalQueue {
         self.events.push_back(Event::Depth(depth));
     }
 
-    fn look_ahead(&mut self, _quick: bool) {}
+    fn look_ahead(&mut self, _quick: bool) -> bool {
+        false
+    }
 
     async fn close(mut self) {
         self.count(false);

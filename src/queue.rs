@@ -111,8 +111,8 @@ pub trait Queue: Send {
     fn measure(&mut self);
 
     /// Says whether items are over so quickly that it pays to hold some more of them ready than
-    /// there are slots.
-    fn look_ahead(&mut self, quick: bool);
+    /// there are slots; gives whether the queue does hold more.
+    fn look_ahead(&mut self, quick: bool) -> bool;
 
     /// Sends what is still to be sent, and takes leave. Items that are not settled go back.
     fn close(self) -> impl Future<Output = ()> + Send;

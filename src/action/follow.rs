@@ -378,7 +378,13 @@ impl Following {
 
 /// Pods that the Job has, or would have, at this moment.
 fn can_run(job: &JobState) -> usize {
-    job.remaining().map_or(job.parallelism, |left| left.min(job.parallelism)) as usize
+    let pods = match job.remaining() {
+        Some(left) => left.min(job.parallelism),
+        // A Job without a number of completions starts no more pods once one has succeeded.
+        None if job.succeeded > 0 => job.active,
+        None => job.parallelism,
+    };
+    pods as usize
 }
 
 #[cfg(test)]
@@ -428,6 +434,10 @@ mod tests {
         assert!(following.give_up_at().is_some(), "the last one that has to succeed");
         following.take_job(job(3, 0), &heard);
         assert_eq!(following.give_up_at(), None, "it is paused");
+        following.take_job(JobState { completions: None, ..job(0, 3) }, &heard);
+        assert_eq!(following.give_up_at(), None, "two more are to come");
+        following.take_job(JobState { completions: None, ..job(2, 3) }, &heard);
+        assert!(following.give_up_at().is_some(), "the others have left an empty queue");
     }
 
     #[test]

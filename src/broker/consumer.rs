@@ -124,11 +124,12 @@ impl Queue for BrokerQueue {
         self.ask(Command::Measure);
     }
 
-    fn look_ahead(&mut self, quick: bool) {
+    fn look_ahead(&mut self, quick: bool) -> bool {
         if self.quick != quick {
             self.quick = quick;
             self.ask(Command::LookAhead(quick));
         }
+        quick
     }
 
     async fn close(self) {

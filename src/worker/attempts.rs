@@ -49,7 +49,8 @@ pub(super) async fn process<W: Watch>(
         let ran = match attempt(shared, delivery, attempts, urgency.clone()).await {
             Ok(ran) => ran,
             Err(error) if concerns_item(&error) => unstartable(&error),
-            Err(error) if is_passing(&error) => passing(&error),
+            // The item is not to blame, so that it does not go to the failed ones for it.
+            Err(error) if is_passing(&error) && attempts <= plan.retries => passing(&error),
             Err(error) => return Outcome::NoProgram(error),
         };
         let ended = now();

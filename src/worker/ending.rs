@@ -88,7 +88,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         self.urgency_tx.send_replace(urgency);
         let idle = self.slots.is_empty();
         self.queue.consume(if idle { Consuming::Paused } else { Consuming::Leaving });
-        for ticket in self.ledger.drain_waiting() {
+        for ticket in self.ledger.drain_waiting(0) {
             self.give_back(ticket);
         }
     }

@@ -108,9 +108,14 @@ impl Ledger {
         Some((ticket, entry.delivery.clone()))
     }
 
-    /// All items without a slot.
-    pub fn drain_waiting(&mut self) -> Vec<Ticket> {
-        self.waiting.drain(..).collect()
+    /// The items without a slot, but for the first ones that are to be kept.
+    pub fn drain_waiting(&mut self, kept: usize) -> Vec<Ticket> {
+        self.waiting.drain(kept.min(self.waiting.len())..).collect()
+    }
+
+    /// How many items have no slot.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// An item in hand.

@@ -29,6 +29,10 @@ const QUICK: f64 = 0.1;
 /// Items that take more than this on average are no longer quick.
 const SLOW: f64 = 0.25;
 
+/// How long all slots may be taken by programs that do not end while items wait behind them, before
+/// these are left to other workers.
+const STALLED: Duration = Duration::from_secs(5);
+
 /// Works on a queue until the plan's mode says that it is over, or a signal does.
 ///
 /// Dropping the future kills the programs and leaves their items to the queue.
@@ -70,6 +74,10 @@ pub(super) struct Worker<Q, W> {
     pub(super) no_more: bool,
     /// Items that go back together, once nothing runs any more.
     pub(super) abandoned: Vec<Ticket>,
+    /// When a program was last started.
+    started: Instant,
+    /// Whether more items are taken than there are slots.
+    looks_ahead: bool,
     /// Average time that programs take, in seconds; the last ones weigh most.
     pub(super) average: Option<f64>,
     pub(super) report: Report,
@@ -104,6 +112,8 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
             failed_before,
             no_more: false,
             abandoned: Vec::new(),
+            started: now,
+            looks_ahead: false,
             average: None,
             report: Report { ending: Ending::Drained, done: 0, failed: 0, given_back: 0 },
         }
@@ -118,6 +128,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
             if self.is_over() {
                 return Ok(());
             }
+            let stalls_at = self.stalls_at();
             tokio::select! {
                 biased;
                 Some(signal) = stop_rx.recv() => self.stop(signal),
@@ -134,6 +145,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
                     self.halt_look_at = Some(Instant::now() + HALT_LOOK_EVERY);
                     self.queue.measure();
                 }
+                () = until(stalls_at), if !self.stopping() => self.look_back(),
                 () = until(self.deadline) => if self.out_of_time() {
                     return Ok(());
                 },
@@ -153,6 +165,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
     fn fill_slots(&mut self) {
         while self.slots.len() < self.shared.plan.concurrency && !self.stopping() {
             let Some((ticket, delivery)) = self.ledger.start() else { return };
+            self.started = Instant::now();
             self.shared.watch.on(Notice::Started { id: &delivery.id, body: &delivery.body });
             let (shared, urgency) = (self.shared.clone(), self.urgency_tx.subscribe());
             self.slots.spawn(async move {
@@ -255,8 +268,11 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
             Status::Failed => Verdict::Failed { record: record.clone(), body: entry.delivery.body.clone() },
         };
         if self.shared.plan.mode == Mode::Once {
-            // The next item would come as soon as this one is settled.
+            // The next item would come as soon as this one is settled; one may have come already.
             self.queue.consume(Consuming::Paused);
+            for waiting in self.ledger.drain_waiting(0) {
+                self.give_back(waiting);
+            }
         }
         self.queue.settle(claim, verdict);
         self.ledger.set_stage(ticket, Stage::Settling(record));
@@ -298,9 +314,24 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
             return;
         }
         if average < QUICK {
-            self.queue.look_ahead(true);
+            self.looks_ahead = self.queue.look_ahead(true);
         } else if average > SLOW {
-            self.queue.look_ahead(false);
+            self.looks_ahead = self.queue.look_ahead(false);
+        }
+    }
+
+    /// When items that were taken ahead have waited for too long. As many as there are slots are what
+    /// any worker holds, and may come back at once if they are given back.
+    fn stalls_at(&self) -> Option<Instant> {
+        let ahead = self.looks_ahead && self.ledger.waiting() > self.shared.plan.concurrency;
+        ahead.then_some(self.started + STALLED)
+    }
+
+    /// Gives back what was taken ahead.
+    fn look_back(&mut self) {
+        self.looks_ahead = self.queue.look_ahead(false);
+        for ticket in self.ledger.drain_waiting(self.shared.plan.concurrency) {
+            self.give_back(ticket);
         }
     }
 

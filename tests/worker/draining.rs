@@ -34,6 +34,31 @@ async fn one_item_and_eight_workers() {
 }
 
 #[tokio::test]
+async fn items_do_not_wait_behind_a_slow_one_for_which_others_are_free() {
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    let mut items: Vec<&[u8]> = vec![b"quick"; 56];
+    items[40] = b"slow";
+    bench.fill(&items).await;
+    let program = ["sh", "-c", "read item; [ $item = quick ] || sleep 40; echo $item"];
+    let started = Instant::now();
+    let slow = bench.start(&[], &program);
+    // It has taken ahead what comes behind the slow item, and gives most of it back.
+    bench.until_ready(0).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let left = bench.ready("").await;
+    assert!(left >= 10, "{left} items are there for others");
+    let other = bench.work(&[], &program).await;
+    assert_eq!(other.code(), Some(0), "{}", other.stderr);
+    assert!(other.stdout().lines().count() as u64 >= left, "{}", other.stdout());
+    let slow = ended(slow).await;
+    assert_eq!(slow.code(), Some(0), "{}", slow.stderr);
+    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+    assert_eq!(slow.stdout().lines().count() + other.stdout().lines().count(), 56);
+    bench.clear().await;
+}
+
+#[tokio::test]
 async fn an_item_that_comes_while_workers_end() {
     let Some(url) = broker_url() else { return };
     let bench = Bench::new(&url).await;
