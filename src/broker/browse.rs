@@ -8,9 +8,11 @@ use futures_util::StreamExt as _;
 use lapin::message::Delivery as Message;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+    QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
+use tokio::time::Instant;
 
 use super::topology::{self, short};
 use super::{Broker, Error, answer, within};
@@ -29,6 +31,14 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long the broker may take to put everything back, which may be tens of millions of messages.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Steps of giving back that may be under way: a channel puts those beyond 32 together into one
+/// (`quorum_commands_soft_limit`), and their order is lost.
+const STEPS_UNDER_WAY: u32 = 16;
+
+/// How long the queue may take for them, and the pause between two looks.
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// A walk through a queue: each message is seen once and held, and goes back when the walk is over,
 /// unless it was [forgotten](Self::forget).
@@ -74,13 +84,16 @@ impl Held {
         }
     }
 
-    /// The tags up to which to give back, one step after the other: few messages a step.
+    /// The tags up to which to give back, one step after the other, and how many messages each step
+    /// gives back: few.
     ///
     /// A quorum queue puts what comes back with one step into an Erlang map, which keeps the order
     /// of up to 32 keys alone (measured on 3.10 and 4.0).
-    fn steps(&self) -> impl Iterator<Item = u64> {
+    fn steps(&self) -> impl Iterator<Item = (u64, u32)> {
         let words = (0..).zip(&self.0).filter(|(_, bits)| **bits != 0);
-        words.map(|(word, bits): (u64, &u32)| word * 32 + u64::from(32 - bits.leading_zeros()))
+        words.map(|(word, bits): (u64, &u32)| {
+            (word * 32 + u64::from(32 - bits.leading_zeros()), bits.count_ones())
+        })
     }
 }
 
@@ -182,6 +195,25 @@ impl Browse {
         Ok(())
     }
 
+    /// Waits until the queue has so many messages ready; `false` where that does not come about,
+    /// since others take them.
+    async fn has_back(&self, wanted: u32) -> Result<bool, Error> {
+        let deadline = Instant::now() + STEP_TIMEOUT;
+        while self.ready().await? < wanted {
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(true)
+    }
+
+    async fn ready(&self) -> Result<u32, Error> {
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        let declared = self.channel.queue_declare(short(&self.queue), passive, FieldTable::default()).await;
+        declared.map(|queue| queue.message_count()).map_err(|error| looking(&self.queue, &error))
+    }
+
     /// Takes messages out of the queue for good.
     ///
     /// # Errors
@@ -205,9 +237,15 @@ impl Browse {
             self.end_consumer().await?;
             // Not by closing the channel alone: that counts as a failed delivery on every release.
             let options = BasicNackOptions { multiple: true, requeue: true };
-            for tag in self.held.steps() {
+            let mut wanted = self.ready().await?;
+            let mut in_step = true;
+            for (number, (tag, messages)) in (1..).zip(self.held.steps()) {
                 let returned = self.channel.basic_nack(tag, options).await;
                 returned.map_err(|error| looking(&self.queue, &error))?;
+                wanted += messages;
+                if in_step && number % STEPS_UNDER_WAY == 0 {
+                    in_step = self.has_back(wanted).await?;
+                }
             }
             let closed = self.channel.close(200, "done".into()).await;
             closed.map_err(|error| looking(&self.queue, &error))
@@ -230,11 +268,11 @@ mod tests {
         let mut held = Held::default();
         assert_eq!(held.steps().count(), 0);
         (1..=100).for_each(|tag| held.insert(tag));
-        assert_eq!(held.steps().collect::<Vec<_>>(), [32, 64, 96, 100]);
+        assert_eq!(held.steps().collect::<Vec<_>>(), [(32, 32), (64, 32), (96, 32), (100, 4)]);
         // The broker knows no tag of a message that is gone.
         (60..=96).for_each(|tag| held.remove(tag));
         held.remove(100);
         held.remove(1000);
-        assert_eq!(held.steps().collect::<Vec<_>>(), [32, 59, 99]);
+        assert_eq!(held.steps().collect::<Vec<_>>(), [(32, 32), (59, 27), (99, 3)]);
     }
 }
