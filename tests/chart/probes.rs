@@ -19,6 +19,9 @@ const SNIPPET_EXCEPTIONS: &[(&str, &str)] = &[
     ("snippet-422", "keys whose order is not transitive: helm sorts them at random"),
 ];
 
+/// Snippets with names of time zones, which helm and we look up in the system's tzdata.
+const NEEDS_ZONES: &[&str] = &["snippet-565"];
+
 /// Documents that are read differently, and why.
 const DOCUMENT_EXCEPTIONS: &[(&str, &str)] = &[
     ("document-081", "the parser takes \\/ as an escape, as YAML 1.2 does"),
@@ -47,7 +50,11 @@ fn wrong(file: &str) -> BTreeMap<String, String> {
     let probes = std::fs::read_to_string(folder().join("probes").join(file)).unwrap();
     let probes: BTreeMap<String, Probe> = serde_json::from_str(&probes).unwrap();
     let mut wrong = BTreeMap::new();
+    let has_zones = std::path::Path::new("/usr/share/zoneinfo").exists();
     for (name, probe) in probes {
+        if !has_zones && NEEDS_ZONES.contains(&name.as_str()) {
+            continue;
+        }
         let got = outcome(&base, &probe.tpl);
         let right = match &got {
             Ok(text) => probe.ok && *text == probe.out,
