@@ -83,45 +83,19 @@ pub struct RunReport {
 
 /// What becomes of a run whose pods cannot start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IfStuck {
+pub enum IfStuck {
+    /// Its Job is deleted: it would try for ever.
     Delete,
+    /// It is left alone: others have started it.
     Leave,
 }
 
-/// Follows a Job to its end, to `interrupt`, or to the deadline. One whose pods cannot start is
-/// deleted: it would try for ever.
+/// Follows a Job to its end, to `interrupt`, or to the deadline.
 ///
 /// # Errors
 /// [`Error::WorkersStuck`] when pods cannot start (an image that cannot be pulled), whatever the
 /// deadline; [`Error::Deadline`]; watches that the user may not open.
 pub async fn follow(
-    cluster: &Cluster,
-    release: &ReleaseName,
-    job: JobState,
-    deadline: Deadline,
-    observer: &dyn Observer,
-    interrupt: impl Future<Output = ()>,
-) -> Result<RunReport, Error> {
-    follow_to_end(cluster, release, job, deadline, observer, interrupt, IfStuck::Delete).await
-}
-
-/// Follows a Job that others have started, as [`follow`] does, but leaves it alone whatever comes
-/// of it.
-///
-/// # Errors
-/// As for [`follow`].
-pub async fn look_on(
-    cluster: &Cluster,
-    release: &ReleaseName,
-    job: JobState,
-    deadline: Deadline,
-    observer: &dyn Observer,
-    interrupt: impl Future<Output = ()>,
-) -> Result<RunReport, Error> {
-    follow_to_end(cluster, release, job, deadline, observer, interrupt, IfStuck::Leave).await
-}
-
-async fn follow_to_end(
     cluster: &Cluster,
     release: &ReleaseName,
     job: JobState,

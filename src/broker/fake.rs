@@ -58,6 +58,16 @@ impl Fake {
         self.stream.write_all(&out).await.expect("it listens");
     }
 
+    /// Closes the channel over a message, as a broker does whose limit is 1000 bytes.
+    async fn close_over_size(&mut self) {
+        self.say(1, (20, 40), |out| {
+            out.put_u16(406);
+            wire::put_short(out, "PRECONDITION_FAILED - message size 5000 is larger than max size 1000");
+            out.put_u32(0);
+        })
+        .await;
+    }
+
     async fn ack(&mut self, tag: u64, multiple: bool) {
         self.say(1, (60, 80), |out| {
             out.put_u64(tag);
@@ -160,12 +170,7 @@ async fn an_item_that_is_too_large_is_refused_and_the_rest_goes_on() {
     let mut publisher = publisher(&[1, 5000, 1, 6000, 1]);
     let (done, ids) = play(&mut publisher, async |mut fake: Fake| {
         fake.messages(2).await;
-        fake.say(1, (20, 40), |out| {
-            out.put_u16(406);
-            wire::put_short(out, "PRECONDITION_FAILED - message size 5000 is larger than max size 1000");
-            out.put_u32(0);
-        })
-        .await;
+        fake.close_over_size().await;
         fake.hear((20, 41)).await;
         fake.open_channel().await;
         let ids = fake.messages(3).await;
@@ -185,12 +190,7 @@ async fn items_that_are_all_too_large_are_refused_at_once() {
     let mut publisher = publisher(&[5000, 6000, 7000]);
     let (done, ()) = play(&mut publisher, async |mut fake: Fake| {
         fake.messages(1).await;
-        fake.say(1, (20, 40), |out| {
-            out.put_u16(406);
-            wire::put_short(out, "PRECONDITION_FAILED - message size 5000 is larger than max size 1000");
-            out.put_u32(0);
-        })
-        .await;
+        fake.close_over_size().await;
         // Not as long as the publisher's heartbeats are apart.
         tokio::time::sleep(Duration::from_secs(1)).await;
     })

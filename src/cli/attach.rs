@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::flags::{ClusterFlags, Output, duration};
 use super::report::run_end;
-use crate::action::follow::look_on;
+use crate::action::follow::{IfStuck, follow};
 use crate::action::logs::find_run;
 use crate::action::{Error, deadline_after};
 use crate::cluster::job::JobState;
@@ -33,7 +33,8 @@ pub async fn run(args: AttachArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
     let deadline = deadline_after(args.timeout);
     let if_stuck = left_alone(&job);
-    let report = look_on(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted()).await;
+    let report =
+        follow(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted(), IfStuck::Leave).await;
     run_end(ui, &report.map_err(if_stuck)?, args.output.is_json())
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::attach::left_alone;
 use super::flags::ClusterFlags;
-use crate::action::follow::{RunEnd, look_on};
+use crate::action::follow::{IfStuck, RunEnd, follow};
 use crate::action::logs::{find_run, logs};
 use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
@@ -27,7 +27,8 @@ pub async fn run(args: LogsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
     if args.follow {
         let if_stuck = left_alone(&job);
-        let report = look_on(&cluster, &args.cluster.release, job, None, ui, ui.interrupted()).await;
+        let report =
+            follow(&cluster, &args.cluster.release, job, None, ui, ui.interrupted(), IfStuck::Leave).await;
         let interrupted = report.map_err(if_stuck)?.end == RunEnd::Detached;
         return Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success });
     }

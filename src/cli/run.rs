@@ -12,7 +12,7 @@ use super::items::ItemFlags;
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, job_json, run_end};
 use crate::action::build::{BuildPlan, Place, Push, Source, build};
 use crate::action::deadline_after;
-use crate::action::follow::follow;
+use crate::action::follow::{IfStuck, follow};
 use crate::action::run::{RunPlan, Started, check, start};
 use crate::action::worker_job::{Mode, Script, Work, Worker};
 use crate::cluster::Target;
@@ -198,7 +198,8 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         ui.status(&format!("follow it with: kubectl workqueue attach {}", job.run));
         return Ok(ExitStatus::Success);
     }
-    let report = follow(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted()).await?;
+    let report =
+        follow(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted(), IfStuck::Delete).await?;
     run_end(ui, &report, json)
 }
 
