@@ -63,14 +63,21 @@ pub(crate) struct Printed {
     pub(crate) text: String,
 }
 
-/// Reads and sorts what templates print, as it comes. Of several errors, the one of the first path
-/// counts.
-pub(crate) fn sort(printed: impl IntoIterator<Item = Printed>) -> Result<Sorted> {
-    let read = printed.into_iter().map(|file| (Sorted::read(&file), file.path));
-    let mut files: Vec<_> = read.collect();
-    files.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+/// The documents of one file, and its path.
+pub(crate) type Read = (String, Result<Sorted>);
+
+/// Reads what a template printed.
+pub(crate) fn read(Printed { path, text }: Printed) -> Read {
     let mut sorted = Sorted::default();
-    for (file, _) in files {
+    let read = split(&text).into_iter().try_for_each(|document| sorted.add(&path, document));
+    (path, read.map(|()| sorted))
+}
+
+/// Sorts the documents of all files. Of several errors, the one of the first path counts.
+pub(crate) fn sort(mut files: Vec<Read>) -> Result<Sorted> {
+    files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut sorted = Sorted::default();
+    for (_, file) in files {
         let file = file?;
         sorted.manifests.extend(file.manifests);
         sorted.hooks.extend(file.hooks);
@@ -81,15 +88,6 @@ pub(crate) fn sort(printed: impl IntoIterator<Item = Printed>) -> Result<Sorted>
 }
 
 impl Sorted {
-    /// The documents of one file.
-    fn read(file: &Printed) -> Result<Self> {
-        let mut sorted = Self::default();
-        for document in split(&file.text) {
-            sorted.add(&file.path, document)?;
-        }
-        Ok(sorted)
-    }
-
     fn add(&mut self, source: &str, text: &str) -> Result<()> {
         let invalid = |message: String| {
             let message = format!("YAML parse error: {message}");
@@ -182,19 +180,22 @@ fn check_scalar(map: &Map, key: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn printed(path: &str, text: &str) -> Printed {
-        Printed { path: path.into(), text: text.into() }
+    fn sorted<const N: usize>(printed: [(&str, &str); N]) -> Result<Sorted> {
+        let read = printed.map(|(path, text)| read(Printed { path: path.to_owned(), text: text.to_owned() }));
+        sort(read.into())
     }
 
     #[test]
-    fn files_may_come_in_any_order() {
-        let service = printed("c/b.yaml", "kind: Service\n---\nkind: Secret");
-        let secret = printed("c/a.yaml", "kind: Secret");
-        let sorted = sort([service, secret]).expect("they are manifests");
+    fn kinds_come_in_the_order_of_installation_and_of_their_files() {
+        let sorted = sorted([("c/b.yaml", "kind: Service\n---\nkind: Secret"), ("c/a.yaml", "kind: Secret")]);
+        let sorted = sorted.expect("they are manifests");
         let found: Vec<_> = sorted.manifests.iter().map(|m| (m.kind(), &*m.source)).collect();
         assert_eq!(found, [("Secret", "c/a.yaml"), ("Secret", "c/b.yaml"), ("Service", "c/b.yaml")]);
-        let wrong = |path| printed(path, "- no map");
-        let error = sort([wrong("c/b.yaml"), wrong("c/a.yaml")]).expect_err("lists are none");
+    }
+
+    #[test]
+    fn of_several_errors_the_one_of_the_first_path_counts() {
+        let error = sorted([("c/b.yaml", "- no map"), ("c/a.yaml", "- no map")]).expect_err("lists are none");
         assert!(error.to_string().contains("c/a.yaml"), "{error}");
     }
 }

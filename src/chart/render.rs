@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::iter;
 use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
 use super::capabilities::{Capabilities, KubeVersion};
@@ -84,8 +86,8 @@ impl Rendered {
 /// Renders a chart.
 ///
 /// The work is shared by two threads, whose stacks fit the deepest charts that are accepted: one
-/// makes the values and executes the templates, the other parses the templates meanwhile, then
-/// holds the values against the schema and reads what the templates print.
+/// makes the values and executes the templates, the other holds the values against the schema. To
+/// parse templates and to read what they print is for the one that has time.
 ///
 /// # Errors
 /// What helm refuses: values that cannot be read or do not meet the schema, a Kubernetes version
@@ -98,27 +100,63 @@ pub fn render(
     kube: &KubeVersion,
     lookup: &dyn Lookup,
 ) -> Result<Rendered> {
+    let unparsed = unparsed(chart);
+    let (printed_tx, printed) = Pieces::channel();
     thread::scope(|scope| {
+        let (unparsed, printed) = (&unparsed, &printed);
         let (parsed_tx, parsed_rx) = mpsc::channel();
         let (values_tx, values_rx) = mpsc::channel();
-        let (printed_tx, printed_rx) = mpsc::channel();
-        let executor = deep_thread(scope, "templates", move || {
-            let helper = Helper { parsed: parsed_rx, values: values_tx, printed: printed_tx };
-            execute(chart, values, release, kube, lookup, &helper)
-        })?;
-        let reader = deep_thread(scope, "manifests", move || {
+        let checker = deep_thread(scope, "schema", move || {
             // Whoever has failed wants none of this: all ends with the channels.
-            parsed_tx.send(parse_ahead(chart)).ok();
-            // Values that the schema refuses are the cause of what a template says of them.
-            schema::check(chart, &values_rx)?;
-            Ok(manifest::sort(printed_rx))
+            unparsed.take().map(parse).try_for_each(|file| parsed_tx.send(file)).ok();
+            drop(parsed_tx);
+            let values = schema::check(chart, &values_rx)?;
+            Ok((values, printed.take().map(manifest::read).collect::<Vec<_>>()))
+        })?;
+        let executor = deep_thread(scope, "templates", move || {
+            let parsed = || unparsed.take().map(parse).chain(parsed_rx).collect();
+            let output = Output { values: values_tx, printed: printed_tx };
+            let executed = execute(chart, values, release, kube, lookup, parsed, output)?;
+            Ok((executed, printed.take().map(manifest::read).collect::<Vec<_>>()))
         })?;
         let executed = joined(executor);
-        let sorted = joined(reader)?;
-        let Executed { crds, notes, values } = executed?;
-        let Sorted { manifests, hooks } = sorted?;
+        // Values that the schema refuses are the cause of what a template says of them.
+        let (values, mut read) = joined(checker)?;
+        let (Executed { crds, notes }, rest) = executed?;
+        read.extend(rest);
+        let Sorted { manifests, hooks } = manifest::sort(read)?;
         Ok(Rendered { manifests, hooks, crds, notes, values })
     })
+}
+
+/// Pieces of work for whichever thread has time.
+struct Pieces<T>(Mutex<Receiver<T>>);
+
+impl<T> Pieces<T> {
+    fn channel() -> (Sender<T>, Self) {
+        let (sender, receiver) = mpsc::channel();
+        (sender, Self(Mutex::new(receiver)))
+    }
+
+    /// Those that no other thread has taken, up to the end of the sender.
+    fn take(&self) -> impl Iterator<Item = T> {
+        iter::from_fn(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).recv().ok())
+    }
+}
+
+/// The templates of a chart, whose name no values change, and the paths under which they are
+/// executed; those of its dependencies have to wait for theirs.
+fn unparsed(chart: &Chart) -> Pieces<(String, &str)> {
+    let (sender, pieces) = Pieces::channel();
+    for (path, text) in &chart.templates {
+        sender.send((format!("{}/{path}", chart.name()), text.as_str())).ok();
+    }
+    pieces
+}
+
+/// Parses a template; the path stays with it.
+fn parse((path, text): (String, &str)) -> (String, Result<File<'_>>) {
+    (path.clone(), template::parse(path, text))
 }
 
 /// Starts a thread whose stack fits the deepest charts and values that are accepted.
@@ -152,29 +190,19 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Limit, "the renderer failed")))
 }
 
-/// What the other thread does for the one that executes: it parses what is there to be parsed
-/// before any values are known, takes what has to be checked, and takes what is printed.
-struct Helper<'a> {
-    parsed: Receiver<Parsed<'a>>,
-    values: Sender<Checks<'a>>,
-    printed: Sender<Printed>,
-}
-
 /// Files by the path under which they are executed.
 type Parsed<'a> = HashMap<String, Result<File<'a>>>;
 
-/// Parses the templates of a chart, whose name no values change; those of its dependencies have to
-/// wait for theirs.
-fn parse_ahead(chart: &Chart) -> Parsed<'_> {
-    let files = chart.templates.iter().map(|(path, text)| (format!("{}/{path}", chart.name()), text));
-    files.map(|(path, text)| (path.clone(), template::parse(path, text))).collect()
+/// Where to send what other threads work on.
+struct Output<'a> {
+    values: Sender<Checks<'a>>,
+    printed: Sender<Printed>,
 }
 
 /// What executing the templates gives beside what they print.
 struct Executed {
     crds: Vec<CrdFile>,
     notes: Option<String>,
-    values: serde_json::Value,
 }
 
 /// Executes the templates on this thread.
@@ -184,7 +212,8 @@ fn execute<'a>(
     release: &Release,
     kube: &KubeVersion,
     lookup: &dyn Lookup,
-    helper: &Helper<'a>,
+    parsed: impl FnOnce() -> Parsed<'a>,
+    output: Output<'a>,
 ) -> Result<Executed> {
     if chart.metadata.is_library() {
         let message = "library charts are not installable";
@@ -194,14 +223,13 @@ fn execute<'a>(
     let user = values.merge()?;
     let root = resolve(chart, &user)?;
     let values = coalesce_values(&root, &user)?;
-    let computed = super::json::to_serde(&Value::Map(values.clone()));
     // Nobody takes them where the other thread has failed, and that is told by its own result.
-    helper.values.send(Checks::new(&root, computed.clone())).ok();
+    output.values.send(Checks::new(&root, &values)).ok();
     check_kube_version(chart, kube)?;
-    let notes = print(&root, values, release, kube, lookup, helper)?;
+    let notes = print(&root, values, release, kube, lookup, parsed(), &output.printed)?;
     let mut crds = Vec::new();
     collect_crds(&root, &root.name, &mut crds);
-    Ok(Executed { crds, notes, values: computed })
+    Ok(Executed { crds, notes })
 }
 
 /// A release's name becomes part of names in the cluster.
@@ -247,7 +275,8 @@ fn print<'a>(
     release: &Release,
     kube: &KubeVersion,
     lookup: &dyn Lookup,
-    helper: &Helper<'a>,
+    mut parsed: Parsed<'a>,
+    printed: &Sender<Printed>,
 ) -> Result<Option<String>> {
     let shared = Shared {
         release: Value::object([
@@ -268,7 +297,6 @@ fn print<'a>(
     jobs.reverse();
     jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
     jobs.dedup_by(|a, b| a.path == b.path);
-    let mut parsed = helper.parsed.recv().unwrap_or_default();
     let mut scope = Scope::default();
     for job in &jobs {
         let ahead = parsed.remove(&job.path);
@@ -293,7 +321,7 @@ fn print<'a>(
         if job.path == own_notes {
             notes = Some(text);
         } else if !job.path.ends_with("NOTES.txt") {
-            helper.printed.send(Printed { path: job.path, text }).ok();
+            printed.send(Printed { path: job.path, text }).ok();
         }
     }
     Ok(notes)

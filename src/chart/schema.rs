@@ -9,7 +9,7 @@ use super::bundled::is_bundled;
 use super::error::{Error, ErrorKind, Result};
 use super::json;
 use super::load::Chart;
-use super::value;
+use super::value::{self, Map};
 use super::values::Node;
 
 /// Where a chart's schema stands, as far as its own references can tell.
@@ -46,9 +46,10 @@ struct Charts<'a> {
 
 impl<'a> Checks<'a> {
     /// All of a render's; `values` are those of the outermost chart.
-    pub(crate) fn new(root: &Node<'a>, values: Value) -> Self {
-        let defaults = || json::to_serde(&value::Value::Map(root.values.clone()));
-        Self { chart: Charts::of(root), values, defaults: has_checked_defaults(root.chart).then(defaults) }
+    pub(crate) fn new(root: &Node<'a>, values: &Map) -> Self {
+        let plain = |map: &Map| json::to_serde(&value::Value::Map(map.clone()));
+        let defaults = has_checked_defaults(root.chart).then(|| plain(&root.values));
+        Self { chart: Charts::of(root), values: plain(values), defaults }
     }
 }
 
@@ -69,16 +70,17 @@ impl<'a> Charts<'a> {
     }
 }
 
-/// Waits for what has to be checked, and checks it; a schema that is needed whole is compiled
-/// meanwhile. Without anything to check the render has failed.
-pub(crate) fn check(root: &Chart, checks: &Receiver<Checks<'_>>) -> Result<()> {
+/// Waits for what has to be checked, checks it and returns the values; a schema that is needed whole
+/// is compiled meanwhile. Without anything to check the render has failed.
+pub(crate) fn check(root: &Chart, checks: &Receiver<Checks<'_>>) -> Result<Value> {
     let whole = if has_checked_defaults(root) { None } else { Schema::of(root) };
-    let Ok(Checks { chart, values, defaults }) = checks.recv() else { return Ok(()) };
+    let Ok(Checks { chart, values, defaults }) = checks.recv() else { return Ok(Value::Null) };
     let schema = match defaults {
         Some(defaults) => Schema::of_changes(root, &defaults, &values),
         None => whole,
     };
-    validate(&chart, schema, &values)
+    validate(&chart, schema, &values)?;
+    Ok(values)
 }
 
 /// Checks the values of a chart and of its dependencies.
