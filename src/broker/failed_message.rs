@@ -6,7 +6,8 @@ use lapin::message::Delivery as Message;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::delivery::{earlier_deliveries, item_id, number};
-use super::settle::{PERSISTENT, header_value};
+use super::properties;
+use super::settle::header_value;
 use crate::record::{FailedItem, HEADER_PREFIX, HeaderValue};
 
 /// The reason of items that nothing says anything about: somebody else put them there.
@@ -29,9 +30,8 @@ pub struct FailedMessage {
 impl FailedMessage {
     /// The headers that the publisher gave it, as text.
     pub fn own_headers(&self) -> Vec<(String, String)> {
-        let headers = self.properties.headers().as_ref().map(FieldTable::inner);
-        let own = headers.into_iter().flatten().filter(|(name, _)| {
-            !name.as_str().starts_with("x-") && !name.as_str().starts_with(HEADER_PREFIX)
+        let own = properties::headers(&self.properties).filter(|(name, _)| {
+            !properties::is_told_by_broker(name.as_str()) && !name.as_str().starts_with(HEADER_PREFIX)
         });
         own.map(|(name, value)| (name.to_string(), as_text(value))).collect()
     }
@@ -49,21 +49,21 @@ impl FailedMessage {
     /// The properties of a copy that stays among the failed ones: all but the broker's counts.
     pub(super) fn renewed(&self) -> BasicProperties {
         let mut headers = FieldTable::default();
-        for (name, value) in self.properties.headers().iter().flat_map(FieldTable::inner) {
+        for (name, value) in properties::headers(&self.properties) {
             if !matches!(name.as_str(), "x-delivery-count" | "x-acquired-count") {
                 headers.insert(name.clone(), value.clone());
             }
         }
-        copied(&self.properties, headers).with_message_id(self.id.as_str().into())
+        properties::copy(&self.properties, &self.id, headers)
     }
 
     /// The properties of the message that goes back: those of the publisher, and the history.
     pub(super) fn properties_for_retry(&self) -> BasicProperties {
         let mut headers = FieldTable::default();
-        for (name, value) in self.properties.headers().iter().flat_map(FieldTable::inner) {
-            // The broker's own headers describe a delivery that is over.
+        for (name, value) in properties::headers(&self.properties) {
+            // What the broker tells describes a delivery that is over.
             let ours = name.as_str().starts_with(HEADER_PREFIX) && self.history.reason != UNKNOWN;
-            if !name.as_str().starts_with("x-") && !ours {
+            if !properties::is_told_by_broker(name.as_str()) && !ours {
                 headers.insert(name.clone(), value.clone());
             }
         }
@@ -72,7 +72,7 @@ impl FailedMessage {
                 headers.insert(ShortString::from(name), header_value(value));
             }
         }
-        copied(&self.properties, headers).with_message_id(self.id.as_str().into())
+        properties::copy(&self.properties, &self.id, headers)
     }
 }
 
@@ -84,33 +84,6 @@ pub(super) fn read(message: Message) -> FailedMessage {
         body: message.data,
         properties: message.properties,
     }
-}
-
-/// An expiration would let the broker drop it, and a user id is refused from another user.
-fn copied(from: &BasicProperties, headers: FieldTable) -> BasicProperties {
-    let mut to = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
-    if let Some(value) = from.content_type() {
-        to = to.with_content_type(value.clone());
-    }
-    if let Some(value) = from.content_encoding() {
-        to = to.with_content_encoding(value.clone());
-    }
-    if let Some(value) = from.correlation_id() {
-        to = to.with_correlation_id(value.clone());
-    }
-    if let Some(value) = from.reply_to() {
-        to = to.with_reply_to(value.clone());
-    }
-    if let Some(value) = from.timestamp() {
-        to = to.with_timestamp(*value);
-    }
-    if let Some(value) = from.kind() {
-        to = to.with_type(value.clone());
-    }
-    if let Some(value) = from.app_id() {
-        to = to.with_app_id(value.clone());
-    }
-    to
 }
 
 /// What headers tell. Workers take the broker's headers away: where there are some, the broker

@@ -16,6 +16,7 @@ mod link;
 mod login;
 pub mod look;
 mod pace;
+mod properties;
 pub mod publisher;
 pub mod retry;
 mod session;

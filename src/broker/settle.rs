@@ -9,14 +9,12 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Acker, BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::Mutex;
 
-use super::delivery::number;
+use super::delivery::earlier_failures;
+use super::properties::{self, PERSISTENT};
 use super::{Broker, Error, answer, topology};
 use crate::names::QueueName;
 use crate::queue::Verdict;
 use crate::record::{FailedItem, HeaderValue, ResultRecord};
-
-/// AMQP's delivery mode for messages that survive a restart of the broker.
-pub(super) const PERSISTENT: u8 = 2;
 
 /// Pause after a publish that the broker did not take.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
@@ -162,31 +160,14 @@ fn alive(answered: lapin::Result<bool>) -> Result<(), Error> {
 /// The publisher's own properties and headers, and ours.
 fn failed_properties(held: &Held, record: &ResultRecord) -> BasicProperties {
     let mut headers = FieldTable::default();
-    let mut failures = 0;
-    if let Some(old) = held.properties.headers() {
-        failures = number(old, "workqueue-failures").unwrap_or(0);
-        // The broker's own headers describe a delivery that is over.
-        let kept = old.inner().iter().filter(|(name, _)| !name.as_str().starts_with("x-"));
-        for (name, value) in kept {
+    // What the broker tells describes a delivery that is over.
+    for (name, value) in properties::headers(&held.properties) {
+        if !properties::is_told_by_broker(name.as_str()) {
             headers.insert(name.clone(), value.clone());
         }
     }
-    for (name, value) in FailedItem::new(record, failures).headers() {
+    for (name, value) in FailedItem::new(record, earlier_failures(&held.properties)).headers() {
         headers.insert(ShortString::from(name), header_value(value));
     }
-    // An expiration would let the broker drop it.
-    let mut properties = BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
-        .with_message_id(held.id.as_str().into())
-        .with_headers(headers);
-    if let Some(content_type) = held.properties.content_type() {
-        properties = properties.with_content_type(content_type.clone());
-    }
-    if let Some(encoding) = held.properties.content_encoding() {
-        properties = properties.with_content_encoding(encoding.clone());
-    }
-    if let Some(correlation) = held.properties.correlation_id() {
-        properties = properties.with_correlation_id(correlation.clone());
-    }
-    properties
+    properties::copy(&held.properties, &held.id, headers)
 }

@@ -5,6 +5,8 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
+use super::properties::PERSISTENT;
+
 /// What a client says first: the protocol and its version.
 pub(super) const PROTOCOL_HEADER: &[u8] = b"AMQP\0\0\x09\x01";
 
@@ -25,9 +27,6 @@ const HAS_HEADERS: u16 = 1 << 13;
 const HAS_DELIVERY_MODE: u16 = 1 << 12;
 const HAS_EXPIRATION: u16 = 1 << 8;
 const HAS_MESSAGE_ID: u16 = 1 << 7;
-
-/// AMQP's delivery mode for messages that survive a restart of the broker.
-const PERSISTENT: u8 = 2;
 
 /// A frame from the broker, as far as a publisher cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
