@@ -6,9 +6,10 @@ pub mod table;
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, Error, ErrorKind, IsTerminal as _, Write};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, Once, OnceLock};
 
 use console::{Color, Style};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::action::{Event, ObjectChange, Observer};
@@ -34,6 +35,9 @@ pub struct Ui {
     pod_styles: Mutex<HashMap<String, Style>>,
     /// Set once stdout has no reader any more.
     closed: Notify,
+    /// Set by signals; one that comes between two waits is heard by the second.
+    signals: Arc<Notify>,
+    signals_are_forwarded: Once,
     /// The first thing that went wrong with stdout while it had a reader.
     unwritable: OnceLock<Error>,
 }
@@ -52,6 +56,8 @@ impl Ui {
             progress: Progress::new(silent, std::io::stderr().is_terminal(), std::io::stdout().is_terminal()),
             pod_styles: Mutex::default(),
             closed: Notify::new(),
+            signals: Arc::default(),
+            signals_are_forwarded: Once::new(),
             unwritable: OnceLock::new(),
         }
     }
@@ -158,21 +164,27 @@ impl Ui {
         self.progress.clear();
     }
 
-    /// Waits for Ctrl-C, for a request to end, or until nobody reads stdout any more.
+    /// Waits for Ctrl-C, for a request to end, or until nobody reads stdout any more. What came
+    /// after an earlier wait had begun, and was not heard by it, counts as well.
     pub async fn interrupted(&self) {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminated = async {
-            match signal(SignalKind::terminate()) {
-                Ok(mut signal) => _ = signal.recv().await,
-                Err(_) => std::future::pending().await,
-            }
-        };
+        self.signals_are_forwarded.call_once(|| self.forward_signals());
         tokio::select! {
-            // Where signals cannot be had, the default action ends the program just as well.
-            Ok(()) = tokio::signal::ctrl_c() => {}
-            () = terminated => {}
+            () = self.signals.notified() => {}
             () = self.closed.notified() => {}
-            else => std::future::pending().await,
+        }
+    }
+
+    /// Takes signals from now on. Where they cannot be had, the default action ends the program
+    /// just as well.
+    fn forward_signals(&self) {
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let Ok(mut received) = signal(kind) else { continue };
+            let signals = Arc::clone(&self.signals);
+            tokio::spawn(async move {
+                while received.recv().await.is_some() {
+                    signals.notify_one();
+                }
+            });
         }
     }
 
