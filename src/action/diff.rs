@@ -35,7 +35,14 @@ pub async fn diff(
     let rendered = manifests::render(&loaded, &values, release, cluster.namespace(), &version)?;
     let mut diffs = Vec::new();
     let mut wanted = Vec::new();
-    for manifest in &Installation::of(rendered, release).objects {
+    let installation = Installation::of(rendered, release);
+    if let Some(spec) = &installation.credentials
+        && let Some((before, after)) = cluster.plan_credentials(spec).await?
+    {
+        let (before, after) = mask(before, Some(after));
+        diffs.push(ObjectDiff { object: ObjectRef::new("v1", "Secret", &spec.name), before, after });
+    }
+    for manifest in &installation.objects {
         let planned = cluster.plan(manifest, force_conflicts).await?;
         wanted.push(planned.object.clone());
         if planned.change() != Change::Unchanged {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use rand::RngExt as _;
@@ -74,6 +75,15 @@ fn random_text() -> String {
     rand::rng().sample_iter(rand::distr::Alphanumeric).take(GENERATED_LENGTH).map(char::from).collect()
 }
 
+/// What there is of a Secret.
+enum Found {
+    Nothing,
+    /// All that is needed.
+    Fit,
+    /// All that is needed, but the URL has to be this one.
+    Moved(Box<Secret>, String),
+}
+
 impl Cluster {
     /// Makes the Secret if it is missing, and checks that an existing one has what is needed.
     ///
@@ -81,29 +91,53 @@ impl Cluster {
     /// [`Error::Secret`] when a Secret that the user named is missing or lacks a key, and as for
     /// every request.
     pub async fn ensure_credentials(&self, spec: &CredentialsSpec, dry_run: bool) -> Result<Change, Error> {
-        let problem = |problem: String| Error::Secret { name: spec.name.clone(), problem };
-        if let Some(secret) = self.find_secret(&spec.name).await? {
-            let missing: Vec<&str> = [USERNAME, PASSWORD, COOKIE, URL]
-                .into_iter()
-                .filter(|key| value(&secret, key).is_none())
-                .collect();
-            if !missing.is_empty() {
-                return Err(problem(format!("has no key {}", missing.join(", "))));
+        match self.inspect(spec).await? {
+            Found::Fit => Ok(Change::Unchanged),
+            Found::Moved(_, url) => self.set_url(spec, &url, dry_run).await,
+            Found::Nothing => match self.create(&spec.manifest(), dry_run).await {
+                Ok(_) => Ok(Change::Created),
+                // Somebody was faster; theirs is as good.
+                Err(error) if error.is_already_exists() => Ok(Change::Unchanged),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// The Secret as it is and as [`Cluster::ensure_credentials`] would have it; `None` if it would
+    /// change nothing. A password that is yet to be made is another one each time.
+    ///
+    /// # Errors
+    /// As for [`Cluster::ensure_credentials`].
+    pub async fn plan_credentials(
+        &self,
+        spec: &CredentialsSpec,
+    ) -> Result<Option<(Option<Value>, Value)>, Error> {
+        Ok(match self.inspect(spec).await? {
+            Found::Fit => None,
+            Found::Moved(secret, url) => {
+                let mut moved = secret.clone();
+                moved.data.get_or_insert_default().insert(URL.to_owned(), ByteString(url.into_bytes()));
+                Some((Some(json!(secret)), json!(moved)))
             }
-            return match spec.moved_url(&secret) {
-                Some(url) => self.set_url(spec, &url, dry_run).await,
-                None => Ok(Change::Unchanged),
-            };
+            Found::Nothing => Some((None, spec.manifest())),
+        })
+    }
+
+    async fn inspect(&self, spec: &CredentialsSpec) -> Result<Found, Error> {
+        let problem = |problem: String| Error::Secret { name: spec.name.clone(), problem };
+        let Some(secret) = self.find_secret(&spec.name).await? else {
+            let missing = || problem(format!("does not exist in namespace {:?}", self.namespace()));
+            return if spec.generate { Ok(Found::Nothing) } else { Err(missing()) };
+        };
+        let keys = [USERNAME, PASSWORD, COOKIE, URL].into_iter();
+        let missing: Vec<&str> = keys.filter(|key| value(&secret, key).is_none()).collect();
+        if !missing.is_empty() {
+            return Err(problem(format!("has no key {}", missing.join(", "))));
         }
-        if !spec.generate {
-            return Err(problem(format!("does not exist in namespace {:?}", self.namespace())));
-        }
-        match self.create(&spec.manifest(), dry_run).await {
-            Ok(_) => Ok(Change::Created),
-            // Somebody was faster; theirs is as good.
-            Err(error) if error.is_already_exists() => Ok(Change::Unchanged),
-            Err(error) => Err(error),
-        }
+        Ok(match spec.moved_url(&secret) {
+            Some(url) => Found::Moved(Box::new(secret), url),
+            None => Found::Fit,
+        })
     }
 
     async fn set_url(&self, spec: &CredentialsSpec, url: &str, dry_run: bool) -> Result<Change, Error> {

@@ -18,6 +18,9 @@ fn helm(bed: &Bed, args: &[&str]) -> crate::bed::Outcome {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn diff_shows_what_up_would_do_and_masks_secrets() {
     let bed = Bed::new("diff");
+    let generated = bed.diff(&[]).exits(1).stdout;
+    assert!(generated.contains("+++ rendered/secret/workqueue-credentials"), "{generated}");
+    assert!(generated.contains("+  password: '***'") && !generated.contains("amqp://"), "{generated}");
     let secret = ["--set", "auth.password=opensesame"];
     let first = bed.diff(&secret).exits(1);
     assert!(first.stdout.contains("+++ rendered/statefulset.apps/workqueue-broker"), "{}", first.stdout);
