@@ -231,3 +231,23 @@ impl Observer for Ui {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getpid, kill_process};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_between_two_waits_is_heard_by_the_second() {
+        let ui = Ui::new(Verbosity::default(), false);
+        timeout(Duration::from_millis(1), ui.interrupted()).await.expect_err("nobody interrupts");
+        kill_process(getpid(), Signal::INT).expect("it is this process");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        timeout(Duration::from_secs(10), ui.interrupted()).await.expect("it was interrupted");
+        timeout(Duration::from_millis(1), ui.interrupted()).await.expect_err("once");
+    }
+}
