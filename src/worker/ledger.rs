@@ -118,6 +118,15 @@ impl Ledger {
         self.waiting.len()
     }
 
+    /// How many bytes these have.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting
+            .iter()
+            .filter_map(|ticket| self.get(*ticket))
+            .map(|entry| entry.delivery.body.len())
+            .sum()
+    }
+
     /// An item in hand.
     pub fn get(&self, ticket: Ticket) -> Option<&Entry> {
         self.entries.get(&ticket)

@@ -29,6 +29,13 @@ const QUICK: f64 = 0.1;
 /// Items that take more than this on average are no longer quick.
 const SLOW: f64 = 0.25;
 
+/// Items that have more bytes than this on average are not taken ahead: the broker is asked for a
+/// number of items, and as many as 256 of them have to fit into memory.
+const LIGHT: f64 = 65_536.0;
+
+/// Items that were taken ahead go back if they have more bytes than this together.
+const MAX_AHEAD: usize = 16 << 20;
+
 /// How long all slots may be taken by programs that do not end while items wait behind them, before
 /// these are left to other workers.
 const STALLED: Duration = Duration::from_secs(5);
@@ -78,8 +85,9 @@ pub(super) struct Worker<Q, W> {
     started: Instant,
     /// Whether more items are taken than there are slots.
     looks_ahead: bool,
-    /// Average time that programs take, in seconds; the last ones weigh most.
-    pub(super) average: Option<f64>,
+    /// Averages of the time that programs take, in seconds, and of the bytes of their items; the last
+    /// ones weigh most.
+    average: Option<[f64; 2]>,
     pub(super) report: Report,
 }
 
@@ -178,11 +186,19 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Delivery(delivery) => match self.ledger.take(delivery) {
-                Taken::New(ticket) if self.stopping() => self.give_back(ticket),
-                Taken::New(_) => {}
-                Taken::Again(ticket) => self.settle_if_finished(ticket),
-            },
+            Event::Delivery(delivery) => {
+                let heavy = delivery.body.len() as f64 > LIGHT;
+                match self.ledger.take(delivery) {
+                    Taken::New(ticket) if self.stopping() => self.give_back(ticket),
+                    Taken::New(_) if heavy && self.looks_ahead => {
+                        if self.ledger.waiting_bytes() > MAX_AHEAD {
+                            self.look_back();
+                        }
+                    }
+                    Taken::New(_) => {}
+                    Taken::Again(ticket) => self.settle_if_finished(ticket),
+                }
+            }
             Event::Settled(claim) => {
                 let stage = self.ledger.settled(claim).map(|entry| entry.stage);
                 match stage {
@@ -236,7 +252,8 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
     fn ended(&mut self, ticket: Ticket, outcome: Outcome, took: Duration) -> Result<(), Error<Q::Error>> {
         match outcome {
             Outcome::Settled(record) => {
-                self.pace(took);
+                let bytes = self.ledger.get(ticket).map_or(0, |entry| entry.delivery.body.len());
+                self.pace(took, bytes);
                 if record.status == Status::Failed {
                     self.failed_here += 1;
                     self.halt_after(self.failed_here);
@@ -304,18 +321,20 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         }
     }
 
-    /// Keeps more items ready than there are slots while they are quick.
-    fn pace(&mut self, took: Duration) {
+    /// Keeps more items ready than there are slots while they are quick and light.
+    fn pace(&mut self, took: Duration, bytes: usize) {
         const WEIGHT: f64 = 0.2;
-        let took = took.as_secs_f64();
-        let average = self.average.map_or(took, |average| average + WEIGHT * (took - average));
+        let last = [took.as_secs_f64(), bytes as f64];
+        let average = self.average.unwrap_or(last);
+        let average = [0, 1].map(|i| average[i] + WEIGHT * (last[i] - average[i]));
         self.average = Some(average);
+        let [seconds, bytes] = average;
         if self.shared.plan.mode == Mode::Once {
             return;
         }
-        if average < QUICK {
+        if seconds < QUICK && bytes < LIGHT {
             self.looks_ahead = self.queue.look_ahead(true);
-        } else if average > SLOW {
+        } else if seconds > SLOW || bytes > LIGHT {
             self.looks_ahead = self.queue.look_ahead(false);
         }
     }

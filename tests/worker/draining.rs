@@ -59,6 +59,35 @@ async fn items_do_not_wait_behind_a_slow_one_for_which_others_are_free() {
 }
 
 #[tokio::test]
+async fn heavy_items_are_not_taken_ahead() {
+    const ITEMS: usize = 80;
+    let Some(url) = broker_url() else { return };
+    let bench = Bench::new(&url).await;
+    let heavy = vec![b'x'; 256 << 10];
+    bench.fill(&[heavy.as_slice(); ITEMS]).await;
+    let started = std::env::temp_dir().join(format!("heavy-{}", bench.queue));
+    let script = format!("cat >/dev/null; echo >>{}; sleep 0.05", started.display());
+    let worker = bench.start(&[], &["sh", "-c", &script]);
+    let mut looks = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let left = bench.ready("").await as usize;
+        let started = std::fs::read_to_string(&started).unwrap_or_default().len();
+        if started == ITEMS {
+            break;
+        }
+        let waiting = (ITEMS - left).saturating_sub(started);
+        assert!(waiting <= 4, "{waiting} items wait in the worker, {started} were started");
+        looks += usize::from(started > 10);
+    }
+    assert!(looks > 3, "{looks}");
+    let run = ended(worker).await;
+    assert_eq!(run.counts(), Some((ITEMS as u64, 0)), "{}", run.stderr);
+    std::fs::remove_file(started).ok();
+    bench.clear().await;
+}
+
+#[tokio::test]
 async fn an_item_that_comes_while_workers_end() {
     let Some(url) = broker_url() else { return };
     let bench = Bench::new(&url).await;
