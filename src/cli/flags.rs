@@ -51,7 +51,8 @@ impl ClusterFlags {
         Target {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
-            namespace: self.namespace.clone(),
+            // As kubectl and helm take one that a script left empty.
+            namespace: self.namespace.clone().filter(|name| !name.is_empty()),
         }
     }
 }

@@ -33,7 +33,8 @@ pub async fn run(args: RenderArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let chart = plan.load_chart()?;
     let values = plan.load_values(&chart)?;
     let namespace = args.cluster.offline_namespace().await;
-    let rendered = render(&chart, &values, &args.cluster.release, &namespace, &args.kube_version)?;
+    let version = if args.kube_version.is_empty() { DEFAULT_KUBE_VERSION } else { &args.kube_version };
+    let rendered = render(&chart, &values, &args.cluster.release, &namespace, version)?;
     let yaml = rendered.to_yaml();
     ui.data(yaml.strip_suffix('\n').unwrap_or(&yaml).as_bytes());
     // The process ends here: to give all that back piece by piece would only take time.

@@ -104,7 +104,7 @@ fn set_json(argument: &str, base: &Map) -> Result<()> {
 /// Reads a values file, whose documents are merged.
 pub(super) fn read(text: &str) -> Result<Map, String> {
     let values = Map::new(MapKind::Any, Entries::new());
-    for document in yaml::documents(text) {
+    for document in yaml::documents(text)? {
         match yaml::parse(&document, Numbers::Float)? {
             Value::Map(map) => merge_maps(&values, &map),
             Value::Nil => {}

@@ -23,6 +23,8 @@ pub(crate) enum Numbers {
     Exact,
 }
 
+const NEXT_LINE: char = '\u{85}';
+
 /// How often a text is repaired before its errors count.
 const MAX_REPAIRS: usize = 1_000;
 
@@ -30,7 +32,9 @@ const MAX_REPAIRS: usize = 1_000;
 pub(crate) fn parse(text: &str, numbers: Numbers) -> Result<Value, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     stream::check_directives(text)?;
-    let mut text = Cow::Borrowed(text);
+    // A line break of YAML 1.1, and none of 1.2.
+    let mut text =
+        if text.contains(NEXT_LINE) { text.replace(NEXT_LINE, "\n").into() } else { Cow::Borrowed(text) };
     for _ in 0..MAX_REPAIRS {
         match read(&text, numbers) {
             Ok(value) => return Ok(value),

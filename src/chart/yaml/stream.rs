@@ -1,25 +1,27 @@
 //! Streams of YAML documents, and what stands before a document.
 
-/// Splits a stream at its `---` lines, as helm does with a values file.
-pub(crate) fn documents(text: &str) -> Vec<String> {
+/// Splits a stream at its `---` lines, as helm does with a values file: nothing but a comment may
+/// follow on such a line.
+pub(crate) fn documents(text: &str) -> Result<Vec<String>, String> {
     let mut documents = Vec::new();
     let mut current = String::new();
     for line in text.lines() {
-        let is_separator = line.strip_prefix("---").is_some_and(|rest| {
-            let rest = rest.trim();
-            rest.is_empty() || rest.starts_with('#')
-        });
-        if !is_separator {
+        let Some(rest) = line.strip_prefix("---").map(str::trim) else {
             current.push_str(line);
             current.push('\n');
-        } else if !current.is_empty() {
+            continue;
+        };
+        if !rest.is_empty() && !rest.starts_with('#') {
+            return Err(format!("invalid Yaml document separator: {rest}"));
+        }
+        if !current.is_empty() {
             documents.push(std::mem::take(&mut current));
         }
     }
     if !current.is_empty() {
         documents.push(current);
     }
-    documents
+    Ok(documents)
 }
 
 /// Refuses the directives that go-yaml refuses.
