@@ -2,7 +2,7 @@
 
 mod sandbox;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 
 use sandbox::Sandbox;
@@ -23,6 +23,25 @@ fn a_reader_that_has_seen_enough_is_no_error() {
             (Some(0), ""),
             "{args:?}"
         );
+    }
+}
+
+#[test]
+fn values_come_as_with_helm_from_several_files_and_from_standard_input() {
+    let sandbox = Sandbox::new();
+    sandbox.file("a.yaml", "commonLabels: {team: one, from: a}\n");
+    sandbox.file("b.yaml", "commonLabels: {team: two}\n");
+    let mut command = sandbox.command(&["render", "-f", "a.yaml,b.yaml", "-f", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"commonAnnotations: {note: piped}\n").expect("it is read");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for wanted in ["team: two", "from: a", "note: piped"] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ pub struct ChartPlan {
     pub chart: Option<PathBuf>,
     /// A preset of the chart, applied before all other values.
     pub preset: Option<String>,
-    /// Values files, the last one wins.
+    /// Values files, the last one wins; `-` is standard input.
     pub values: Vec<PathBuf>,
     /// `key=value` settings in Helm's syntax.
     pub set: Vec<String>,
@@ -58,10 +59,11 @@ impl ChartPlan {
         }
         for path in &self.values {
             let name = path.display().to_string();
-            let text = match std::fs::read_to_string(path) {
-                Ok(text) => text,
-                Err(source) => return Err(Error::Read { path: name, source }),
+            let text = match path.as_os_str() == "-" {
+                true => standard_input(),
+                false => std::fs::read_to_string(path),
             };
+            let text = text.map_err(|source| Error::Read { path: name.clone(), source })?;
             files.push(ValuesFile { name, text });
         }
         Ok(ValueSources {
@@ -73,6 +75,16 @@ impl ChartPlan {
             ..ValueSources::default()
         })
     }
+}
+
+/// What standard input holds: it can be read once, and values are loaded more than once.
+fn standard_input() -> std::io::Result<String> {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    if let Some(text) = TEXT.get() {
+        return Ok(text.clone());
+    }
+    let text = std::io::read_to_string(std::io::stdin())?;
+    Ok(TEXT.get_or_init(|| text).clone())
 }
 
 /// Renders a chart for a release.

@@ -20,8 +20,8 @@ use crate::ui::Ui;
 /// `kubectl diff` does.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// Values files of the chart, the last one wins
-    #[arg(short = 'f', long = "values", value_name = "FILE", help_heading = "Chart")]
+    /// Values files of the chart, the last one wins; - reads standard input
+    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     values: ValueFlags,

@@ -15,8 +15,8 @@ use crate::ui::Ui;
 /// random password, or values name one (auth.existingSecret, auth.password).
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// Values files of the chart, the last one wins
-    #[arg(short = 'f', long = "values", value_name = "FILE", help_heading = "Chart")]
+    /// Values files of the chart, the last one wins; - reads standard input
+    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     values: ValueFlags,

@@ -99,7 +99,7 @@ pub struct RunArgs {
     #[command(flatten)]
     queue: QueueSpecFlags,
     /// Values files of the chart, the last one wins
-    #[arg(long = "values", value_name = "FILE", help_heading = "Chart")]
+    #[arg(long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     values: ValueFlags,
@@ -137,6 +137,11 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     if args.work.halt.is_some() && mode == Mode::Coarse {
         let hint = "use --mode fine: with one pod an item, pods that start do not know of each other";
         let failure = Failure::new("--halt needs workers that do many items each", hint);
+        return Err(failure.with_status(ExitStatus::Usage));
+    }
+    if args.files.iter().any(|file| file.as_os_str() == "-") {
+        let failure =
+            Failure::new("--values - is not for run: its standard input is for items", "name a file");
         return Err(failure.with_status(ExitStatus::Usage));
     }
     let script = args.script.as_ref().map(Script::read).transpose()?;

@@ -172,6 +172,10 @@ impl Parser<'_> {
                     Some(Value::Map(map)) => map.clone(),
                     _ => new_map(),
                 };
+                // What is no map gives way to one even if nothing follows.
+                if let Some(item) = list.get_mut(index) {
+                    *item = Value::Map(inner.clone());
+                }
                 if self.key(&inner, level)? == Step::End {
                     return Ok((list, Step::End));
                 }

@@ -32,6 +32,9 @@ const MAX_REPAIRS: usize = 1_000;
 pub(crate) fn parse(text: &str, numbers: Numbers) -> Result<Value, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     stream::check_directives(text)?;
+    if let Some(refused) = text.chars().find(|c| !is_allowed(*c)) {
+        return Err(format!("control characters are not allowed: U+{:04X}", u32::from(refused)));
+    }
     // A line break of YAML 1.1, and none of 1.2.
     let mut text =
         if text.contains(NEXT_LINE) { text.replace(NEXT_LINE, "\n").into() } else { Cow::Borrowed(text) };
@@ -46,6 +49,15 @@ pub(crate) fn parse(text: &str, numbers: Numbers) -> Result<Value, String> {
         }
     }
     Err("too many lines with unusual indentation".into())
+}
+
+/// What YAML 1.1 calls printable; a byte order mark has its own rules.
+/// <https://yaml.org/spec/1.1/#c-printable>
+fn is_allowed(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' | ' '..='~' | NEXT_LINE => true,
+        _ => c >= '\u{a0}' && !matches!(c, '\u{fffe}' | '\u{ffff}'),
+    }
 }
 
 /// Why a text could not be read.
