@@ -43,6 +43,9 @@ fn failures_name_the_line_and_the_expression() {
     let execute = ErrorKind::Execute;
     assert_failure("\n{{ .Values.a.b.c }}", execute, 2, "can't evaluate field c in type float64");
     assert_failure("\n\n{{ .Values.x.y }}", execute, 3, "nil pointer");
+    assert_failure("{{ range $x := (list nil) }}\n{{ $x.y }}{{ end }}", execute, 2, "nil pointer");
+    assert_failure("{{ range $k, $x := dict \"k\" nil }}{{ $x.y }}{{ end }}", execute, 1, "nil pointer");
+    assert_eq!(render_text("{{ $x := .Values.none }}{{ $x.y }}", "a: 1").expect("Go finds nothing"), "");
     assert_failure("{{ index .Values.a \"b\" \"c\" }}", execute, 1, "error calling index");
     assert_failure("{{ eq .Values.a.b 1 }}", execute, 1, "incompatible types");
     assert_failure("{{ include \"nope\" . }}", execute, 1, "no template \"nope\"");

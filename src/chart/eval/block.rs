@@ -146,7 +146,7 @@ impl<'e> State<'e> {
             _ => vec![index, item.clone()],
         };
         for (name, value) in pipeline.variables.iter().zip(values) {
-            if !self.assign(name, value) {
+            if !self.assign(name, Datum::boxed(value)) {
                 return Err(self.fail(pipeline.span, format!("undefined variable: {name}")));
             }
         }

@@ -66,8 +66,13 @@ impl<'a> Engine<'a> {
             return Err(Error::new(ErrorKind::Limit, message));
         }
         self.depth.set(depth + 1);
-        let mut state =
-            State { engine: self, scope, template, variables: vec![("$", data.clone())], out: String::new() };
+        let mut state = State {
+            engine: self,
+            scope,
+            template,
+            variables: vec![("$", Datum::bare(data.clone()))],
+            out: String::new(),
+        };
         let result = state.nodes(&template.root, &Datum::bare(data));
         self.depth.set(depth);
         result.map(|_| state.out)
@@ -98,7 +103,7 @@ pub(crate) struct State<'e> {
     pub(crate) engine: &'e Engine<'e>,
     pub(crate) scope: &'e Scope<'e>,
     template: &'e Template<'e>,
-    variables: Vec<(&'e str, Value)>,
+    variables: Vec<(&'e str, Datum)>,
     out: String,
 }
 
@@ -114,12 +119,12 @@ impl State<'_> {
         error.at(source.locate(span.start, Some(span.text(source.text))))
     }
 
-    fn variable(&self, name: &str) -> Option<&Value> {
+    fn variable(&self, name: &str) -> Option<&Datum> {
         let mut variables = self.variables.iter().rev();
         variables.find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    fn assign(&mut self, name: &str, value: Value) -> bool {
+    fn assign(&mut self, name: &str, value: Datum) -> bool {
         let mut variables = self.variables.iter_mut().rev();
         let Some((_, slot)) = variables.find(|(own, _)| *own == name) else {
             return false;

@@ -29,7 +29,7 @@ impl<'e> State<'e> {
             OperandKind::Field(path) => self.path(dot.clone(), path, none, dot)?,
             OperandKind::Variable(name, path) => {
                 let value = self.known_variable(name, operand.span)?;
-                self.path(Datum::bare(value), path, none, dot)?
+                self.path(value, path, none, dot)?
             }
             OperandKind::Chain(inner, path) => {
                 let receiver = self.operand(inner, dot)?;

@@ -20,8 +20,8 @@ impl<'e> State<'e> {
         let value = last.unwrap_or_default();
         for name in &pipeline.variables {
             if !pipeline.assigns {
-                self.variables.push((name, value.clone()));
-            } else if !self.assign(name, value.clone()) {
+                self.variables.push((name, Datum::bare(value.clone())));
+            } else if !self.assign(name, Datum::bare(value.clone())) {
                 return Err(self.fail(pipeline.span, format!("undefined variable: {name}")));
             }
         }
@@ -43,7 +43,7 @@ impl<'e> State<'e> {
             OperandKind::Field(path) => self.path(dot.clone(), path, arguments, dot)?,
             OperandKind::Variable(name, path) if !path.is_empty() => {
                 let value = self.known_variable(name, span)?;
-                self.path(Datum::bare(value), path, arguments, dot)?
+                self.path(value, path, arguments, dot)?
             }
             OperandKind::Chain(operand, path) => {
                 let receiver = self.operand(operand, dot)?;
@@ -58,7 +58,7 @@ impl<'e> State<'e> {
         Ok(found.value)
     }
 
-    pub(super) fn known_variable(&self, name: &str, span: Span) -> Result<Value, Error> {
+    pub(super) fn known_variable(&self, name: &str, span: Span) -> Result<Datum, Error> {
         self.variable(name).cloned().ok_or_else(|| self.fail(span, format!("undefined variable: {name}")))
     }
 
