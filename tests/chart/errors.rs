@@ -112,3 +112,22 @@ fn broken_charts_are_refused() {
     assert!(Chart::from_files([]).is_err());
     assert!(Chart::from_archive(b"not an archive").is_err());
 }
+
+#[test]
+fn verbs_that_do_not_fit_are_told_in_gos_words() {
+    for (call, expected) in [
+        ("\"%05d\" 1.0", "%!d(float64=00001)"),
+        ("\"%.2f\" \"abc\"", "%!f(string=ab)"),
+        ("\"%5.1f\" \"abc\"", "%!f(string=    a)"),
+        ("\"%05s\" 5", "%!s(int=00005)"),
+        ("\"%+d\" 1.5", "%!d(float64=+1.5)"),
+        ("\"%05d\" true", "%!d(bool=0true)"),
+        ("\"%05d\" (list 1.5 \"a\")", "[%!d(float64=001.5) %!d(string=0000a)]"),
+        ("\"%d\" .Capabilities", "%!d(*common.Capabilities="),
+    ] {
+        let text = render_text(&format!("{{{{ printf {call} }}}}"), "a: 1").expect("it is no failure");
+        assert!(text.starts_with(expected), "{call}: {text}");
+    }
+    let times = "{{ $t := toDate \"2006-01-02\" \"2020-03-04\" }}{{ $t.UnixMilli }} {{ $t.Nanosecond }}";
+    assert_eq!(render_text(times, "a: 1").expect("they are numbers"), "1583280000000 0");
+}

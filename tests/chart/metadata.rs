@@ -176,3 +176,20 @@ fn charts_of_one_name_are_rendered_once() {
     // The first one's values count, and the last one's templates.
     assert_eq!(objects, [&json!({"from": 2, "x": 1})]);
 }
+
+#[test]
+fn only_charts_of_the_first_version_show_their_lock_to_templates() {
+    for (version, name, expected) in
+        [("v1", "requirements.lock", "l"), ("v2", "requirements.lock", ""), ("v1", "Chart.lock", "")]
+    {
+        let files = [
+            ("Chart.yaml", CHART_YAML.replace("v2", version)),
+            (name, "l".to_owned()),
+            ("templates/a.yaml", format!("a: {{{{ .Files.Get {name:?} | quote }}}}")),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.into_bytes()));
+        let chart = Chart::from_files(files).expect("it is one");
+        let rendered = render_chart(&chart, &ValueSources::default()).expect("it renders");
+        assert_eq!(rendered.manifests[0].object["a"], expected, "{version} {name}");
+    }
+}

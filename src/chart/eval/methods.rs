@@ -141,6 +141,10 @@ fn point(value: &Value) -> Result<Time, String> {
 const TIME: &[Method] = &[
     method("Format", &[Type::String], |t, call| Ok(time::format(point(t)?, &call.text(0)).into())),
     method("Unix", &[], |t, _| Ok(Value::Int64(point(t)?.seconds))),
+    method("UnixMilli", &[], |t, _| Ok(Value::Int64(point(t)?.since_1970(1_000)))),
+    method("UnixMicro", &[], |t, _| Ok(Value::Int64(point(t)?.since_1970(1_000_000)))),
+    method("UnixNano", &[], |t, _| Ok(Value::Int64(point(t)?.since_1970(1_000_000_000)))),
+    method("Nanosecond", &[], |t, _| Ok(Value::Int(point(t)?.nanos.into()))),
     method("UTC", &[], |t, _| Ok(Value::Time(point(t)?.at_offset(0)))),
     method("Local", &[], |t, _| Ok(Value::Time(point(t)?.at_offset(0)))),
     method("String", &[], |t, _| Ok(point(t)?.to_string().into())),

@@ -65,6 +65,12 @@ impl Time {
             .saturating_add(i64::from(self.nanos) - i64::from(earlier.nanos))
     }
 
+    /// The parts of a second since 1970, of which a second has so many; like Go's they wrap around
+    /// where an `int64` is too small.
+    pub(crate) fn since_1970(self, parts: i64) -> i64 {
+        self.seconds.wrapping_mul(parts).wrapping_add(i64::from(self.nanos) / (SECOND / parts))
+    }
+
     /// The seconds since 1970 that the clocks show.
     fn shown(self) -> i64 {
         self.seconds.saturating_add(self.offset)

@@ -62,7 +62,7 @@ impl Chart {
             return Err(Error::new(ErrorKind::Limit, message));
         }
         let mut chart_yaml = None;
-        let mut requirements = None;
+        let (mut requirements, mut requirements_lock) = (None, None);
         let mut chart = Contents::default();
         for (path, bytes) in files {
             let bytes = without_bom(bytes);
@@ -73,14 +73,20 @@ impl Chart {
             match path.as_str() {
                 "Chart.yaml" => chart_yaml = Some(text(bytes)),
                 "requirements.yaml" => requirements = Some(text(bytes)),
+                "requirements.lock" => requirements_lock = Some(bytes),
                 _ => chart.add(path, bytes),
             }
         }
         let chart_yaml =
             chart_yaml.ok_or_else(|| Error::new(ErrorKind::Chart, "Chart.yaml file is missing"))?;
         let metadata = Metadata::read(&chart_yaml, requirements.as_deref())?;
-        if let (true, Some(text)) = (metadata.is_v1(), requirements) {
-            chart.files.insert("requirements.yaml".into(), text.into_bytes());
+        if metadata.is_v1() {
+            let files = [
+                ("requirements.yaml", requirements.map(String::into_bytes)),
+                ("requirements.lock", requirements_lock),
+            ];
+            let found = files.into_iter().filter_map(|(name, bytes)| Some((name.to_owned(), bytes?)));
+            chart.files.extend(found);
         }
         Ok(Self {
             dependencies: chart.read_subcharts(depth)?,
@@ -142,8 +148,8 @@ impl Contents {
         match path.as_str() {
             "values.yaml" => self.values = text(bytes),
             "values.schema.json" => self.schema = Some(bytes),
-            // Lock files only record how charts/ was filled.
-            "Chart.lock" | "requirements.lock" => {}
+            // It only records how charts/ was filled.
+            "Chart.lock" => {}
             _ if path.starts_with("templates/") => {
                 self.templates.insert(path, text(bytes));
             }

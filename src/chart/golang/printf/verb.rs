@@ -31,22 +31,22 @@ pub(super) fn format_value(
         ('v', Value::Nil) => pad(out, spec, "<nil>"),
         // Inside a list or a map Go writes a nil whatever the verb is.
         (_, Value::Nil) if depth > 0 => out.push_str("<nil>"),
-        (_, Value::Nil) => bad_verb(out, verb, value)?,
+        (_, Value::Nil) => bad_verb(out, spec, verb, value)?,
         (_, Value::Bool(flag)) if matches!(verb, 't' | 'v') => pad(out, spec, &flag.to_string()),
         (_, Value::Int(n) | Value::Int64(n)) => {
             let sign = *n < 0;
             if !number::integer(out, spec, verb, n.unsigned_abs(), sign) {
-                bad_verb(out, verb, value)?;
+                bad_verb(out, spec, verb, value)?;
             }
         }
         (_, Value::Uint64(n)) => {
             if !number::integer(out, spec, verb, *n, false) {
-                bad_verb(out, verb, value)?;
+                bad_verb(out, spec, verb, value)?;
             }
         }
         (_, Value::Float(n)) => match number::float_text(spec, verb, *n) {
             Some(text) => number::pad_number(out, spec, text),
-            None => bad_verb(out, verb, value)?,
+            None => bad_verb(out, spec, verb, value)?,
         },
         (_, Value::String(text)) => string(out, spec, verb, text.as_bytes(), value)?,
         (_, Value::RawString(bytes)) => string(out, spec, verb, bytes, value)?,
@@ -63,18 +63,24 @@ pub(super) fn format_value(
             let text = print::display(value)?;
             string(out, spec, verb, text.as_bytes(), value)?;
         }
-        _ => bad_verb(out, verb, value)?,
+        _ => bad_verb(out, spec, verb, value)?,
     }
     Ok(())
 }
 
-fn bad_verb(out: &mut String, verb: char, value: &Value) -> PrintResult<()> {
+/// What Go writes for a verb that does not fit: the value as by `%v`, with the verb's own flags.
+fn bad_verb(out: &mut String, spec: &Spec, verb: char, value: &Value) -> PrintResult<()> {
     if value.is_nil() {
         out.push_str(&format!("%!{verb}(<nil>)"));
         return Ok(());
     }
-    let text = print::display(value)?;
-    out.push_str(&format!("%!{verb}({}={text})", value.type_name()));
+    out.push_str(&format!("%!{verb}({}=", value.type_name()));
+    if verb == 'v' {
+        out.push_str(&print::display(value)?);
+    } else {
+        format_value(out, spec, 'v', value, 0)?;
+    }
+    out.push(')');
     Ok(())
 }
 
@@ -106,7 +112,7 @@ fn string(out: &mut String, spec: &Spec, verb: char, bytes: &[u8], value: &Value
         'v' => pad(out, spec, &String::from_utf8_lossy(bytes)),
         'q' => pad(out, spec, &quoted(spec, bytes)),
         'x' | 'X' => pad(out, spec, &hex(spec, verb, bytes)),
-        _ => bad_verb(out, verb, value)?,
+        _ => bad_verb(out, spec, verb, value)?,
     }
     Ok(())
 }
