@@ -59,10 +59,7 @@ impl ChartPlan {
         }
         for path in &self.values {
             let name = path.display().to_string();
-            let text = match path.as_os_str() == "-" {
-                true => standard_input(),
-                false => std::fs::read_to_string(path),
-            };
+            let text = if path.as_os_str() == "-" { standard_input() } else { std::fs::read_to_string(path) };
             let text = text.map_err(|source| Error::Read { path: name.clone(), source })?;
             files.push(ValuesFile { name, text });
         }

@@ -25,6 +25,7 @@ mod load;
 mod lookup;
 mod manifest;
 mod order;
+mod pieces;
 mod render;
 mod schema;
 mod semver;

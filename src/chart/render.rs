@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::iter;
 use std::rc::Rc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
 use super::capabilities::{Capabilities, KubeVersion};
@@ -15,6 +13,7 @@ use super::limits::STACK_SIZE;
 use super::load::Chart;
 use super::lookup::Lookup;
 use super::manifest::{self, Manifest, Printed, Sorted};
+use super::pieces::Pieces;
 use super::schema::{self, Checks};
 use super::semver::{Constraints, Version};
 use super::template::{self, File, Scope};
@@ -127,21 +126,6 @@ pub fn render(
         let Sorted { manifests, hooks } = manifest::sort(read)?;
         Ok(Rendered { manifests, hooks, crds, notes, values })
     })
-}
-
-/// Pieces of work for whichever thread has time.
-struct Pieces<T>(Mutex<Receiver<T>>);
-
-impl<T> Pieces<T> {
-    fn channel() -> (Sender<T>, Self) {
-        let (sender, receiver) = mpsc::channel();
-        (sender, Self(Mutex::new(receiver)))
-    }
-
-    /// Those that no other thread has taken, up to the end of the sender.
-    fn take(&self) -> impl Iterator<Item = T> {
-        iter::from_fn(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).recv().ok())
-    }
 }
 
 /// The templates of a chart, whose name no values change, and the paths under which they are

@@ -218,7 +218,6 @@ impl Value {
     }
 
     /// A Go string of any bytes.
-    /// A string of bytes that may not be UTF-8.
     pub(crate) fn string_of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::String(text.into()),
