@@ -17,7 +17,7 @@ help: ## List the commands
 
 .PHONY: build
 build: ## Build the plugin (debug)
-	cargo build --locked
+	cargo build --locked --workspace
 
 .PHONY: release
 release: ## Build the plugin (release)
@@ -25,13 +25,14 @@ release: ## Build the plugin (release)
 
 .PHONY: lint
 lint: ## Formatting, clippy, shellcheck
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	tests/tools/shellcheck $(SCRIPTS)
 
 .PHONY: unit
 unit: ## Tests that need no cluster
-	cargo test --locked
+	cargo build --locked -p workqueue-worker
+	cargo test --locked --workspace
 
 .PHONY: cluster
 cluster: ## Bring the test bed up, unless WORKQUEUE_TEST_KUBECONFIG names a cluster
@@ -77,7 +78,7 @@ bench-chart: release ## Render the chart with helm and with the plugin: time and
 
 .PHONY: fuzz-charts
 fuzz-charts: ## Random templates and values for the chart engine, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
-	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked --test fuzz_charts -- --nocapture
+	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked -p helm-template --test fuzz -- --nocapture
 
 .PHONY: fuzz
 fuzz: ## Random input for the readers, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::causes::with_causes;
-use crate::{action, broker, cluster, image, item};
+use crate::{action, cluster, image, items};
+use workqueue_amqp as broker;
+use workqueue_core::causes::with_causes;
 
 /// How the program ends. The numbers are documented in `docs/exit-codes.md` and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl From<action::Error> for Failure {
             E::Broker(error) => broker_hint(error),
             E::Item(error) => Some(item_hint(error)),
             E::Image(error) => image_hint(error),
-            E::Chart(_) | E::Read { .. } | E::Write { .. } => None,
+            E::Chart(_) | E::NoPreset { .. } | E::Read { .. } | E::Write { .. } => None,
             E::NotEmpty(_) => {
                 Some("--force writes over the files of the same names, and leaves the others".to_owned())
             }
@@ -172,8 +173,8 @@ fn broker_hint(error: &broker::Error) -> Option<String> {
     })
 }
 
-fn item_hint(error: &item::Error) -> String {
-    use item::Error as E;
+fn item_hint(error: &items::Error) -> String {
+    use items::Error as E;
     match error {
         E::Empty { .. } => "remove the empty line; items before it are in the queue".to_owned(),
         E::TooLarge { .. } => {

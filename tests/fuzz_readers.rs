@@ -8,7 +8,7 @@ use std::io::{Cursor, Read, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kubectl_workqueue::item::{Framing, Items};
+use kubectl_workqueue::items::{Framing, Items};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;

@@ -8,10 +8,10 @@ use tokio::task::JoinHandle;
 
 use super::Error;
 use super::session::Session;
-use crate::broker::topology;
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
-use crate::names::{QueueName, ReleaseName};
+use workqueue_amqp::topology;
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Time between two looks. Counting is cheap for the broker, and a look is no delivery.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use super::manifests::{self, ChartPlan, Installation};
 use super::{Error, record};
 use crate::cluster::Cluster;
 use crate::cluster::apply::{Change, ObjectRef};
-use crate::names::ReleaseName;
+use workqueue_core::names::ReleaseName;
 
 /// One object that would change.
 #[derive(Debug, Clone, PartialEq)]

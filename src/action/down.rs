@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::session::Session;
 use super::{Error, Event, ObjectChange, Observer, deadline_after, record};
-use crate::broker::topology::{self, Depth};
 use crate::cluster::Cluster;
 use crate::cluster::apply::ObjectRef;
-use crate::names::{QueueName, ReleaseName};
+use workqueue_amqp::topology::{self, Depth};
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// How long the look at the queues may take; a broker that does not answer must not keep anyone
 /// from taking it down.

@@ -10,10 +10,11 @@ use super::heal::Line;
 use super::journal::Journal;
 use super::session::Reach;
 use super::{Error, Event, Observer};
-use crate::broker::publisher::{Envelopes, Publisher, Tally};
-use crate::broker::topology::QueueSpec;
-use crate::item::{Item, Items, Position, Source};
-use crate::names::random_suffix;
+use crate::items::{Items, Source};
+use workqueue_amqp::publisher::{Envelopes, Publisher, Tally};
+use workqueue_amqp::topology::QueueSpec;
+use workqueue_core::item::{Item, Position};
+use workqueue_core::names::random_suffix;
 
 /// Characters of a batch's name: 27^8 names make a clash of two batches' ids next to impossible.
 const BATCH_LENGTH: usize = 8;

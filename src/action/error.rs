@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::cluster::apply::ObjectRef;
-use crate::names::QueueName;
-use crate::{broker, chart, cluster, image, item, worker};
+use crate::{cluster, image, items};
+use workqueue_core::names::QueueName;
+use {helm_template as chart, workqueue_amqp as broker, workqueue_worker as worker};
 
 /// Any error of an operation. Each variant leads to one hint and one exit code.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +19,17 @@ pub enum Error {
     /// The chart or its values are wrong.
     #[error(transparent)]
     Chart(#[from] chart::Error),
+    /// The chart has no such preset.
+    #[error("the chart has no preset {name:?}; it has: {}", list(known))]
+    NoPreset {
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
     /// The input is no item.
     #[error(transparent)]
-    Item(#[from] item::Error),
+    Item(#[from] items::Error),
     /// The image cannot be built, or does not get to the nodes.
     #[error(transparent)]
     Image(#[from] image::Error),
@@ -136,8 +145,8 @@ pub enum Error {
     },
 }
 
-impl From<worker::Error<item::Error>> for Error {
-    fn from(error: worker::Error<item::Error>) -> Self {
+impl From<worker::Error<items::Error>> for Error {
+    fn from(error: worker::Error<items::Error>) -> Self {
         match error {
             worker::Error::Queue(error) => Self::Item(error),
             worker::Error::Program { program, source } => Self::Program { program, source },
@@ -155,4 +164,8 @@ fn no_run(run: Option<&str>) -> String {
         Some(run) => format!("there is no run {run:?}"),
         None => "there is no run".to_owned(),
     }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 
 use super::Error;
 use super::error::cannot_write;
-use crate::chart::{Chart, bundled_files};
+use crate::chart::{bundled, bundled_files};
 
 /// Writes the chart's files into a directory, made if it is missing, and names them in order.
 ///
@@ -41,7 +41,7 @@ pub fn export(directory: &Path, force: bool) -> Result<Vec<PathBuf>, Error> {
 /// # Errors
 /// What cannot be written.
 pub fn package(directory: &Path) -> Result<PathBuf, Error> {
-    let chart = Chart::bundled()?;
+    let chart = bundled()?;
     let path = directory.join(format!("{}-{}.tgz", chart.name(), chart.version()));
     let packed = pack(chart.name()).and_then(|archive| {
         std::fs::create_dir_all(directory)?;
@@ -71,13 +71,14 @@ fn pack(name: &str) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use helm_template::Chart;
 
     #[test]
     fn the_package_is_the_chart_again() {
         let archive = pack("workqueue").expect("in memory");
         let chart = Chart::from_archive(&archive).expect("a chart");
         assert_eq!(chart.name(), "workqueue");
-        assert_eq!(chart.templates().count(), Chart::bundled().expect("bundled").templates().count());
+        assert_eq!(chart.templates().count(), bundled().expect("bundled").templates().count());
         assert_eq!(archive, pack("workqueue").expect("in memory"));
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Error;
 use super::session::Session;
-use crate::broker::failed::{self, Look};
-use crate::broker::retry::Retrier;
-use crate::broker::{self, FailedMessage, topology};
-use crate::names::QueueName;
+use workqueue_amqp::failed::{self, Look};
+use workqueue_amqp::retry::Retrier;
+use workqueue_amqp::{self, FailedMessage, topology};
+use workqueue_core::names::QueueName;
 
 /// Looks at every failed item; none is taken out of its queue. `see` says whether to go on.
 ///
@@ -77,7 +77,7 @@ async fn send_back(
     which: &Which,
     interrupt: impl Future<Output = ()>,
     report: &mut RetryReport,
-) -> Result<(), broker::Error> {
+) -> Result<(), workqueue_amqp::Error> {
     let mut retrier = Retrier::open(&session.broker, queue).await?;
     let Some(mut look) = Look::open(&session.broker, queue).await? else { return Ok(()) };
     let mut interrupt = std::pin::pin!(interrupt);

@@ -13,13 +13,13 @@ use super::counts::{self, Counts, Look, Watch};
 use super::progress::{Progress, progress};
 use super::session::Session;
 use super::{Deadline, Error, Event, Observer};
-use crate::broker::stream;
 use crate::cluster::Cluster;
 use crate::cluster::diagnose::{STUCK_PATIENCE, StuckPods, failure_reason, has_ended};
 use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::logs::PodEvent;
 use crate::cluster::run_watch::RunEvent;
-use crate::names::{QueueName, ReleaseName};
+use workqueue_amqp::stream;
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Lines kept of each pod, to show them again if it fails.
 const LAST_LINES: usize = 10;

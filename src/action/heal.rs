@@ -6,12 +6,13 @@ use tokio::time::Instant;
 
 use super::session::{self, Reach, Session};
 use super::{Error, Event, Observer};
-use crate::broker::Stream;
-use crate::broker::publisher::{Progress, Publisher};
-use crate::broker::topology::{self, Ensured, QueueSpec};
+use crate::cluster;
 use crate::cluster::tunnel::Tunnel;
-use crate::names::QueueName;
-use crate::{broker, cluster};
+use workqueue_amqp as broker;
+use workqueue_amqp::Stream;
+use workqueue_amqp::publisher::{Progress, Publisher};
+use workqueue_amqp::topology::{self, Ensured, QueueSpec};
+use workqueue_core::names::QueueName;
 
 /// Pause before the first attempt to connect again; each further one waits twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

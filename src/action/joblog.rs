@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::record::{Reason, ResultRecord};
+use workqueue_core::record::{Reason, ResultRecord};
 
 /// The first line.
 pub const HEADER: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
@@ -62,8 +62,8 @@ fn quote(argument: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Output, Place, Status};
     use jiff::Timestamp;
+    use workqueue_core::record::{Output, Place, Status};
 
     #[test]
     fn lines_are_gnu_parallels() {

@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use super::session::Reach;
-use crate::item::{Framing, Source};
-use crate::names::QueueName;
+use crate::items::{Framing, Source};
+use workqueue_core::names::QueueName;
 
 /// Bytes from the start of a file that tell it from another.
 const HEAD: u64 = 64 * 1024;
@@ -156,7 +156,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::Endpoint;
+    use workqueue_amqp::Endpoint;
 
     #[test]
     fn a_journal_is_found_again_as_long_as_its_file_is_the_same() {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
-use crate::record::ResultRecord;
+use workqueue_core::record::ResultRecord;
 
 /// Bits of the filter: 16 MiB. With 10 million records in it, it takes about one in 200 new ones for
 /// one that occurs again, which costs a little memory and no correctness.
@@ -61,8 +61,8 @@ impl Latest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Output, Place, Status};
     use jiff::Timestamp;
+    use workqueue_core::record::{Output, Place, Status};
 
     fn record(run: &str, id: u32) -> ResultRecord {
         ResultRecord {

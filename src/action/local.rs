@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 
 use super::error::cannot_write;
 use super::{Error, Event, Observer, joblog};
-use crate::item::{Items, Source};
-use crate::local::LocalQueue;
-use crate::record::{ResultRecord, Status};
-use crate::worker::output::{Chunk, console};
-use crate::worker::{self, Ending, Notice, Plan, Reaper, Report, StopSignal, Watch};
+use crate::items::{Items, Source};
+use workqueue_core::memory_queue::MemoryQueue;
+use workqueue_core::record::{ResultRecord, Status};
+use workqueue_worker::output::{Chunk, console};
+use workqueue_worker::{Ending, Notice, Plan, Reaper, Report, StopSignal, Watch};
 
 /// Items that are read ahead of those that run: reading them must not hold up a free slot, and
 /// memory must stay flat.
@@ -71,10 +71,11 @@ pub async fn local(
         Ok(items) => items,
         Err(error) => return (Tally::default().report(None), Err(error.into())),
     };
-    let queue = LocalQueue::over_items(items, plan.work.concurrency + READ_AHEAD);
+    let queue = MemoryQueue::over_items(items, plan.work.concurrency + READ_AHEAD);
     let (said_tx, mut said_rx) = mpsc::unbounded_channel();
     let (console, mut chunks_rx) = console();
-    let working = worker::run(queue, plan.work, stop_rx, console, Reaper::default(), Relay { said_tx });
+    let working =
+        workqueue_worker::run(queue, plan.work, stop_rx, console, Reaper::default(), Relay { said_tx });
     let mut working = std::pin::pin!(working);
     let mut tally = Tally::default();
     let mut written = Ok(());

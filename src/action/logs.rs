@@ -6,7 +6,7 @@ use super::{Error, Event, Observer};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::cluster::logs::PodEvent;
-use crate::names::ReleaseName;
+use workqueue_core::names::ReleaseName;
 
 /// Finds a run by its name, or the last one that was started.
 ///

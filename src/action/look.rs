@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use super::session::{Reach, Session};
-use crate::broker;
-use crate::broker::look::{self, Looked, Message};
-use crate::broker::topology::{self, Depth};
-use crate::names::QueueName;
+use workqueue_amqp;
+use workqueue_amqp::look::{self, Looked, Message};
+use workqueue_amqp::topology::{self, Depth};
+use workqueue_core::names::QueueName;
 
 /// How the connection is called in the broker's own tools.
 const PURPOSE: &str = "kubectl-workqueue look";
@@ -81,7 +81,7 @@ pub async fn queues(reach: &Reach, known: &QueueName) -> Result<(Vec<QueueRow>, 
         let Ok(name) = name.parse::<QueueName>() else { continue };
         let depth = match topology::depth(&session.broker, &name).await {
             // Another connection's own queue: its tool's count is all that can be known of it.
-            Err(broker::Error::Refused { .. }) => {
+            Err(workqueue_amqp::Error::Refused { .. }) => {
                 Some(Depth { ready: u32::try_from(messages).unwrap_or(u32::MAX), consumers: 0 })
             }
             depth => depth.map_err(|error| session.explain(error))?,

@@ -7,11 +7,12 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::Error;
-use crate::chart::{self, Chart, KubeVersion, NoCluster, Release, Rendered, ValueSources, ValuesFile};
+use crate::chart;
 use crate::cluster::apply::ObjectRef;
 use crate::cluster::rollout::Workload;
 use crate::cluster::secret::CredentialsSpec;
-use crate::names::{CHART, ReleaseName};
+use helm_template::{Chart, KubeVersion, NoCluster, Release, Rendered, ValueSources, ValuesFile};
+use workqueue_core::names::{CHART, ReleaseName};
 
 /// The Kubernetes version to render for when no cluster is asked: what `helm template` of the
 /// Helm release that our renderer is compared with assumes.
@@ -44,7 +45,7 @@ impl ChartPlan {
     pub fn load_chart(&self) -> Result<Chart, Error> {
         Ok(match &self.chart {
             Some(dir) => Chart::from_dir(dir)?,
-            None => Chart::bundled()?,
+            None => chart::bundled()?,
         })
     }
 
@@ -55,7 +56,10 @@ impl ChartPlan {
     pub fn load_values(&self, chart: &Chart) -> Result<ValueSources, Error> {
         let mut files = Vec::new();
         if let Some(preset) = &self.preset {
-            files.push(chart.preset(preset)?);
+            files.push(
+                chart::preset(chart, preset)
+                    .map_err(|known| Error::NoPreset { name: preset.clone(), known })?,
+            );
         }
         for path in &self.values {
             let name = path.display().to_string();
@@ -97,7 +101,7 @@ pub fn render(
 ) -> Result<Rendered, Error> {
     let release = Release::new(release.as_str(), namespace);
     let version = KubeVersion::parse(kube_version)?;
-    Ok(chart::render(chart, values, &release, &version, &NoCluster)?)
+    Ok(helm_template::render(chart, values, &release, &version, &NoCluster)?)
 }
 
 /// The labels by which a release is found again.

@@ -38,7 +38,7 @@ use tokio::time::Instant;
 
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::job::JobState;
-use crate::worker::output::Stream;
+use workqueue_worker::output::Stream;
 
 pub use error::Error;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::failed;
 use super::session::Session;
 use crate::cluster::Cluster;
-use crate::names::{QueueName, ReleaseName};
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// How long the broker may take to list its queues; those of the runs are there sooner.
 const BROKER_TIMEOUT: Duration = Duration::from_millis(1800);

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::Error;
 use super::session::Session;
-use crate::broker::stream::{self, Reading, Start};
-use crate::names::QueueName;
-use crate::record::{ResultRecord, Status};
+use workqueue_amqp::stream::{self, Reading, Start};
+use workqueue_core::names::QueueName;
+use workqueue_core::record::{ResultRecord, Status};
 
 /// The time that a rate is taken over.
 const WINDOW: SignedDuration = SignedDuration::from_secs(60);
@@ -126,7 +126,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Output, Place};
+    use workqueue_core::record::{Output, Place};
 
     fn record(run: &str, id: u32, status: Status, second: i64) -> ResultRecord {
         let at = |second| Timestamp::from_second(second).expect("in range");

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::Error;
 use super::manifests::ChartPlan;
-use crate::chart::{Chart, ValueSources};
 use crate::cluster::Cluster;
 use crate::cluster::apply::ObjectRef;
-use crate::names::{CHART, ReleaseName};
+use helm_template::{Chart, ValueSources};
+use workqueue_core::names::{CHART, ReleaseName};
 
 /// Tells people who look around in a cluster what the Secret is.
 const SECRET_TYPE: &str = "kubectl-workqueue/release.v1";

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::cannot_write;
 use super::{Error, joblog};
-use crate::record::ResultRecord;
+use workqueue_core::record::ResultRecord;
 
 /// The longest name of a directory of an item; file systems take 255 bytes.
 const LONGEST_NAME: usize = 200;
@@ -80,7 +80,7 @@ fn file_name(id: &str) -> String {
         }
     }
     if name.len() > LONGEST_NAME {
-        let hash = crate::names::fnv1a(id.as_bytes());
+        let hash = workqueue_core::names::fnv1a(id.as_bytes());
         name.truncate(LONGEST_NAME);
         write!(name, "~{hash:08x}").ok();
     }

@@ -6,9 +6,9 @@ use super::Error;
 use super::latest::Latest;
 use super::result_files::ResultFiles;
 use super::session::Session;
-use crate::broker::stream::{self, End, Reading, Start};
-use crate::names::QueueName;
-use crate::record::{ResultRecord, Status};
+use workqueue_amqp::stream::{self, End, Reading, Start};
+use workqueue_core::names::QueueName;
+use workqueue_core::record::{ResultRecord, Status};
 
 /// What to read.
 pub struct ResultsPlan {

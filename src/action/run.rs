@@ -10,13 +10,13 @@ use super::manifests::ChartPlan;
 use super::session::{Reach, Session};
 use super::worker_job::{Contents, Mode, Renderer, Script, Work, Worker};
 use super::{Error, Event, Observer};
-use crate::broker::publisher::Envelopes;
-use crate::broker::topology::{self, QueueSpec};
 use crate::cluster::Cluster;
 use crate::cluster::apply::ObjectRef;
 use crate::cluster::job::JobState;
-use crate::item::Source;
-use crate::names::{QueueName, ReleaseName};
+use crate::items::Source;
+use workqueue_amqp::publisher::Envelopes;
+use workqueue_amqp::topology::{self, QueueSpec};
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Failed pods that a Job with one pod an item bears.
 pub const COARSE_BACKOFF_LIMIT: u32 = 3;

@@ -7,7 +7,7 @@ use super::Error;
 use super::logs::find_run;
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
-use crate::names::ReleaseName;
+use workqueue_core::names::ReleaseName;
 
 /// Makes `parallelism` pods work on a run at one time, and gives its state then.
 ///

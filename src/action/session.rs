@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Deadline, Error};
-use crate::broker::{Broker, Endpoint};
+use crate::cluster;
 use crate::cluster::Cluster;
 use crate::cluster::tunnel::Tunnel;
-use crate::names::ReleaseName;
-use crate::{broker, cluster};
+use workqueue_amqp as broker;
+use workqueue_amqp::{Broker, Endpoint};
+use workqueue_core::names::ReleaseName;
 
 /// Pause between two attempts to log in.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::Error;
 use super::progress::{Progress, progress};
 use super::session::Session;
-use crate::broker::topology::{self, Depth};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
-use crate::names::{QueueName, ReleaseName};
+use workqueue_amqp::topology::{self, Depth};
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// How long the records of one queue may be read.
 const READING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use super::Error;
-use crate::item::{Item, Items, Position, Source};
+use crate::items::{Items, Source};
+use workqueue_core::item::{Item, Position};
 
 /// What an input holds.
 #[derive(Debug, Default)]

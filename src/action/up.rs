@@ -12,7 +12,7 @@ use super::{Deadline, Error, Event, ObjectChange, Observer, deadline_after};
 use crate::cluster::Cluster;
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::rollout::Workload;
-use crate::names::{CHART, ReleaseName};
+use workqueue_core::names::{CHART, ReleaseName};
 
 /// How far a dry run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

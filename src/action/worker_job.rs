@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::manifests::{self};
 use super::run::RunPlan;
 use super::{Error, record};
-use crate::chart::{Chart, ValueSources};
 use crate::cluster::Cluster;
 use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION};
 use crate::image::CONSUME_ONE;
-use crate::names::{RUN_LABEL, random_suffix};
-use crate::worker::{Backoff, Halt};
+use helm_template::{Chart, ValueSources};
+use workqueue_core::names::{RUN_LABEL, random_suffix};
+use workqueue_worker::{Backoff, Halt};
 
 /// Characters of a run's name.
 const RUN_LENGTH: usize = 5;

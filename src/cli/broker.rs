@@ -7,9 +7,9 @@ use clap::Args;
 use super::flags::{ClusterFlags, Output, QueueFlags};
 use crate::action::Error;
 use crate::action::session::Reach;
-use crate::broker::Endpoint;
 use crate::error::Failure;
-use crate::names::QueueName;
+use workqueue_amqp::Endpoint;
+use workqueue_core::names::QueueName;
 
 /// The variable with a broker's URL: unlike an argument, other users of the machine cannot see it.
 const URL_VARIABLE: &str = "WORKQUEUE_BROKER_URL";

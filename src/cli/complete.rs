@@ -13,8 +13,8 @@ use super::Cli;
 use crate::action::names;
 use crate::cluster::{Cluster, Target, kubeconfig};
 use crate::error::{ExitStatus, Failure};
-use crate::names::{QueueName, ReleaseName};
 use crate::ui::Ui;
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Directives: offer what was answered alone; let the shell offer files; directories alone.
 const NO_FILES: u8 = 4;

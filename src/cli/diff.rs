@@ -51,7 +51,7 @@ pub async fn run(args: DiffArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 }
 
 fn unified(diff: &ObjectDiff) -> String {
-    let yaml = |object: &Option<Value>| object.as_ref().map(crate::chart::to_yaml).unwrap_or_default();
+    let yaml = |object: &Option<Value>| object.as_ref().map(helm_template::to_yaml).unwrap_or_default();
     let (before, after) = (yaml(&diff.before), yaml(&diff.after));
     let name = diff.object.to_string();
     let header = |object: &Option<Value>, side: &str| match object {

@@ -11,7 +11,7 @@ use super::report::{enqueue_failure, enqueue_json, enqueue_words, survey_json, s
 use crate::action::enqueue::{EnqueuePlan, enqueue};
 use crate::action::survey::survey;
 use crate::error::{ExitStatus, Failure};
-use crate::item::Source;
+use crate::items::Source;
 use crate::ui::Ui;
 
 /// Put items into the queue

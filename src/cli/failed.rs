@@ -9,11 +9,11 @@ use super::failed_report::{as_json, document, in_words, row};
 use super::flags::{ClusterFlags, Output, QueueFlags};
 use crate::action::failed::{self, RetryReport, Which};
 use crate::action::session::Session;
-use crate::broker::FailedMessage;
 use crate::error::{ExitStatus, Failure};
-use crate::names::QueueName;
 use crate::ui::Ui;
 use crate::ui::table::table;
+use workqueue_amqp::FailedMessage;
+use workqueue_core::names::QueueName;
 
 /// Show the items that have failed, send them back, or delete them
 ///

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::items::add_body;
-use crate::broker::FailedMessage;
-use crate::record::FailedItem;
 use crate::ui::table::plain;
+use workqueue_amqp::FailedMessage;
+use workqueue_core::record::FailedItem;
 
 /// The start of an item that is shown; `--body` prints all of it.
 const SHOWN: usize = 1024;

@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use crate::action;
 use crate::action::manifests::ChartPlan;
-use crate::broker::topology::QueueSpec;
 use crate::cluster::{Cluster, Target};
 use crate::error::Failure;
-use crate::names::{QueueName, ReleaseName};
+use workqueue_amqp::topology::QueueSpec;
+use workqueue_core::names::{QueueName, ReleaseName};
 
-pub use crate::duration::duration;
+pub use workqueue_core::duration::duration;
 
 /// Headings of flags in the help. Each flag names its own: a heading set for a whole group goes on
 /// to whatever flag follows it.

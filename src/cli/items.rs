@@ -10,8 +10,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::flags::duration;
-use crate::broker::publisher::Envelopes;
-use crate::item::{DEFAULT_MAX_SIZE, Framing, Source};
+use crate::items::{DEFAULT_MAX_SIZE, Framing, Source};
+use workqueue_amqp::publisher::Envelopes;
 
 /// The longest time to live that RabbitMQ takes, in milliseconds.
 const LONGEST_TTL: u128 = u32::MAX as u128;

@@ -9,10 +9,10 @@ use crate::action::follow::{FailedPod, RunEnd, RunReport};
 use crate::action::local::LocalReport;
 use crate::action::status::StatusReport;
 use crate::action::up::UpReport;
-use crate::broker::topology::Depth;
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::job::{JobEnd, JobState};
-use crate::item::Position;
+use workqueue_amqp::topology::Depth;
+use workqueue_core::item::Position;
 
 /// The example under a heading of the page.
 fn example(heading: &str) -> Value {

@@ -11,11 +11,11 @@ use super::flags::Output;
 use super::items::ItemFlags;
 use crate::action::local::{LocalPlan, LocalReport, local};
 use crate::error::{ExitStatus, Failure};
-use crate::names::random_suffix;
-use crate::pod::flags::WorkFlags;
-use crate::pod::{place, stop_signals};
 use crate::ui::Ui;
-use crate::worker::{Mode, Plan, StopSignal};
+use workqueue_core::names::random_suffix;
+use workqueue_worker::cli::flags::WorkFlags;
+use workqueue_worker::cli::{place, stop_signals};
+use workqueue_worker::{Mode, Plan, StopSignal};
 
 /// Work on items on this machine, without a cluster and without a broker
 ///

@@ -43,7 +43,7 @@ use crate::ui::{Ui, Verbosity};
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-workqueue", bin_name = "kubectl workqueue", version, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
-struct Line<C: Subcommand> {
+struct Cli {
     /// Print data and errors alone
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -51,11 +51,8 @@ struct Line<C: Subcommand> {
     #[arg(short, long, global = true)]
     verbose: bool,
     #[command(subcommand)]
-    command: C,
+    command: Command,
 }
-
-/// A command line with any of the commands.
-type Cli = Line<Command>;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -87,24 +84,6 @@ enum Command {
     /// Print docs/reference.md
     #[command(name = "__reference", hide = true)]
     Reference,
-}
-
-/// A command that takes less time than to build the arguments of all of them.
-#[derive(Debug, Subcommand)]
-enum Quick {
-    Render(render::RenderArgs),
-}
-
-impl Cli {
-    /// Parses a command line.
-    fn read(args: &[OsString]) -> Result<Self, clap::Error> {
-        if args.get(1).is_some_and(|name| Quick::has_subcommand(&name.to_string_lossy()))
-            && let Ok(Line { quiet, verbose, command: Quick::Render(args) }) = Line::try_parse_from(args)
-        {
-            return Ok(Self { quiet, verbose, command: Command::Render(args) });
-        }
-        Self::try_parse_from(args)
-    }
 }
 
 impl Command {
@@ -179,8 +158,7 @@ impl Command {
 
 /// Parses a command line and runs it.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::read(&args) {
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
@@ -231,25 +209,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_quick_command_is_read_as_all_are() {
-        for line in [
-            "x render",
-            "x render -q --set a=b -n other",
-            "x render --verbose --quiet",
-            "x render --no-such-flag",
-            "x render --help",
-            "x render more",
-        ] {
-            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let text = |read: Result<Cli, clap::Error>| match read {
-                Ok(cli) => format!("{cli:?}"),
-                Err(error) => error.to_string(),
-            };
-            assert_eq!(text(Cli::read(&args)), text(Cli::try_parse_from(&args)), "{line}");
-        }
     }
 
     #[test]

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::broker::BrokerQueueFlags;
 use super::items::{add_body, preview};
 use crate::action::look::look;
-use crate::broker::look::{Looked, Message};
 use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
+use workqueue_amqp::look::{Looked, Message};
 
 /// Show the first items of a queue
 ///

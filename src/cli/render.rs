@@ -37,7 +37,5 @@ pub async fn run(args: RenderArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let rendered = render(&chart, &values, &args.cluster.release, &namespace, version)?;
     let yaml = rendered.to_yaml();
     ui.data(yaml.strip_suffix('\n').unwrap_or(&yaml).as_bytes());
-    // The process ends here: to give all that back piece by piece would only take time.
-    std::mem::forget((chart, values, rendered));
     Ok(ExitStatus::Success)
 }

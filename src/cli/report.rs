@@ -8,8 +8,8 @@ use crate::action::follow::{RunEnd, RunReport};
 use crate::action::survey::Survey;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::error::{ExitStatus, Failure};
-use crate::names::QueueName;
 use crate::ui::Ui;
+use workqueue_core::names::QueueName;
 
 /// An enqueue as JSON.
 pub fn enqueue_json(queue: &QueueName, report: &EnqueueReport) -> Value {

@@ -9,9 +9,9 @@ use super::flags::{ClusterFlags, QueueFlags};
 use crate::action::results::{Reader, ResultsPlan, ResultsReport, results};
 use crate::action::session::Session;
 use crate::error::{ExitStatus, Failure};
-use crate::record::{Reason, ResultRecord, Status};
 use crate::ui::Ui;
 use crate::ui::table::{Columns, plain};
+use workqueue_core::record::{Reason, ResultRecord, Status};
 
 /// Show what became of the items
 ///

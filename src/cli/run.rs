@@ -18,8 +18,8 @@ use crate::action::worker_job::{Mode, Script, Work, Worker};
 use crate::cluster::Target;
 use crate::error::{ExitStatus, Failure};
 use crate::image::Reference;
-use crate::pod::flags::WorkFlags;
 use crate::ui::Ui;
+use workqueue_worker::cli::flags::WorkFlags;
 
 /// Run a Job over what is in the queue, and follow it to its end
 ///

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::flags::{ClusterFlags, Output, ValueFlags, duration};
 use crate::action::up::{self, DryRun, UpPlan, UpReport};
 use crate::error::{ExitStatus, Failure};
-use crate::names::ReleaseName;
 use crate::ui::Ui;
+use workqueue_core::names::ReleaseName;
 
 /// Deploy the broker, or bring it up to date
 ///

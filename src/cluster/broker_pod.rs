@@ -12,8 +12,8 @@ use tokio::io::AsyncReadExt as _;
 use super::diagnose::is_ready;
 use super::pod_stream::PodPort;
 use super::{Cluster, Error};
-use crate::credentials::Credentials;
-use crate::names::ReleaseName;
+use workqueue_core::credentials::Credentials;
+use workqueue_core::names::ReleaseName;
 
 /// Names and numbers of the AMQP ports, plain and with TLS, as the chart's Service has them.
 const PLAIN: (&str, i32) = ("amqp", 5672);

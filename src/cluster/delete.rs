@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::apply::{ObjectRef, content, helm_release, is_applied_by_us};
 use super::{Cluster, Error};
-use crate::names::ReleaseName;
+use workqueue_core::names::ReleaseName;
 
 /// The kinds that the chart makes, in the order to delete them: workers before their broker,
 /// workloads before what they use. A kind that a server does not know has no objects there.

@@ -5,7 +5,7 @@ use std::fmt;
 use kube::client::UpgradeConnectionError;
 
 use super::diagnose::Diagnosis;
-use crate::causes::with_causes;
+use workqueue_core::causes::with_causes;
 
 /// What can go wrong between us and a cluster.
 #[derive(Debug, thiserror::Error)]

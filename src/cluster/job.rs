@@ -6,7 +6,7 @@ use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
 
 use super::{Cluster, Error};
-use crate::names::{MODE_LABEL, RUN_LABEL, ReleaseName};
+use workqueue_core::names::{MODE_LABEL, RUN_LABEL, ReleaseName};
 
 /// Annotation of a Job: the items in its queue when it was made.
 pub const ITEMS_ANNOTATION: &str = "kubectl-workqueue/items";

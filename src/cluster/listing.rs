@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 
 use super::{Cluster, Error};
-use crate::names::CHART;
+use workqueue_core::names::CHART;
 
 impl Cluster {
     /// The namespaces.

@@ -9,7 +9,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 
 use super::job::{JobEnd, JobState};
 use super::{Cluster, Error};
-use crate::names::RUN_LABEL;
+use workqueue_core::names::RUN_LABEL;
 
 /// What a watch of a run tells.
 #[derive(Debug)]

@@ -110,7 +110,7 @@ fn is_of_job_controller(label: &str) -> bool {
 mod tests {
     use super::*;
     use crate::cluster::job::ITEMS_ANNOTATION;
-    use crate::names::RUN_LABEL;
+    use workqueue_core::names::RUN_LABEL;
 
     #[test]
     fn a_copied_job_has_nothing_of_the_first_ones_controller() {

@@ -9,7 +9,7 @@ use super::Error;
 use super::dockerfile::{Program, dockerfile, worker_only};
 use super::shebang::{DEBIAN, Kind, kind, suggestion};
 use super::worker::{NAME, Worker};
-use crate::names::random_suffix;
+use workqueue_core::names::random_suffix;
 
 /// The names under which engines look for instructions; docker itself knows the first alone.
 const DOCKERFILES: [&str; 2] = ["Dockerfile", "Containerfile"];

@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 
 use crate::action::{Event, ObjectChange, Observer};
 use crate::error::Failure;
-use crate::worker::output::Stream;
 use progress::Progress;
+use workqueue_worker::output::Stream;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

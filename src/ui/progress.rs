@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::rate::{Rate, bar};
 use crate::action::counts::Counts;
 use crate::cluster::job::JobState;
-use crate::worker::output::Stream;
+use workqueue_worker::output::Stream;
 
 /// Time between two lines of counts where stderr is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use crate::bed::{Bed, finish, kubectl, spawn};
 
 /// Runs helm with the test bed's cluster.
 fn helm(bed: &Bed, args: &[&str]) -> crate::bed::Outcome {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/helm");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/helm-template/tests/tools/helm");
     let path = Command::new(script).output().expect("the script runs");
     assert!(path.status.success(), "{}", String::from_utf8_lossy(&path.stderr));
     let mut helm = Command::new(String::from_utf8_lossy(&path.stdout).trim());

@@ -20,7 +20,7 @@ fn start_worker(bed: &Bed, run: &str, arguments: &[&str]) -> Child {
     };
     let pod = bed.get(&["pod", "workqueue-broker-0"]);
     let address = pod["status"]["podIP"].as_str().expect("the broker has an address").to_owned();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_workqueue-worker"));
+    let mut command = Command::new(worker_program());
     let url = format!("amqp://{}:{}@{address}", secret("username"), secret("password"));
     command.env("BROKER_URL", url).env("QUEUE", "job1").env("WORKQUEUE_RUN", run);
     spawn(command, arguments)
@@ -242,4 +242,13 @@ fn items_that_take_their_pods_down_are_counted_as_failed() {
     bed.workqueue(&["attach"]).exits(6).says("0 done, 1 failed");
     let status = bed.workqueue(&["status", "-o", "json"]).ok().json();
     assert_eq!(status["runs"][0]["items"]["givenUp"], 1, "{status}");
+}
+
+/// The worker's executable. It belongs to another package, so cargo does not build it for this
+/// test: `cargo build -p workqueue-worker` does, into the directory of the plugin.
+pub fn worker_program() -> std::path::PathBuf {
+    let path =
+        std::path::Path::new(env!("CARGO_BIN_EXE_kubectl-workqueue")).with_file_name("workqueue-worker");
+    assert!(path.exists(), "{} is missing: run `cargo build -p workqueue-worker` first", path.display());
+    path
 }

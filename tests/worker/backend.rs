@@ -3,9 +3,6 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use kubectl_workqueue::broker::topology::{self, QueueSpec};
-use kubectl_workqueue::broker::{Broker, Endpoint};
-use kubectl_workqueue::names::{QueueName, random_suffix};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions,
     ConfirmSelectOptions, QueueDeleteOptions,
@@ -15,6 +12,9 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use workqueue_amqp::topology::{self, QueueSpec};
+use workqueue_amqp::{Broker, Endpoint};
+use workqueue_core::names::{QueueName, random_suffix};
 
 /// Nothing here may take longer.
 pub const LONGEST: Duration = Duration::from_secs(120);
@@ -169,7 +169,7 @@ impl Bench {
     }
 
     pub fn start_at(&self, url: &str, flags: &[&str], program: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_workqueue-worker"));
+        let mut command = Command::new(worker_program());
         command.env("BROKER_URL", url).env("QUEUE", &self.queue).env("WORKQUEUE_RUN", "r1");
         command.args(["--backoff", "10ms"]).args(flags).arg("--").args(program);
         spawn(command, Stdio::null())
@@ -243,4 +243,13 @@ impl Bench {
 
 fn name(name: &str) -> QueueName {
     name.parse().expect("a legal name")
+}
+
+/// The worker's executable. It belongs to another package, so cargo does not build it for this
+/// test: `cargo build -p workqueue-worker` does, into the directory of the plugin.
+pub fn worker_program() -> std::path::PathBuf {
+    let path =
+        std::path::Path::new(env!("CARGO_BIN_EXE_kubectl-workqueue")).with_file_name("workqueue-worker");
+    assert!(path.exists(), "{} is missing: run `cargo build -p workqueue-worker` first", path.display());
+    path
 }

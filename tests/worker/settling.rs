@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kubectl_workqueue::broker::failed_history;
+use workqueue_amqp::failed_history;
 
 use super::backend::{Bench, broker_url, ended, signal};
 

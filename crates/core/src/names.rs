@@ -1,0 +1,195 @@
+//! The names that users see, as types: a value of one of these types is legal by construction.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Name of the chart, and of the `app.kubernetes.io/name` label of every object it makes.
+pub const CHART: &str = "workqueue";
+/// Label of a Job and its pods: the run that they belong to.
+pub const RUN_LABEL: &str = "kubectl-workqueue/run";
+/// Label of a Job and its pods: how items come to pods, `fine` or `coarse`.
+pub const MODE_LABEL: &str = "kubectl-workqueue/mode";
+
+/// A name that breaks its rule, with the rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {name:?} is not allowed: {rule}")]
+pub struct NameError {
+    what: &'static str,
+    name: String,
+    rule: &'static str,
+}
+
+/// The name of a queue: 1 to 240 bytes of UTF-8 without control characters, not starting with `amq.`.
+///
+/// AMQP allows 255 bytes and reserves `amq.` for the broker; 15 bytes are kept for the suffixes
+/// of the queues beside it (`.failed`, `.results`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct QueueName(String);
+
+impl QueueName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The queue that takes the items which used up their deliveries: `NAME.failed`.
+    pub fn failed(&self) -> QueueName {
+        QueueName(format!("{}.failed", self.0))
+    }
+
+    /// The stream that takes one record for each settled item: `NAME.results`.
+    pub fn results(&self) -> QueueName {
+        QueueName(format!("{}.results", self.0))
+    }
+
+    /// The name as a label value and as part of an object's name: at most 40 bytes of lowercase
+    /// letters, digits and `-`.
+    ///
+    /// Names that had to be changed end in a hash, so that two queues never share a label.
+    pub fn slug(&self) -> String {
+        const LONGEST: usize = 40;
+        let plain: String = self
+            .0
+            .chars()
+            .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+            .collect();
+        let plain = plain.trim_matches('-');
+        if plain == self.0 && plain.len() <= LONGEST {
+            return plain.to_owned();
+        }
+        let head: String = plain.chars().take(LONGEST - 9).collect();
+        let slug = format!("{}-{:08x}", head.trim_end_matches('-'), fnv1a(self.0.as_bytes()));
+        slug.trim_start_matches('-').to_owned()
+    }
+}
+
+/// The 32-bit FNV-1a hash: short, stable over releases, and enough to tell a user's queues apart.
+/// A hash that is short and stable, for names; not for anything that an adversary may choose.
+pub fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+impl FromStr for QueueName {
+    type Err = NameError;
+
+    fn from_str(name: &str) -> Result<Self, NameError> {
+        let rule = if name.is_empty() || name.len() > 240 {
+            "a queue's name has 1 to 240 bytes"
+        } else if name.starts_with("amq.") {
+            "names that start with \"amq.\" belong to the broker"
+        } else if name.chars().any(char::is_control) {
+            "a queue's name has no control characters"
+        } else {
+            return Ok(Self(name.to_owned()));
+        };
+        Err(NameError { what: "queue name", name: name.to_owned(), rule })
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a release: what `up` installs and what all other commands find again by its label.
+///
+/// The rule is Helm's: at most 53 characters of a DNS label, so that suffixes still fit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReleaseName(String);
+
+impl ReleaseName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Selects all objects of this release.
+    pub fn selector(&self) -> String {
+        format!("app.kubernetes.io/name={CHART},app.kubernetes.io/instance={}", self.0)
+    }
+
+    /// Selects the objects of one component (`broker` or `worker`) of this release.
+    pub fn component_selector(&self, component: &str) -> String {
+        format!("{},app.kubernetes.io/component={component}", self.selector())
+    }
+}
+
+impl FromStr for ReleaseName {
+    type Err = NameError;
+
+    fn from_str(name: &str) -> Result<Self, NameError> {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let legal = (1..=53).contains(&name.len())
+            && name.chars().all(inner)
+            && !name.starts_with('-')
+            && !name.ends_with('-');
+        if legal {
+            return Ok(Self(name.to_owned()));
+        }
+        let rule =
+            "a release's name has 1 to 53 lowercase letters, digits and \"-\", with no \"-\" at its ends";
+        Err(NameError { what: "release name", name: name.to_owned(), rule })
+    }
+}
+
+impl fmt::Display for ReleaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Letters and digits that cannot be mistaken for each other and spell no words, as in the names
+/// that Kubernetes generates.
+const SAFE_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// A random name of `length` characters for a run or a batch of items.
+pub fn random_suffix(length: usize) -> String {
+    use rand::RngExt as _;
+    let mut random = rand::rng();
+    (0..length).map(|_| char::from(SAFE_ALPHABET[random.random_range(0..SAFE_ALPHABET.len())])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_names_keep_the_rules_of_amqp() {
+        assert!("job1".parse::<QueueName>().is_ok());
+        assert!("orders/eu west".parse::<QueueName>().is_ok());
+        for bad in ["", "amq.topic", "a\nb", &"x".repeat(241)] {
+            assert!(bad.parse::<QueueName>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn slugs_are_label_values_and_differ() {
+        let slug = |name: &str| name.parse::<QueueName>().expect("a legal name").slug();
+        assert_eq!(slug("job1"), "job1");
+        assert_ne!(slug("Job.1"), slug("job-1"));
+        for name in ["Job.1", "ünïcode", "///", &"q".repeat(240)] {
+            let slug = slug(name);
+            assert!(slug.len() <= 40, "{slug}");
+            assert!(slug.starts_with(|c: char| c.is_ascii_alphanumeric()), "{slug}");
+            assert!(slug.ends_with(|c: char| c.is_ascii_alphanumeric()), "{slug}");
+        }
+    }
+
+    #[test]
+    fn release_names_are_dns_labels() {
+        assert!("workqueue".parse::<ReleaseName>().is_ok());
+        for bad in ["", "-a", "a-", "A", "a.b", &"x".repeat(54)] {
+            assert!(bad.parse::<ReleaseName>().is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn the_error_names_value_and_rule() {
+        let error = "amq.x".parse::<QueueName>().expect_err("it is the broker's");
+        assert_eq!(
+            error.to_string(),
+            "queue name \"amq.x\" is not allowed: names that start with \"amq.\" belong to the broker"
+        );
+    }
+}

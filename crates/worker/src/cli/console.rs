@@ -1,0 +1,78 @@
+//! The pod's log: what programs write goes out as it comes, what the worker has to say beside it.
+
+use std::io::Write as _;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::output::{Chunk, Stream};
+use crate::{Notice, Watch};
+use workqueue_core::record::Status;
+
+/// Writes chunks out in a thread of its own, where a log that is slow blocks nothing else. Ends
+/// with the last sender.
+pub(super) fn write_out(mut chunks_rx: mpsc::Receiver<Chunk>) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("console".to_owned()).spawn(move || {
+        while let Some(Chunk { stream, bytes }) = chunks_rx.blocking_recv() {
+            // A log that is gone is no reason to stop the work.
+            match stream {
+                Stream::Stdout => {
+                    let mut stdout = std::io::stdout().lock();
+                    stdout.write_all(&bytes).and_then(|()| stdout.flush()).ok();
+                }
+                Stream::Stderr => _ = std::io::stderr().lock().write_all(&bytes).ok(),
+            }
+        }
+    })
+}
+
+/// Says on standard error what a person needs to understand the log; with `verbose` each item.
+pub(super) struct Log {
+    pub verbose: bool,
+}
+
+impl Watch for Log {
+    fn on(&self, notice: Notice<'_>) {
+        match notice {
+            Notice::Started { id, .. } if self.verbose => say(&format!("item {id}: started")),
+            Notice::Started { .. } => {}
+            Notice::Retry { record, pause } => say(&format!(
+                "item {}: attempt {} {}; the next one in {}",
+                record.id,
+                record.attempts,
+                record.how(),
+                in_words(pause)
+            )),
+            Notice::Settled(record) if record.status == Status::Failed => say(&format!(
+                "item {}: failed: attempt {} {}; it is in {}.failed now",
+                record.id,
+                record.attempts,
+                record.how(),
+                record.queue
+            )),
+            Notice::Settled(record) if self.verbose => say(&format!("item {}: done", record.id)),
+            Notice::Settled(_) => {}
+            Notice::Superseded(record) => say(&format!(
+                "item {}: finished, but it had gone back to the queue meanwhile and is done again",
+                record.id
+            )),
+            Notice::Stopping { running } => {
+                say(&format!("ending; {running} running items may finish in the grace period"));
+            }
+            Notice::Halting { failed, running } => say(&format!(
+                "halting: {failed} items of the run have failed; {running} items still run here"
+            )),
+            Notice::Note(note) => say(note),
+        }
+    }
+}
+
+pub(super) fn say(message: &str) {
+    // Not eprintln, which panics where nobody reads the log any more.
+    writeln!(std::io::stderr(), "workqueue-worker: {message}").ok();
+}
+
+fn in_words(pause: Duration) -> String {
+    format!("{:.1} s", pause.as_secs_f64())
+}

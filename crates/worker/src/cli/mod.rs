@@ -1,0 +1,229 @@
+//! The worker's executable: what stands in its command line and environment, and the call of the
+//! loop over a broker's queue.
+
+mod console;
+pub mod flags;
+mod install;
+mod signals;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::console;
+use crate::{Ending, Mode, Plan, Reaper, StopSignal, run as work};
+use console::{Log, say, write_out};
+use flags::WorkFlags;
+use workqueue_amqp::Endpoint;
+use workqueue_amqp::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
+use workqueue_core::causes::with_causes;
+use workqueue_core::duration::duration;
+use workqueue_core::names::QueueName;
+use workqueue_core::record::{Place, ResultRecord, Status};
+
+pub use signals::stop_signals;
+
+/// How a worker's process ends other than by an item's outcome.
+const ERROR: u8 = 1;
+const USAGE: u8 = 2;
+
+/// The time between the grace period and the end of a pod, with a margin.
+const AFTER_GRACE: Duration = Duration::from_secs(15);
+
+/// Take items from a queue and run a program for each
+///
+/// The item is on the program's standard input, and in the place of an argument that is `{}`.
+/// An item is done when its program exits with 0. BROKER_URL and QUEUE name the queue.
+#[derive(Debug, Parser)]
+#[command(name = "workqueue-worker", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+struct WorkerArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Copy this executable into a directory, for an init container
+    Install {
+        /// The directory; made if it is missing
+        directory: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// Work on one item, then exit as its program did
+    #[arg(long, conflicts_with_all = ["drain", "forever", "halt"])]
+    once: bool,
+    /// Work until nothing is left (the default)
+    #[arg(long, conflicts_with = "forever")]
+    drain: bool,
+    /// Work until a signal comes
+    #[arg(long)]
+    forever: bool,
+    /// With --once: exit with 0 also when the item has failed and is safe in QUEUE.failed
+    #[arg(long)]
+    settled_is_success: bool,
+    /// Items at one time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+    #[command(flatten)]
+    work: WorkFlags,
+    /// With --halt: items that are not counted among those that lie in QUEUE.failed (default: those
+    /// that lie there at the start)
+    #[arg(long, value_name = "N", requires = "halt")]
+    failed_before: Option<u64>,
+    /// How long after its start a worker without items stays at least while others hold some
+    /// (default: until the broker would have noticed that such a worker is dead)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    idle_timeout: Option<Duration>,
+    /// Give up when the broker cannot be reached for this long
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    connect_timeout: Duration,
+    /// Record no results
+    #[arg(long)]
+    no_results: bool,
+    /// Say when each item starts and is done
+    #[arg(short, long)]
+    verbose: bool,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
+}
+
+/// Runs the worker with a command line (the program's name first) and gives its exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match WorkerArgs::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            // A reader that has closed the pipe has seen what it wanted of the help.
+            error.print().ok();
+            return code.into();
+        }
+    };
+    let result = match args.command {
+        Some(Command::Install { directory }) => match install::install(&directory) {
+            Ok(target) => {
+                println!("{}", target.display());
+                Ok(0)
+            }
+            Err(error) => Err(format!("cannot install into {}: {error}", directory.display())),
+        },
+        None => start(args.run),
+    };
+    match result {
+        Ok(code) => code.into(),
+        Err(message) => {
+            say(&format!("error: {message}"));
+            ERROR.into()
+        }
+    }
+}
+
+fn start(args: RunArgs) -> Result<u8, String> {
+    let settled_is_success = args.settled_is_success;
+    let (consumer, plan, verbose) = plans(args)?;
+    // One thread: the programs are what needs the processors.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let result = runtime.block_on(async {
+        let (console, chunks_rx) = console();
+        let writer = write_out(chunks_rx).map_err(|error| format!("cannot start: {error}"))?;
+        let stop_rx = stop_signals().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        let reaper = Reaper::default();
+        let reaping = tokio::spawn(reaper.clone().run());
+        let queue = BrokerQueue::open(consumer);
+        let result = work(queue, plan, stop_rx, console, reaper, Log { verbose }).await;
+        reaping.abort();
+        Ok::<_, String>((result, writer))
+    });
+    let (result, writer) = result?;
+    // Ends here what tasks still hold of the console, so that the thread finds its end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    writer.join().ok();
+    let report = result.map_err(|error| with_causes(&error))?;
+    if report.done + report.failed > 1 {
+        say(&format!("{} items done, {} failed", report.done, report.failed));
+    }
+    Ok(match report.ending {
+        // A Job would start another pod in the place of one that fails.
+        Ending::Drained | Ending::Halted => 0,
+        Ending::Once(record) => exit_code(&record, settled_is_success),
+        Ending::Stopped(StopSignal::Interrupt) => 130,
+        Ending::Stopped(StopSignal::Terminate) => 143,
+    })
+}
+
+/// As the program exited; 124 for its time limit, as of timeout(1), and 128 and the signal, as
+/// of shells.
+fn exit_code(record: &ResultRecord, settled_is_success: bool) -> u8 {
+    if record.status == Status::Done || settled_is_success {
+        return 0;
+    }
+    let code = match (record.exit, record.signal) {
+        _ if record.reason == Some(workqueue_core::record::Reason::Timeout) => 124,
+        (Some(code), _) => code,
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => ERROR.into(),
+    };
+    u8::try_from(code).unwrap_or(ERROR)
+}
+
+fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
+    let url = variable("BROKER_URL").ok_or("BROKER_URL is not set")?;
+    let read = |file| std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"));
+    let authorities = variable("BROKER_CA_FILE").map(read).transpose()?;
+    let endpoint = Endpoint::parse(&url, authorities).map_err(|error| format!("BROKER_URL: {error}"))?;
+    let queue: QueueName =
+        variable("QUEUE").ok_or("QUEUE is not set")?.parse().map_err(|error| format!("QUEUE: {error}"))?;
+    let place = place();
+    let mode = match (args.once, args.forever) {
+        (true, _) => Mode::Once,
+        (_, true) => Mode::Forever,
+        _ => Mode::Drain,
+    };
+    let concurrency = if mode == Mode::Once { 1 } else { args.concurrency };
+    let consumer = ConsumerPlan {
+        endpoint,
+        queue: queue.clone(),
+        concurrency,
+        results: !args.no_results,
+        give_up_after: args.connect_timeout,
+        purpose: format!("workqueue-worker {}", place.host),
+    };
+    let plan = Plan {
+        program: args.program,
+        mode,
+        concurrency: concurrency.into(),
+        retries: args.work.retries,
+        backoff: args.work.backoff,
+        item_timeout: args.work.limit(),
+        grace: args.work.grace,
+        halt: args.work.halt,
+        failed_before: args.failed_before,
+        linger: args.idle_timeout.unwrap_or(DEAD_AFTER.max(args.work.grace + AFTER_GRACE)),
+        queue: queue.to_string(),
+        run: variable("WORKQUEUE_RUN"),
+        place,
+        capture: None,
+    };
+    Ok((consumer, plan, args.verbose))
+}
+
+/// Where this process runs, for records: the chart may say so; a pod's host name is the pod's name.
+pub fn place() -> Place {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let pod = variable("POD_NAME").or_else(|| in_pod.then(|| host.clone()));
+    Place { host, pod, node: variable("NODE_NAME") }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

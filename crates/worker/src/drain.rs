@@ -1,0 +1,180 @@
+//! When a worker may leave: the rule of `--once` and `--drain`, without a clock or a queue of its
+//! own. `docs/worker.md` shows why no item is stranded by it and nobody waits for ever.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use workqueue_core::queue::Depth;
+
+/// How long a worker without items waits for some before it steps aside.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Pause between two looks at the queue from aside.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Looks in a row that must find neither items nor workers. More than one, since a broker that
+/// has just come back may answer for a queue whose leader it has not found yet.
+const LOOKS: u32 = 2;
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing before this point in time, unless something happens.
+    WaitUntil(Instant),
+    /// Nothing, until something happens.
+    Wait,
+    /// Stop consuming, then look.
+    Aside,
+    /// Look how full the queue is.
+    Look,
+    /// Consume again.
+    Return,
+    /// Go: nothing is left to do.
+    Leave,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Busy,
+    Quiet { since: Instant },
+    Aside { next_look: Instant, empty: u32 },
+}
+
+/// Follows what happens and says when to leave.
+#[derive(Debug)]
+pub(super) struct Drain {
+    /// When this worker may leave although others still hold items.
+    may_leave_others: Instant,
+    state: State,
+}
+
+impl Drain {
+    /// A worker that starts now, and stays for `linger` at least while others hold items.
+    pub(super) fn new(now: Instant, linger: Duration) -> Self {
+        Self { may_leave_others: now + linger, state: State::Quiet { since: now } }
+    }
+
+    /// A worker that starts now, and looks at the queue before it takes anything.
+    pub(super) fn aside(now: Instant, linger: Duration) -> Self {
+        Self { may_leave_others: now + linger, state: State::Aside { next_look: now, empty: 0 } }
+    }
+
+    /// The next step of a worker that holds items, or does not.
+    pub(super) fn step(&mut self, now: Instant, holds_items: bool) -> Step {
+        match &mut self.state {
+            // An item came while the worker stepped aside.
+            State::Aside { .. } if holds_items => {
+                self.state = State::Busy;
+                Step::Return
+            }
+            _ if holds_items => {
+                self.state = State::Busy;
+                Step::Wait
+            }
+            State::Busy => {
+                self.state = State::Quiet { since: now };
+                Step::WaitUntil(now + QUIET)
+            }
+            State::Quiet { since } if now < *since + QUIET => Step::WaitUntil(*since + QUIET),
+            State::Quiet { .. } => {
+                self.state = State::Aside { next_look: now, empty: 0 };
+                Step::Aside
+            }
+            State::Aside { next_look, .. } if now < *next_look => Step::WaitUntil(*next_look),
+            State::Aside { next_look, .. } => {
+                // Set before the answer comes, which may be lost with its session: then the next
+                // look asks again.
+                *next_look = now + LOOK_EVERY;
+                Step::Look
+            }
+        }
+    }
+
+    /// Takes the answer to a look.
+    pub(super) fn seen(&mut self, now: Instant, depth: Depth) -> Step {
+        let State::Aside { next_look, empty } = &mut self.state else { return Step::Wait };
+        if depth.ready > 0 {
+            self.state = State::Quiet { since: now };
+            return Step::Return;
+        }
+        if depth.consumers > 0 {
+            *empty = 0;
+            return if now >= self.may_leave_others { Step::Leave } else { Step::WaitUntil(*next_look) };
+        }
+        *empty += 1;
+        if *empty >= LOOKS { Step::Leave } else { Step::WaitUntil(*next_look) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: Depth = Depth { ready: 0, consumers: 0, failed: 0 };
+    const OTHERS: Depth = Depth { ready: 0, consumers: 3, failed: 0 };
+    const ITEMS: Depth = Depth { ready: 2, consumers: 1, failed: 0 };
+
+    fn aside(linger: u64) -> (Drain, Instant) {
+        let start = Instant::now();
+        let mut drain = Drain::new(start, Duration::from_secs(linger));
+        assert_eq!(drain.step(start, false), Step::WaitUntil(start + QUIET));
+        assert_eq!(drain.step(start + QUIET, false), Step::Aside);
+        assert_eq!(drain.step(start + QUIET, false), Step::Look);
+        (drain, start + QUIET)
+    }
+
+    #[test]
+    fn a_worker_with_items_never_leaves() {
+        let now = Instant::now();
+        let mut drain = Drain::new(now, Duration::ZERO);
+        assert_eq!(drain.step(now, true), Step::Wait);
+        assert_eq!(drain.step(now + Duration::from_secs(9999), true), Step::Wait);
+        assert_eq!(drain.seen(now, EMPTY), Step::Wait);
+    }
+
+    #[test]
+    fn a_queue_found_empty_twice_without_others_is_left() {
+        let (mut drain, now) = aside(60);
+        let next = now + LOOK_EVERY;
+        assert_eq!(drain.seen(now, EMPTY), Step::WaitUntil(next));
+        assert_eq!(drain.step(next, false), Step::Look);
+        assert_eq!(drain.seen(next, EMPTY), Step::Leave);
+    }
+
+    #[test]
+    fn while_others_hold_items_a_young_worker_stays_and_an_old_one_leaves() {
+        let (mut drain, now) = aside(60);
+        assert_eq!(drain.seen(now, OTHERS), Step::WaitUntil(now + LOOK_EVERY));
+        let old = now + Duration::from_secs(60);
+        assert_eq!(drain.step(old, false), Step::Look);
+        assert_eq!(drain.seen(old, OTHERS), Step::Leave);
+    }
+
+    #[test]
+    fn empty_looks_count_in_a_row_only() {
+        let (mut drain, now) = aside(60);
+        drain.seen(now, EMPTY);
+        let next = now + LOOK_EVERY;
+        assert_eq!(drain.step(next, false), Step::Look);
+        assert!(matches!(drain.seen(next, OTHERS), Step::WaitUntil(_)));
+        assert_eq!(drain.step(next + LOOK_EVERY, false), Step::Look);
+        assert!(matches!(drain.seen(next + LOOK_EVERY, EMPTY), Step::WaitUntil(_)));
+    }
+
+    #[test]
+    fn items_bring_the_worker_back() {
+        let (mut drain, now) = aside(0);
+        assert_eq!(drain.seen(now, ITEMS), Step::Return);
+        let (mut drain, now) = aside(0);
+        assert_eq!(drain.step(now, true), Step::Return);
+        assert_eq!(drain.step(now, true), Step::Wait);
+    }
+
+    #[test]
+    fn a_look_without_answer_is_repeated() {
+        let (mut drain, now) = aside(60);
+        assert_eq!(drain.step(now, false), Step::WaitUntil(now + LOOK_EVERY));
+        assert_eq!(drain.step(now + LOOK_EVERY, false), Step::Look);
+    }
+}

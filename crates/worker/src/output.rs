@@ -1,0 +1,230 @@
+//! What programs write: passed on as it comes, its end kept for the record.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use workqueue_core::record::Output;
+
+/// Bytes that one read takes from a program.
+const CHUNK: usize = 32 * 1024;
+
+/// Chunks on their way to the console. A console that is slower than the programs slows them
+/// down; memory stays flat.
+const CHUNKS: usize = 16;
+
+/// The longest part of a line that is held back until its end comes; longer ones are cut there.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// Bytes of each output that the record keeps: two of them, escaped, fit one frame of a message's
+/// headers.
+const TAIL_LIMIT: usize = 4096;
+
+/// Which of a program's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Bytes for the console.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Where they belong.
+    pub stream: Stream,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The way to where people read what programs write.
+#[derive(Debug, Clone)]
+pub struct Console {
+    chunks_tx: mpsc::Sender<Chunk>,
+}
+
+/// A console, and the end that whoever writes it out reads.
+pub fn console() -> (Console, mpsc::Receiver<Chunk>) {
+    let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS);
+    (Console { chunks_tx }, chunks_rx)
+}
+
+impl Console {
+    async fn write(&self, stream: Stream, bytes: Vec<u8>) {
+        // Nobody reads any more: the programs' work goes on without an audience.
+        self.chunks_tx.send(Chunk { stream, bytes }).await.ok();
+    }
+}
+
+/// The last bytes of a stream.
+#[derive(Debug)]
+pub struct Tail {
+    total: u64,
+    limit: usize,
+    last: VecDeque<u8>,
+}
+
+impl Tail {
+    /// An empty one that keeps `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { total: 0, limit, last: VecDeque::new() }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.total += bytes.len() as u64;
+        let kept = &bytes[bytes.len().saturating_sub(self.limit)..];
+        let excess = (self.last.len() + kept.len()).saturating_sub(self.limit);
+        self.last.drain(..excess);
+        self.last.extend(kept);
+    }
+
+    /// As it stands in a record.
+    pub fn into_output(mut self) -> Output {
+        let bytes = self.last.make_contiguous();
+        let start = if self.total > bytes.len() as u64 { character_start(bytes) } else { 0 };
+        Output { bytes: self.total, tail: String::from_utf8_lossy(&bytes[start..]).into_owned() }
+    }
+}
+
+/// Skips the rest of a character that was cut through.
+fn character_start(bytes: &[u8]) -> usize {
+    bytes.iter().take(3).take_while(|&&byte| byte & 0b1100_0000 == 0b1000_0000).count()
+}
+
+/// Puts a tag and a tab before each line, as GNU parallel's `--tag` does.
+struct Tagger {
+    tag: Arc<str>,
+    line: Vec<u8>,
+}
+
+impl Tagger {
+    /// The lines that are complete now, tagged.
+    fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut tagged = Vec::new();
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.line.len() >= LONGEST_LINE {
+                tagged.extend(self.take_line());
+            }
+        }
+        tagged
+    }
+
+    /// What has been held back.
+    fn take_line(&mut self) -> Vec<u8> {
+        if self.line.is_empty() {
+            return Vec::new();
+        }
+        let mut tagged = format!("{}\t", self.tag).into_bytes();
+        tagged.append(&mut self.line);
+        if !tagged.ends_with(b"\n") {
+            tagged.push(b'\n');
+        }
+        tagged
+    }
+}
+
+/// Takes in what a program writes to one of its outputs.
+pub(super) struct Listener<'a> {
+    console: &'a Console,
+    tagger: Option<Tagger>,
+    /// A file for all of it.
+    pub file: Option<tokio::fs::File>,
+    /// The end of it.
+    pub tail: Tail,
+    /// Whether what was read is on its way to a console or file that takes its time.
+    pub passing_on: Arc<AtomicBool>,
+}
+
+impl<'a> Listener<'a> {
+    /// Passes output on line by line with a tag, and byte by byte without one.
+    pub fn new(console: &'a Console, tag: Option<Arc<str>>) -> Self {
+        let tagger = tag.map(|tag| Tagger { tag, line: Vec::new() });
+        Self { console, tagger, file: None, tail: Tail::new(TAIL_LIMIT), passing_on: Arc::default() }
+    }
+
+    /// Listens until the program closes the stream.
+    pub async fn listen(&mut self, source: Option<impl AsyncRead + Unpin>, stream: Stream) {
+        let Some(mut source) = source else { return };
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            // A stream that cannot be read has ended.
+            let read = source.read(&mut buffer).await.unwrap_or(0);
+            if read == 0 {
+                break;
+            }
+            self.passing_on.store(true, Ordering::Relaxed);
+            self.hear(stream, &buffer[..read]).await;
+            self.passing_on.store(false, Ordering::Relaxed);
+        }
+        let rest = self.tagger.as_mut().map(Tagger::take_line).unwrap_or_default();
+        if !rest.is_empty() {
+            self.console.write(stream, rest).await;
+        }
+        if let Some(file) = &mut self.file {
+            file.flush().await.ok();
+        }
+    }
+
+    async fn hear(&mut self, stream: Stream, bytes: &[u8]) {
+        self.tail.push(bytes);
+        if let Some(file) = &mut self.file {
+            // A full disk must not end the work: the file is short then.
+            file.write_all(bytes).await.ok();
+        }
+        let passed = match &mut self.tagger {
+            Some(tagger) => tagger.push(bytes),
+            None => bytes.to_vec(),
+        };
+        if !passed.is_empty() {
+            self.console.write(stream, passed).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_keeps_the_last_bytes_and_counts_all() {
+        let mut tail = Tail::new(4);
+        for part in ["ab", "cdef", "", "g"] {
+            tail.push(part.as_bytes());
+        }
+        assert_eq!(tail.into_output(), Output { bytes: 7, tail: "defg".to_owned() });
+    }
+
+    #[test]
+    fn a_tail_starts_with_a_whole_character() {
+        let mut tail = Tail::new(4);
+        tail.push("aéüx".as_bytes());
+        assert_eq!(tail.into_output().tail, "üx".to_owned());
+        let mut binary = Tail::new(4);
+        binary.push(b"\xff\n");
+        assert_eq!(binary.into_output().tail, "\u{fffd}\n");
+    }
+
+    #[test]
+    fn lines_are_tagged_whole_and_the_last_gets_a_newline() {
+        let mut tagger = Tagger { tag: "7".into(), line: Vec::new() };
+        assert_eq!(tagger.push(b"a\nb"), b"7\ta\n");
+        assert_eq!(tagger.push(b"c\n\nd"), b"7\tbc\n7\t\n");
+        assert_eq!(tagger.take_line(), b"7\td\n");
+        assert_eq!(tagger.take_line(), b"");
+        assert_eq!(tagger.push(&[b'x'; LONGEST_LINE]).len(), 2 + LONGEST_LINE + 1);
+    }
+
+    #[tokio::test]
+    async fn output_passes_unchanged_without_a_tag() {
+        let (console, mut chunks_rx) = console();
+        let mut listener = Listener { tail: Tail::new(3), ..Listener::new(&console, None) };
+        listener.listen(Some(&b"a\0b\xffno newline"[..]), Stream::Stdout).await;
+        assert_eq!(chunks_rx.recv().await.expect("one chunk").bytes, b"a\0b\xffno newline");
+        assert_eq!(listener.tail.into_output().tail, "ine");
+    }
+}
