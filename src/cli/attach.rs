@@ -6,12 +6,13 @@ use clap::Args;
 
 use super::flags::{ClusterFlags, Output, duration};
 use super::report::run_end;
-use crate::action::follow::{IfStuck, follow};
-use crate::action::logs::find_run;
-use crate::action::{Error, deadline_after};
 use crate::cluster::job::JobState;
-use crate::error::{ExitStatus, Failure};
+use crate::error::Error;
+use crate::notice::deadline_after;
+use crate::run::follow::{IfStuck, follow};
+use crate::run::logs::find_run;
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Follow a run to its end: logs, progress and exit code
 #[derive(Debug, Args)]

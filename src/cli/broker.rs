@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::flags::{ClusterFlags, Output, QueueFlags};
-use crate::action::Error;
-use crate::action::session::Reach;
-use crate::error::Failure;
+use crate::error::Error;
+use crate::queue::connection::Reach;
+use crate::ui::failure::Failure;
 use workqueue_amqp::Endpoint;
 use workqueue_core::names::QueueName;
 

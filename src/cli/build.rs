@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::flags::ContextFlags;
-use crate::action::build::{BuildPlan, BuildReport, Place, Push, Source, build};
+use crate::build::{BuildPlan, BuildReport, Place, Push, Source, build};
 use crate::cluster::Target;
-use crate::error::{ExitStatus, Failure};
 use crate::image::{BuildOptions, Engine, Output, Reference};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Build a worker image, from a Dockerfile or from a lone script
 ///
@@ -129,7 +129,7 @@ pub async fn run(args: BuildArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 
 fn print(plan: &BuildPlan, target: &Target, ui: &Ui) -> Result<ExitStatus, Failure> {
     let context = plan.open_context()?;
-    let dockerfile = context.dockerfile().map_err(crate::action::Error::from)?;
+    let dockerfile = context.dockerfile().map_err(crate::error::Error::from)?;
     ui.data(dockerfile.strip_suffix('\n').unwrap_or(&dockerfile).as_bytes());
     for line in plan.command_lines(&context, target) {
         ui.status(&format!("would run: {line}"));

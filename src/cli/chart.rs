@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use crate::action::export::{export, package};
-use crate::error::{ExitStatus, Failure};
+use crate::release::export::{export, package};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Write the bundled chart into a directory
 ///

@@ -10,10 +10,10 @@ use std::time::Duration;
 use clap::{Arg, Args, Command, CommandFactory as _, ValueHint};
 
 use super::Cli;
-use crate::action::names;
+use crate::candidates;
 use crate::cluster::{Cluster, Target, kubeconfig};
-use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Directives: offer what was answered alone; let the shell offer files; directories alone.
@@ -202,13 +202,13 @@ impl<'a> Question<'a> {
         Some(match id {
             "namespace" => plain(cluster.namespaces().await.unwrap_or_default()),
             "release" => plain(cluster.releases().await.unwrap_or_default()),
-            "queue" => plain(names::queues(&cluster, &release).await),
+            "queue" => plain(candidates::queues(&cluster, &release).await),
             "failed" => {
                 let default = || "job1".parse().expect("the default queue is legal");
                 let queue = self.given.queue.clone().unwrap_or_else(default);
-                names::failed_items(&cluster, &release, &queue).await
+                candidates::failed_items(&cluster, &release, &queue).await
             }
-            _ => names::runs(&cluster, &release).await,
+            _ => candidates::runs(&cluster, &release).await,
         })
     }
 }

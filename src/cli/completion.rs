@@ -4,8 +4,8 @@ use clap::{Args, CommandFactory as _, ValueEnum};
 use clap_complete::Shell;
 
 use super::Cli;
-use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Print the completion script of a shell for `kubectl-workqueue`
 ///

@@ -7,9 +7,9 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use super::flags::{ClusterFlags, ValueFlags};
-use crate::action::diff::{ObjectDiff, diff};
-use crate::error::{ExitStatus, Failure};
+use crate::release::diff::{ObjectDiff, diff};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Show what `up` would change
 ///

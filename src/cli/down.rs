@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::flags::{ClusterFlags, QueueFlags, duration};
-use crate::action::down::{self, DownPlan, DownPreview};
-use crate::error::{ExitStatus, Failure};
+use crate::release::down::{self, DownPlan, DownPreview};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Delete what `up` and `run` made
 ///

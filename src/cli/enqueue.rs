@@ -7,12 +7,12 @@ use clap::Args;
 use super::broker::BrokerFlags;
 use super::flags::{ClusterFlags, Output, QueueSpecFlags, duration};
 use super::items::{EnvelopeFlags, ItemFlags, preview};
-use super::report::{enqueue_failure, enqueue_json, enqueue_words, survey_json, survey_words};
-use crate::action::enqueue::{EnqueuePlan, enqueue};
-use crate::action::survey::survey;
-use crate::error::{ExitStatus, Failure};
+use super::report::{enqueue_failure, enqueue_json, enqueue_words, input_summary_json, input_summary_words};
 use crate::items::Source;
+use crate::queue::dry_run::survey;
+use crate::queue::enqueue::{EnqueuePlan, enqueue};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Put items into the queue
 ///
@@ -89,13 +89,13 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 async fn dry_run(source: Source, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (survey, result) = survey(source, args.items.max_item_size, SHOWN, ui.interrupted()).await;
     if args.output.is_json() {
-        ui.json(&survey_json(&survey));
+        ui.json(&input_summary_json(&survey));
     } else {
         for item in &survey.first {
             ui.data(format!("{}\t{}", item.position, preview(&item.body)).as_bytes());
         }
     }
-    ui.status(&survey_words(&survey));
+    ui.status(&input_summary_words(&survey));
     result?;
     Ok(if survey.interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
 }

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::failed_report::{as_json, document, in_words, row};
 use super::flags::{ClusterFlags, Output, QueueFlags};
-use crate::action::failed::{self, RetryReport, Which};
-use crate::action::session::Session;
-use crate::error::{ExitStatus, Failure};
+use crate::failed::{self, RetryReport, Which};
+use crate::queue::connection::BrokerConnection;
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::table::table;
 use workqueue_amqp::FailedMessage;
 use workqueue_core::names::QueueName;
@@ -113,10 +113,11 @@ pub async fn run(args: FailedArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 
 async fn with_session(
     common: Common,
-    work: impl AsyncFnOnce(&Session, &QueueName) -> Result<ExitStatus, Failure>,
+    work: impl AsyncFnOnce(&BrokerConnection, &QueueName) -> Result<ExitStatus, Failure>,
 ) -> Result<ExitStatus, Failure> {
     let cluster = common.cluster.connect().await?;
-    let session = Session::open(&cluster, &common.cluster.release, "kubectl-workqueue failed").await?;
+    let session =
+        BrokerConnection::open(&cluster, &common.cluster.release, "kubectl-workqueue failed").await?;
     let result = work(&session, &common.queue.queue).await;
     session.close().await;
     result
@@ -124,7 +125,12 @@ async fn with_session(
 
 const HEADERS: [&str; 8] = ["ID", "REASON", "EXIT", "ATTEMPTS", "FAILURES", "ENDED", "POD", "STDERR"];
 
-async fn list(session: &Session, queue: &QueueName, json: bool, ui: &Ui) -> Result<ExitStatus, Failure> {
+async fn list(
+    session: &BrokerConnection,
+    queue: &QueueName,
+    json: bool,
+    ui: &Ui,
+) -> Result<ExitStatus, Failure> {
     let (mut rows, mut count) = (Vec::new(), 0_u64);
     failed::look(session, queue, |message| {
         count += 1;
@@ -150,7 +156,7 @@ async fn list(session: &Session, queue: &QueueName, json: bool, ui: &Ui) -> Resu
 }
 
 async fn show(
-    session: &Session,
+    session: &BrokerConnection,
     queue: &QueueName,
     id: &str,
     json: bool,
@@ -180,7 +186,7 @@ async fn show(
 }
 
 async fn retry(
-    session: &Session,
+    session: &BrokerConnection,
     queue: &QueueName,
     which: &Which,
     json: bool,
@@ -215,7 +221,7 @@ async fn retry(
 }
 
 async fn purge(
-    session: &Session,
+    session: &BrokerConnection,
     queue: &QueueName,
     yes: bool,
     json: bool,

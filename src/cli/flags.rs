@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::action;
-use crate::action::manifests::ChartPlan;
 use crate::cluster::{Cluster, Target};
-use crate::error::Failure;
+use crate::error::Error;
+use crate::release::manifests::ChartPlan;
+use crate::ui::failure::Failure;
 use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::names::{QueueName, ReleaseName};
 
@@ -38,7 +38,7 @@ pub struct ClusterFlags {
 impl ClusterFlags {
     /// Connects to the cluster.
     pub async fn connect(&self) -> Result<Cluster, Failure> {
-        Cluster::connect(&self.target()).await.map_err(|error| action::Error::from(error).into())
+        Cluster::connect(&self.target()).await.map_err(|error| Error::from(error).into())
     }
 
     /// The namespace that a cluster would be asked in, without asking one.

@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::{local, report, status, up};
-use crate::action::counts::Counts;
-use crate::action::enqueue::EnqueueReport;
-use crate::action::follow::{FailedPod, RunEnd, RunReport};
-use crate::action::local::LocalReport;
-use crate::action::status::StatusReport;
-use crate::action::up::UpReport;
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::job::{JobEnd, JobState};
+use crate::local::LocalReport;
+use crate::queue::enqueue::EnqueueReport;
+use crate::release::status::StatusReport;
+use crate::release::up::UpReport;
+use crate::run::follow::{FailedPod, RunEnd, RunReport};
+use crate::run::queue_watch::Counts;
 use workqueue_amqp::topology::Depth;
 use workqueue_core::item::Position;
 

@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 
 use super::flags::Output;
 use super::items::ItemFlags;
-use crate::action::local::{LocalPlan, LocalReport, local};
-use crate::error::{ExitStatus, Failure};
+use crate::local::{LocalPlan, LocalReport, local};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::random_suffix;
 use workqueue_worker::cli::flags::WorkFlags;
 use workqueue_worker::cli::{place, stop_signals};

@@ -4,10 +4,10 @@ use clap::Args;
 
 use super::attach::left_alone;
 use super::flags::ClusterFlags;
-use crate::action::follow::{IfStuck, RunEnd, follow};
-use crate::action::logs::{find_run, logs};
-use crate::error::{ExitStatus, Failure};
+use crate::run::follow::{IfStuck, RunEnd, follow};
+use crate::run::logs::{find_run, logs};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Print the logs of a run's pods
 #[derive(Debug, Args)]

@@ -33,7 +33,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::error::{ExitStatus, Failure};
+use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::{Ui, Verbosity};
 
 /// Run a work queue on Kubernetes: a broker, a queue of items, a Job that works on them.

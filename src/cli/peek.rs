@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::broker::BrokerQueueFlags;
 use super::items::{add_body, preview};
-use crate::action::look::look;
-use crate::error::{ExitStatus, Failure};
+use crate::queue::peek::look;
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_amqp::look::{Looked, Message};
 
 /// Show the first items of a queue

@@ -4,9 +4,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::broker::BrokerQueueFlags;
-use crate::action::look::{depth, purge as empty, queues as list};
-use crate::error::{ExitStatus, Failure};
+use crate::queue::peek::{depth, purge as empty, queues as list};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::table::table;
 
 /// List the queues of a broker

@@ -6,8 +6,8 @@ use clap::builder::StyledStr;
 use clap::{Arg, Command, CommandFactory as _};
 
 use super::Cli;
-use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// The heading of arguments without one.
 const OPTIONS: &str = "Options";

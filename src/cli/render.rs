@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::flags::{ClusterFlags, ValueFlags};
-use crate::action::manifests::{DEFAULT_KUBE_VERSION, render};
-use crate::error::{ExitStatus, Failure};
+use crate::release::manifests::{DEFAULT_KUBE_VERSION, render};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Print the manifests that `up` would apply, as YAML
 ///

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::action::counts::Counts;
-use crate::action::enqueue::EnqueueReport;
-use crate::action::follow::{RunEnd, RunReport};
-use crate::action::survey::Survey;
 use crate::cluster::job::{JobEnd, JobState};
-use crate::error::{ExitStatus, Failure};
+use crate::queue::dry_run::InputSummary;
+use crate::queue::enqueue::EnqueueReport;
+use crate::run::follow::{RunEnd, RunReport};
+use crate::run::queue_watch::Counts;
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::QueueName;
 
 /// An enqueue as JSON.
@@ -29,7 +29,7 @@ pub fn enqueue_json(queue: &QueueName, report: &EnqueueReport) -> Value {
 }
 
 /// An input that was only read, as JSON. Bodies that are not UTF-8 are shown with `U+FFFD`.
-pub fn survey_json(survey: &Survey) -> Value {
+pub fn input_summary_json(survey: &InputSummary) -> Value {
     let first = survey.first.iter();
     json!({
         "dryRun": true,
@@ -43,8 +43,8 @@ pub fn survey_json(survey: &Survey) -> Value {
 }
 
 /// An input that was only read, in words.
-pub fn survey_words(survey: &Survey) -> String {
-    let Survey { items, bytes, .. } = survey;
+pub fn input_summary_words(survey: &InputSummary) -> String {
+    let InputSummary { items, bytes, .. } = survey;
     let largest =
         survey.largest.as_ref().map(|(position, size)| format!(", the largest {size} at {position}"));
     format!("{items} items, {bytes} bytes{}; nothing was enqueued", largest.unwrap_or_default())

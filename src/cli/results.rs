@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum, ValueHint};
 use serde_json::json;
 
 use super::flags::{ClusterFlags, QueueFlags};
-use crate::action::results::{Reader, ResultsPlan, ResultsReport, results};
-use crate::action::session::Session;
-use crate::error::{ExitStatus, Failure};
+use crate::queue::connection::BrokerConnection;
+use crate::results::read::{Reader, ResultsPlan, ResultsReport, results};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::table::{Columns, plain};
 use workqueue_core::record::{Reason, ResultRecord, Status};
 
@@ -90,7 +90,8 @@ pub async fn run(args: ResultsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         results: args.results,
     };
     let cluster = args.cluster.connect().await?;
-    let session = Session::open(&cluster, &args.cluster.release, "kubectl-workqueue results").await?;
+    let session =
+        BrokerConnection::open(&cluster, &args.cluster.release, "kubectl-workqueue results").await?;
     let mut printer = Printer { ui, form, printed: 0 };
     let read = tokio::select! {
         read = results(&session, &plan, &mut printer) => Some(read),

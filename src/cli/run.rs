@@ -10,15 +10,15 @@ use super::enqueue::NO_PROGRESS;
 use super::flags::{ClusterFlags, Output, QueueSpecFlags, ValueFlags, duration};
 use super::items::ItemFlags;
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, job_json, run_end};
-use crate::action::build::{BuildPlan, Place, Push, Source, build};
-use crate::action::deadline_after;
-use crate::action::follow::{IfStuck, follow};
-use crate::action::run::{RunPlan, Started, check, start};
-use crate::action::worker_job::{Mode, Script, Work, Worker};
+use crate::build::{BuildPlan, Place, Push, Source, build};
 use crate::cluster::Target;
-use crate::error::{ExitStatus, Failure};
 use crate::image::Reference;
+use crate::notice::deadline_after;
+use crate::run::follow::{IfStuck, follow};
+use crate::run::plan::{Mode, RunPlan, Script, Work, Worker};
+use crate::run::start::{Started, check, start};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_worker::cli::flags::WorkFlags;
 
 /// Run a Job over what is in the queue, and follow it to its end

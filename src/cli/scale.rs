@@ -4,10 +4,10 @@ use clap::Args;
 
 use super::flags::{ClusterFlags, Output};
 use super::report::job_json;
-use crate::action::scale;
 use crate::cluster::job::JobState;
-use crate::error::{ExitStatus, Failure};
+use crate::run::scale;
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 
 /// Change how many pods of a run work at one time
 ///

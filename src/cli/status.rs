@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::flags::{ClusterFlags, Output, QueueFlags};
 use super::report::job_json;
-use crate::action::progress::Progress;
-use crate::action::status::{RunStatus, StatusReport, status};
 use crate::cluster::job::{JobEnd, JobState};
-use crate::error::{ExitStatus, Failure};
+use crate::release::status::{RunStatus, StatusReport, status};
+use crate::results::progress::Progress;
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::table::table;
 
 /// Show the broker, the queues and the runs of a release

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::flags::{ClusterFlags, Output, ValueFlags, duration};
-use crate::action::up::{self, DryRun, UpPlan, UpReport};
-use crate::error::{ExitStatus, Failure};
+use crate::release::up::{self, DryRun, UpPlan, UpReport};
 use crate::ui::Ui;
+use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::ReleaseName;
 
 /// Deploy the broker, or bring it up to date

@@ -212,6 +212,42 @@ impl fmt::Display for MissingRule {
     }
 }
 
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+        Self::Config(_) => "`kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig".to_owned(),
+        Self::Unreachable { .. } => "`kubectl cluster-info` tells whether the cluster is up".to_owned(),
+        Self::Unauthorized { .. } => "log in to the cluster again; `kubectl auth whoami` tells who you are".to_owned(),
+        Self::Forbidden { rule, .. } => {
+            let rule = rule.as_ref()?;
+            format!("ask for a Role with this rule: {{{rule}}} (the chart brings one with all that is needed: see operatorRole in its values)")
+        }
+        Self::NamespaceMissing(name) => format!("`kubectl create namespace {name}`, or `up --create-namespace`"),
+        Self::NotInstalled { .. } => {
+            "`kubectl workqueue up` installs one; --namespace and --release name another".to_owned()
+        }
+        Self::BrokerNotReady { seconds: 0, .. } => "`kubectl workqueue up` waits until it is".to_owned(),
+        Self::BrokerNotReady { .. } => {
+            "when the cause is mended, `kubectl workqueue up` goes on from here (--timeout gives it more time)".to_owned()
+        }
+        Self::Secret { .. } => "see auth in `kubectl workqueue render --help` and the chart's values".to_owned(),
+        Self::Conflict { .. } => "--force-conflicts takes the fields over".to_owned(),
+        Self::Immutable { message, .. } if message.contains("updates to statefulset spec") => {
+            "nothing was applied. The claims' size and class, among others, are fixed once the broker \
+             exists: leave these values as they are; or let the claims grow with `kubectl edit pvc`, where \
+             their class allows it; or start anew with `kubectl workqueue down`, which loses the messages"
+                .to_owned()
+        }
+        Self::Immutable { .. } => "nothing was applied: change the values, see `kubectl workqueue diff`".to_owned(),
+        Self::NotOurs(_) => "choose another --release, or change it with helm".to_owned(),
+        Self::Tunnel { .. } => "the pod may have been restarted: try again".to_owned(),
+        Self::Deadline { .. } => "give it more time with --timeout".to_owned(),
+        Self::Api { .. } => return None,
+    })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,3 +48,19 @@ pub enum Error {
         source: std::io::Error,
     },
 }
+
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+        Self::Empty { .. } => "remove the empty line; items before it are in the queue".to_owned(),
+        Self::TooLarge { .. } => {
+            "put the data where the workers can read it and enqueue its address; a larger limit is set with \
+             --max-item-size, and must fit the broker's max_message_size"
+                .to_owned()
+        }
+        Self::Json { .. } => "write one value a line, or one array; items before it are in the queue".to_owned(),
+        Self::Open { .. } | Self::Read { .. } => "items before it are in the queue".to_owned(),
+    }
+    }
+}

@@ -1,5 +1,7 @@
 //! Everything a person sees: data on stdout, messages and progress on stderr.
 
+pub mod failure;
+mod notices;
 mod progress;
 mod rate;
 pub mod table;
@@ -12,8 +14,9 @@ use console::{Color, Style};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::action::{Event, ObjectChange, Observer};
-use crate::error::Failure;
+use crate::cluster::apply::ObjectRef;
+use crate::notice::{Notice, ObjectChange, Observer};
+use crate::ui::failure::Failure;
 use progress::Progress;
 use workqueue_worker::output::Stream;
 
@@ -198,36 +201,40 @@ impl Ui {
     }
 }
 
+impl Ui {
+    fn object(&self, object: &ObjectRef, change: ObjectChange) {
+        let change = match change {
+            ObjectChange::Applied(change) => change.to_string(),
+            ObjectChange::Deleted => "deleted".to_owned(),
+        };
+        if self.data_is_text && !self.verbosity.quiet {
+            self.data(format!("{object} {change}").as_bytes());
+        }
+    }
+
+    fn warning(&self, text: &str) {
+        let word = Style::new().for_stderr().yellow().apply_to("warning:");
+        self.progress.print_above(&format!("{word} {text}"));
+    }
+}
+
 impl Observer for Ui {
-    fn on(&self, event: Event<'_>) {
-        match event {
-            Event::Object { object, change } => {
-                let change = match change {
-                    ObjectChange::Applied(change) => change.to_string(),
-                    ObjectChange::Deleted => "deleted".to_owned(),
-                };
-                if self.data_is_text && !self.verbosity.quiet {
-                    self.data(format!("{object} {change}").as_bytes());
-                }
-            }
-            Event::Waiting(what) => self.progress.waiting(what),
-            Event::Note(note) => {
-                self.progress.print_above(&format!(
-                    "{} {note}",
-                    Style::new().for_stderr().yellow().apply_to("warning:")
-                ));
-            }
-            Event::News(news) => self.status(news),
-            Event::Enqueued { published, confirmed, share } => {
+    fn on(&self, notice: Notice<'_>) {
+        match notice {
+            Notice::Object { object, change } => self.object(object, change),
+            Notice::Waiting(wait) => self.progress.waiting(&notices::wait(&wait)),
+            Notice::Warning(warning) => self.warning(&notices::warning(&warning)),
+            Notice::Recovered(recovery) => self.status(&notices::recovery(&recovery)),
+            Notice::Retry { record, pause } => self.detail(&notices::retry(record, pause.as_secs_f64())),
+            Notice::Enqueued { published, confirmed, share } => {
                 self.progress.enqueued(published, confirmed, share);
             }
-            Event::Items { job, counts } => self.progress.items(job, counts),
-            Event::Job(job) => self.progress.job(job),
-            Event::Detail(detail) => self.detail(detail),
-            Event::Output { stream, bytes } => self.output(stream, bytes),
-            Event::Work { done, failed, running } => self.progress.work(done, failed, running),
-            Event::Line { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),
-            Event::Line { .. } => {}
+            Notice::Items { job, counts } => self.progress.items(job, counts),
+            Notice::Job(job) => self.progress.job(job),
+            Notice::Output { stream, bytes } => self.output(stream, bytes),
+            Notice::Work { done, failed, running } => self.progress.work(done, failed, running),
+            Notice::LogLine { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),
+            Notice::LogLine { .. } => {}
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::rate::{Rate, bar};
-use crate::action::counts::Counts;
 use crate::cluster::job::JobState;
+use crate::run::queue_watch::Counts;
 use workqueue_worker::output::Stream;
 
 /// Time between two lines of counts where stderr is no terminal.

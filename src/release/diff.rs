@@ -1,0 +1,121 @@
+//! What `up` would change, object by object, in the server's own words.
+
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::cluster::apply::{Change, ObjectRef};
+use crate::error::Error;
+use crate::release::manifests::{self, ChartPlan, Installation};
+use crate::release::storage;
+use workqueue_core::names::ReleaseName;
+
+/// One object that would change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectDiff {
+    /// The object.
+    pub object: ObjectRef,
+    /// As it is; `None` if it does not exist.
+    pub before: Option<Value>,
+    /// As it would be; `None` if it would be deleted.
+    pub after: Option<Value>,
+}
+
+/// Compares what `up` would apply with what is there. Changes nothing; what Secrets hold is masked.
+///
+/// # Errors
+/// What the chart, its values and the server refuse.
+pub async fn diff(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    chart: &ChartPlan,
+    force_conflicts: bool,
+) -> Result<Vec<ObjectDiff>, Error> {
+    let loaded = chart.load_chart()?;
+    let values = chart.load_values(&loaded)?;
+    let version = cluster.server_version().await?;
+    let rendered = manifests::render(&loaded, &values, release, cluster.namespace(), &version)?;
+    let mut diffs = Vec::new();
+    let mut wanted = Vec::new();
+    let installation = Installation::of(rendered, release);
+    if let Some(spec) = &installation.credentials
+        && let Some((before, after)) = cluster.plan_credentials(spec).await?
+    {
+        let (before, after) = mask(before, Some(after));
+        diffs.push(ObjectDiff { object: ObjectRef::new("v1", "Secret", &spec.name), before, after });
+    }
+    for manifest in &installation.objects {
+        let planned = cluster.plan(manifest, force_conflicts).await?;
+        wanted.push(planned.object.clone());
+        if planned.change() != Change::Unchanged {
+            let (before, after) = mask(planned.before(), Some(planned.after()));
+            diffs.push(ObjectDiff { object: planned.object, before, after });
+        }
+    }
+    for object in storage::unwanted(cluster, release, &wanted).await? {
+        let (before, after) = mask(cluster.find(&object).await?, None);
+        diffs.push(ObjectDiff { object, before, after });
+    }
+    Ok(diffs)
+}
+
+/// Where a Secret holds its values.
+const SECRET_FIELDS: [&str; 2] = ["data", "stringData"];
+
+/// Annotation of what `kubectl apply` has applied: the whole manifest, with the values of a Secret.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Replaces the values of a Secret by stars, which differ where the values do.
+fn mask(mut before: Option<Value>, mut after: Option<Value>) -> (Option<Value>, Option<Value>) {
+    let (was, is) = (before.clone(), after.clone());
+    for (object, other, changed) in [(&mut before, &is, "*** (before)"), (&mut after, &was, "*** (after)")] {
+        let Some(object) = object.as_mut().filter(|object| object["kind"] == "Secret") else { continue };
+        for field in SECRET_FIELDS {
+            let values = object.get_mut(field).and_then(Value::as_object_mut);
+            for (key, value) in values.into_iter().flatten() {
+                let same = other.as_ref().is_none_or(|other| other[field][key] == *value);
+                *value = json!(if same { "***" } else { changed });
+            }
+        }
+        let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+        if let Some(annotations) = annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+    }
+    (before, after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_and_changes_in_them_still_show() {
+        let secret =
+            |password: &str| Some(json!({"kind": "Secret", "data": {"user": "dQ==", "password": password}}));
+        let (before, after) = mask(secret("b2xk"), secret("bmV3"));
+        assert_eq!(before.expect("kept")["data"], json!({"user": "***", "password": "*** (before)"}));
+        assert_eq!(after.expect("kept")["data"], json!({"user": "***", "password": "*** (after)"}));
+        let (none, created) = mask(None, secret("bmV3"));
+        assert_eq!((none, created.expect("kept")["data"]["password"].clone()), (None, json!("***")));
+        let map = Some(json!({"kind": "ConfigMap", "data": {"a": "b"}}));
+        assert_eq!(mask(map.clone(), None), (map, None));
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_left_beside_its_data() {
+        let secret = |password: &str| {
+            let applied = json!({"data": {"password": password}}).to_string();
+            Some(json!({
+                "kind": "Secret", "stringData": {"password": password},
+                "metadata": {"name": "s", "annotations": {LAST_APPLIED: applied, "a": "b"}},
+            }))
+        };
+        let (before, after) = mask(secret("b2xk"), secret("bmV3"));
+        let expected = |stars: &str| {
+            json!({"kind": "Secret", "stringData": {"password": stars},
+                "metadata": {"name": "s", "annotations": {"a": "b"}}})
+        };
+        assert_eq!(before, Some(expected("*** (before)")));
+        assert_eq!(after, Some(expected("*** (after)")));
+    }
+}

@@ -1,0 +1,229 @@
+//! From the chart and its values to manifests: the path that `render`, `up` and `run` share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::chart;
+use crate::cluster::apply::ObjectRef;
+use crate::cluster::rollout::Workload;
+use crate::cluster::secret::CredentialsSpec;
+use crate::error::Error;
+use helm_template::{Chart, KubeVersion, NoCluster, Release, Rendered, ValueSources, ValuesFile};
+use workqueue_core::names::{CHART, ReleaseName};
+
+/// The Kubernetes version to render for when no cluster is asked: what `helm template` of the
+/// Helm release that our renderer is compared with assumes.
+pub const DEFAULT_KUBE_VERSION: &str = "1.35.0";
+
+/// The chart and values that a user names on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct ChartPlan {
+    /// A chart's directory instead of the bundled chart.
+    pub chart: Option<PathBuf>,
+    /// A preset of the chart, applied before all other values.
+    pub preset: Option<String>,
+    /// Values files, the last one wins; `-` is standard input.
+    pub values: Vec<PathBuf>,
+    /// `key=value` settings in Helm's syntax.
+    pub set: Vec<String>,
+    /// The same, with every value a string.
+    pub set_string: Vec<String>,
+    /// `key=path` settings: the value is what the file holds.
+    pub set_file: Vec<String>,
+    /// Settings in JSON: an object, or `key=json`.
+    pub set_json: Vec<String>,
+}
+
+impl ChartPlan {
+    /// Loads the chart.
+    ///
+    /// # Errors
+    /// A directory that is no chart.
+    pub fn load_chart(&self) -> Result<Chart, Error> {
+        Ok(match &self.chart {
+            Some(dir) => Chart::from_dir(dir)?,
+            None => chart::bundled()?,
+        })
+    }
+
+    /// Reads the values' files.
+    ///
+    /// # Errors
+    /// Files that cannot be read, and a preset that the chart does not have.
+    pub fn load_values(&self, chart: &Chart) -> Result<ValueSources, Error> {
+        let mut files = Vec::new();
+        if let Some(preset) = &self.preset {
+            files.push(
+                chart::preset(chart, preset)
+                    .map_err(|known| Error::NoPreset { name: preset.clone(), known })?,
+            );
+        }
+        for path in &self.values {
+            let name = path.display().to_string();
+            let text = if path.as_os_str() == "-" { standard_input() } else { std::fs::read_to_string(path) };
+            let text = text.map_err(|source| Error::Read { path: name.clone(), source })?;
+            files.push(ValuesFile { name, text });
+        }
+        Ok(ValueSources {
+            files,
+            set: self.set.clone(),
+            set_string: self.set_string.clone(),
+            set_file: self.set_file.clone(),
+            set_json: self.set_json.clone(),
+            ..ValueSources::default()
+        })
+    }
+}
+
+/// What standard input holds: it can be read once, and values are loaded more than once.
+fn standard_input() -> std::io::Result<String> {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    if let Some(text) = TEXT.get() {
+        return Ok(text.clone());
+    }
+    let text = std::io::read_to_string(std::io::stdin())?;
+    Ok(TEXT.get_or_init(|| text).clone())
+}
+
+/// Renders a chart for a release.
+///
+/// # Errors
+/// What the chart, its schema or its templates refuse.
+pub fn render(
+    chart: &Chart,
+    values: &ValueSources,
+    release: &ReleaseName,
+    namespace: &str,
+    kube_version: &str,
+) -> Result<Rendered, Error> {
+    let release = Release::new(release.as_str(), namespace);
+    let version = KubeVersion::parse(kube_version)?;
+    Ok(helm_template::render(chart, values, &release, &version, &NoCluster)?)
+}
+
+/// The labels by which a release is found again.
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
+const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+
+/// Marks an object that the chart did not mark (the tutorial's have labels of their own, and extra
+/// objects may have none) as a part of the release, so that all commands find it again.
+pub fn adopt(object: &mut Value, release: &ReleaseName) {
+    let is_job = object["kind"] == "Job";
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let labels = metadata.entry("labels").or_insert_with(|| serde_json::json!({}));
+    if labels.is_null() {
+        *labels = serde_json::json!({});
+    }
+    let Some(labels) = labels.as_object_mut().filter(|labels| !labels.contains_key(RELEASE_LABEL)) else {
+        return;
+    };
+    let component = if is_job { "worker" } else { "broker" };
+    for (label, value) in
+        [(NAME_LABEL, CHART), (RELEASE_LABEL, release.as_str()), (COMPONENT_LABEL, component)]
+    {
+        labels.insert(label.to_owned(), value.into());
+    }
+}
+
+/// What `up` installs, and what it has to know of it.
+pub struct Installation {
+    /// The objects, in the order to apply them: all but the Jobs.
+    pub objects: Vec<Value>,
+    /// The Jobs, which are left to `run`: it makes them when there is work for them.
+    pub left_out: Vec<ObjectRef>,
+    /// The workloads to wait for.
+    pub workloads: Vec<Workload>,
+    /// The Secret that they refer to, unless the objects bring it along.
+    pub credentials: Option<CredentialsSpec>,
+}
+
+impl Installation {
+    /// Reads it from what was rendered for a release.
+    pub fn of(rendered: Rendered, release: &ReleaseName) -> Self {
+        let values = rendered.values;
+        let objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
+        let (jobs, mut objects): (Vec<Value>, Vec<Value>) =
+            objects.partition(|object| object["kind"] == "Job");
+        objects.iter_mut().for_each(|object| adopt(object, release));
+        let of_kind = |kinds: &'static [&str]| {
+            objects
+                .iter()
+                .filter(move |manifest| manifest["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)))
+        };
+        let workloads: Vec<Workload> = of_kind(&["StatefulSet", "ReplicationController"])
+            .map(|manifest| Workload { manifest: manifest.clone() })
+            .collect();
+        let brought =
+            |name: &str| of_kind(&["Secret"]).any(|secret| secret["metadata"]["name"].as_str() == Some(name));
+        let service = of_kind(&["Service"]).find(|service| service["spec"]["clusterIP"] != "None");
+        let credentials = workloads
+            .iter()
+            .find_map(|workload| secret_of(&workload.manifest))
+            .filter(|name| !brought(name))
+            .zip(service)
+            .map(|(name, service)| CredentialsSpec {
+                labels: text_map(&service["metadata"]["labels"]),
+                // A broker that takes TLS alone has no port of the other name.
+                scheme: service
+                    .pointer("/spec/ports/0/name")
+                    .and_then(Value::as_str)
+                    .unwrap_or("amqp")
+                    .to_owned(),
+                authority: authority(service),
+                // A name that the user chose is theirs to make.
+                generate: values.pointer("/auth/existingSecret").is_none_or(|name| name == ""),
+                name,
+            });
+        let left_out = jobs.iter().filter_map(ObjectRef::of).collect();
+        Self { objects, left_out, workloads, credentials }
+    }
+}
+
+/// The Secret that a broker's pods take their password from.
+fn secret_of(workload: &Value) -> Option<String> {
+    let containers = workload.pointer("/spec/template/spec/containers")?.as_array()?;
+    let variables = containers.iter().filter_map(|container| container["env"].as_array()).flatten();
+    let mut passwords = variables.filter(|variable| variable["name"] == "RABBITMQ_DEFAULT_PASS");
+    passwords
+        .find_map(|variable| variable.pointer("/valueFrom/secretKeyRef/name")?.as_str().map(str::to_owned))
+}
+
+fn authority(service: &Value) -> String {
+    let name = service["metadata"]["name"].as_str().unwrap_or_default();
+    let port = service.pointer("/spec/ports/0/port").and_then(Value::as_u64).unwrap_or(5672);
+    format!("{name}:{port}")
+}
+
+fn text_map(value: &Value) -> BTreeMap<String, String> {
+    let pairs = value.as_object().into_iter().flatten();
+    pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn unmarked_objects_are_adopted_and_marked_ones_left_alone() {
+        let release: ReleaseName = "r1".parse().expect("legal");
+        let mut service =
+            json!({"kind": "Service", "metadata": {"name": "s", "labels": {"component": "rabbitmq"}}});
+        adopt(&mut service, &release);
+        assert_eq!(
+            service["metadata"]["labels"],
+            json!({"component": "rabbitmq", NAME_LABEL: CHART, RELEASE_LABEL: "r1", COMPONENT_LABEL: "broker"})
+        );
+        let mut job = json!({"kind": "Job", "metadata": {"name": "j", "labels": null}});
+        adopt(&mut job, &release);
+        assert_eq!(job["metadata"]["labels"][COMPONENT_LABEL], "worker");
+        let marked = json!({"kind": "Secret", "metadata": {"name": "s", "labels": {RELEASE_LABEL: "other"}}});
+        let mut same = marked.clone();
+        adopt(&mut same, &release);
+        assert_eq!(same, marked);
+    }
+}

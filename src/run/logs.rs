@@ -1,0 +1,51 @@
+//! The logs of a run's pods, as far as they are there, or on and on.
+
+use std::future::Future;
+
+use crate::cluster::Cluster;
+use crate::cluster::job::JobState;
+use crate::cluster::logs::PodEvent;
+use crate::error::Error;
+use crate::notice::{Notice, Observer, Warning};
+use workqueue_core::names::ReleaseName;
+
+/// Finds a run by its name, or the last one that was started.
+///
+/// # Errors
+/// [`Error::NoRun`]; and as for every request.
+pub async fn find_run(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    run: Option<&str>,
+) -> Result<JobState, Error> {
+    let mut runs = cluster.runs(release).await?;
+    let found = match run {
+        Some(run) => runs.into_iter().find(|job| job.run == run || job.names().any(|name| name == run)),
+        None => runs.pop(),
+    };
+    found.ok_or_else(|| Error::NoRun(run.map(str::to_owned)))
+}
+
+/// Hands the logs of a run's pods to the observer; those that there are, in the order of their pods.
+///
+/// # Errors
+/// As for every request.
+pub async fn logs(
+    cluster: &Cluster,
+    job: &JobState,
+    observer: &dyn Observer,
+    interrupt: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let selector = job.pod_selector();
+    let printing = cluster.print_logs(&selector, |event| match event {
+        PodEvent::Line { pod, line } => observer.on(Notice::LogLine { pod: &pod, line: &line }),
+        PodEvent::Incomplete { pod, reason } => {
+            observer.warn(Warning::LogIncomplete { pod: &pod, reason: &reason });
+        }
+        PodEvent::Pod(_) | PodEvent::Gone(_) => {}
+    });
+    tokio::select! {
+        result = printing => Ok(result?),
+        () = interrupt => Ok(()),
+    }
+}

@@ -1,0 +1,86 @@
+//! From an error to what the user sees: one message, one hint, one exit code.
+
+use std::process::ExitCode;
+
+use crate::error::Error;
+use crate::{cluster, image};
+use workqueue_core::causes::with_causes;
+
+/// How the program ends. The numbers are documented in `docs/exit-codes.md` and do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// Done.
+    Success = 0,
+    /// Not done; the message says why.
+    Error = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Not every item got into the queue.
+    NotEnqueued = 3,
+    /// The Job failed, or was deleted.
+    JobFailed = 4,
+    /// The deadline passed.
+    Deadline = 5,
+    /// The run is over, but items have failed or are left.
+    ItemsFailed = 6,
+    /// The user stopped it with Ctrl-C; a run goes on in the cluster.
+    Interrupted = 130,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// An error as the user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong, in one or more lines, without `error:`.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub status: ExitStatus,
+}
+
+impl Failure {
+    /// A failure with a hint.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()), status: ExitStatus::Error }
+    }
+
+    /// The same with another exit code.
+    pub fn with_status(self, status: ExitStatus) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        use Error as E;
+        let status = match &error {
+            E::Deadline { .. } | E::Cluster(cluster::Error::Deadline { .. }) => ExitStatus::Deadline,
+            E::Cluster(cluster::Error::BrokerNotReady { seconds, .. }) if *seconds > 0 => {
+                ExitStatus::Deadline
+            }
+            E::WorkersStuck { .. } => ExitStatus::JobFailed,
+            E::Item(_) | E::QueueLost { .. } => ExitStatus::NotEnqueued,
+            E::Image(image::Error::Interrupted(_)) => ExitStatus::Interrupted,
+            _ => ExitStatus::Error,
+        };
+        Self { message: message(&error), hint: error.hint(), status }
+    }
+}
+
+/// The message: the error with its causes, and the state of pods in lines of its own.
+fn message(error: &Error) -> String {
+    let line = with_causes(error);
+    match error {
+        Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) => {
+            format!("{line}\n{diagnosis}")
+        }
+        _ => line,
+    }
+}
