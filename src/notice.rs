@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::job::JobState;
-use crate::run::queue_watch::Counts;
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 use workqueue_worker::output::Stream;
@@ -26,7 +25,7 @@ pub enum Notice<'a> {
         share: Option<f64>,
     },
     /// Items of a run so far.
-    Items { job: &'a JobState, counts: Counts },
+    Items { job: &'a JobState, counts: RunCounts },
     /// A Job's state changed.
     Job(&'a JobState),
     /// What a program on this machine wrote.
@@ -107,6 +106,15 @@ pub enum Recovery<'a> {
         place: &'a str,
         repeated: u64,
     },
+}
+
+/// What is in the queues of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunCounts {
+    /// Items that wait for a worker.
+    pub waiting: u32,
+    /// Items that have failed since the run began.
+    pub failed: u32,
 }
 
 /// What was done to an object.

@@ -6,11 +6,11 @@ use super::{local, report, status, up};
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::job::{JobEnd, JobState};
 use crate::local::LocalReport;
+use crate::notice::RunCounts;
 use crate::queue::enqueue::EnqueueReport;
 use crate::release::status::StatusReport;
 use crate::release::up::UpReport;
 use crate::run::follow::{FailedPod, RunEnd, RunReport};
-use crate::run::queue_watch::Counts;
 use workqueue_amqp::topology::Depth;
 use workqueue_core::item::Position;
 
@@ -81,7 +81,7 @@ fn runs_are_documented() {
         job: job(),
         end: RunEnd::Deleted,
         failed_pods: vec![pod],
-        counts: Some(Counts::default()),
+        counts: Some(RunCounts::default()),
         recorded: Some(7),
     };
     assert_eq!(shape(&report::run_json(&report)), shape(&example("run, attach")));

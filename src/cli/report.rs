@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::cluster::job::{JobEnd, JobState};
+use crate::notice::RunCounts;
 use crate::queue::dry_run::InputSummary;
 use crate::queue::enqueue::EnqueueReport;
 use crate::run::follow::{RunEnd, RunReport};
-use crate::run::queue_watch::Counts;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::QueueName;
@@ -117,7 +117,7 @@ pub fn job_json(job: &JobState) -> Value {
 
 fn complete(ui: &Ui, report: &RunReport) -> Result<ExitStatus, Failure> {
     let job = &report.job;
-    let Some(Counts { waiting, failed }) = report.counts else {
+    let Some(RunCounts { waiting, failed }) = report.counts else {
         let message =
             format!("run {} is complete, but the broker could not be asked about its items", job.run);
         // Pods succeed also with items that have failed for good.

@@ -14,7 +14,7 @@ use kube::api::{Api, LogParams};
 use tokio::sync::mpsc;
 
 use super::diagnose::main_status;
-use super::logs::PodEvent;
+use super::pod_event::PodEvent;
 use super::{Cluster, Error};
 
 /// The longest line handed on, in bytes; the rest of a longer one comes as lines of its own.

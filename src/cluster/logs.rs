@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::container_log::{Container, Follow, MAX_LINE, RETRY_PAUSE};
 use super::diagnose::has_ended;
+use super::pod_event::PodEvent;
 use super::{Cluster, Error};
 
 /// Streams open at one time, as many as stern allows; pods beyond that wait for their turn, and
@@ -21,29 +22,6 @@ const MAX_STREAMS: usize = 50;
 
 /// Lines that may wait for the reader before the streams are held back.
 const CHANNEL_LINES: usize = 1024;
-
-/// What a follower reports.
-#[derive(Debug)]
-pub enum PodEvent {
-    /// A line of a pod's log, without its newline.
-    Line {
-        /// The pod.
-        pod: Arc<str>,
-        /// The line's bytes.
-        line: Vec<u8>,
-    },
-    /// A pod as the watch shows it, at every change.
-    Pod(Box<Pod>),
-    /// A pod that was deleted, as it was at last.
-    Gone(Box<Pod>),
-    /// All that is said about a log that could not be read to its end.
-    Incomplete {
-        /// The pod.
-        pod: Arc<str>,
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Pods' logs being followed.
 pub struct LogFollower {

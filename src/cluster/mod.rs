@@ -1,4 +1,5 @@
-//! Kubernetes only: everything that asks an API server. Knows nothing of AMQP, charts or terminals.
+//! Everything that asks an API server. Knows no AMQP (the broker is a pod here, with its own tool in it),
+//! no charts and no terminals.
 
 pub mod apply;
 pub mod broker_pod;
@@ -11,6 +12,7 @@ pub mod kubeconfig;
 mod listing;
 pub mod logs;
 mod nodes;
+pub mod pod_event;
 pub mod pod_stream;
 mod pod_tls;
 pub mod rollout;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::reader::{Cut, Output, Step};
+use super::framing::{Cut, Output, Step};
 use super::value::{decode, is_space};
 use super::{Error, Position};
 

@@ -3,8 +3,9 @@
 //! An item is a sequence of bytes, at least one, of any value. A thread reads, and cuts what it
 //! read into batches of slices: no allocation an item, and never the whole input in memory.
 
-mod cut;
+mod delimited;
 mod error;
+mod framing;
 mod json;
 mod open;
 mod reader;
@@ -117,13 +118,13 @@ impl Items {
     }
 
     fn spawn(
-        read: impl FnOnce(&mut reader::Output) -> reader::Step + Send + 'static,
+        read: impl FnOnce(&mut framing::Output) -> framing::Step + Send + 'static,
         max_size: usize,
     ) -> Self {
         let (batches_tx, batches_rx) = mpsc::channel(BATCHES_AHEAD);
         // Not one of the runtime's threads: a read of a terminal cannot be cancelled.
         let meter = Arc::new(AtomicU64::new(0));
-        let out = reader::Output::new(batches_tx, max_size, Arc::clone(&meter));
+        let out = framing::Output::new(batches_tx, max_size, Arc::clone(&meter));
         std::thread::spawn(move || out.run(read));
         Self { batches_rx, current: Vec::new().into_iter(), meter, total: None }
     }

@@ -21,7 +21,7 @@ pub struct InputSummary {
     pub interrupted: bool,
 }
 
-/// Counts the items of a source, and keeps the first `keep` of them. What was read before an
+/// RunCounts the items of a source, and keeps the first `keep` of them. What was read before an
 /// error is counted.
 pub async fn survey(
     source: Source,

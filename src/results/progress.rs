@@ -40,7 +40,7 @@ impl Progress {
     }
 }
 
-/// Counts the records of a queue by run, those from `since` on; `patience` is the time for it.
+/// RunCounts the records of a queue by run, those from `since` on; `patience` is the time for it.
 ///
 /// # Errors
 /// What the broker refuses, and lost connections.
@@ -72,7 +72,7 @@ pub async fn progress(
     Ok(counter.finish(Timestamp::now(), partial))
 }
 
-/// Counts records as they come. Memory: some 30 bytes a record, of which a stream holds no more than
+/// RunCounts records as they come. Memory: some 30 bytes a record, of which a stream holds no more than
 /// fit its size.
 #[derive(Default)]
 struct Counter {

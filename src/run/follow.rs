@@ -12,13 +12,14 @@ use tokio::time::Instant;
 use crate::cluster::Cluster;
 use crate::cluster::diagnose::{STUCK_PATIENCE, StuckPods, failure_reason, has_ended};
 use crate::cluster::job::{JobEnd, JobState};
-use crate::cluster::logs::PodEvent;
+use crate::cluster::pod_event::PodEvent;
 use crate::cluster::run_watch::RunEvent;
 use crate::error::Error;
+use crate::notice::RunCounts;
 use crate::notice::{Deadline, Notice, Observer, Recovery, Wait, Warning};
 use crate::queue::connection::BrokerConnection;
 use crate::results::progress::{Progress, progress};
-use crate::run::queue_watch::{self, Counts, Look, QueueWatch};
+use crate::run::queue_watch::{self, Look, QueueWatch};
 use workqueue_amqp::stream;
 use workqueue_core::names::{QueueName, ReleaseName};
 
@@ -76,7 +77,7 @@ pub struct RunReport {
     /// The pods that failed, by name.
     pub failed_pods: Vec<FailedPod>,
     /// What is in the queues after the Job's end; `None` if the broker could not be asked.
-    pub counts: Option<Counts>,
+    pub counts: Option<RunCounts>,
     /// Items that workers have recorded as done; `None` where they record nothing, or there was no
     /// time to read it all.
     pub recorded: Option<u64>,
@@ -161,13 +162,13 @@ pub async fn follow(
     Ok(RunReport { failed_pods: following.failed_pods(), job: following.job, end, counts, recorded })
 }
 
-/// Counts what is left, and what is recorded as done. A worker's tool that exits with 0 although its
+/// RunCounts what is left, and what is recorded as done. A worker's tool that exits with 0 although its
 /// program failed makes a Job complete while items are left; and items may have been taken by others.
 async fn last_look(
     cluster: &Cluster,
     release: &ReleaseName,
     job: &JobState,
-) -> Result<(Counts, Option<u64>), Error> {
+) -> Result<(RunCounts, Option<u64>), Error> {
     let deadline = Some(Instant::now() + BROKER_PATIENCE);
     let session =
         BrokerConnection::open_when_ready(cluster, release, "kubectl-workqueue run", deadline).await?;
@@ -415,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_server_that_was_away_answers_with_whatever_comes() {
-        let counts = || Look::Counts(Counts::default());
+        let counts = || Look::Counts(RunCounts::default());
         let mut following = Following::new(job(0, 1));
         let heard = Heard::default();
         following.take_pod_event(pod("a", "ErrImagePull"), &heard);

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
-use crate::cluster::logs::PodEvent;
+use crate::cluster::pod_event::PodEvent;
 use crate::error::Error;
 use crate::notice::{Notice, Observer, Warning};
 use workqueue_core::names::ReleaseName;

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
+use crate::notice::RunCounts;
 use crate::queue::connection::BrokerConnection;
 use workqueue_amqp::topology;
 use workqueue_core::names::{QueueName, ReleaseName};
@@ -16,39 +17,30 @@ use workqueue_core::names::{QueueName, ReleaseName};
 /// Time between two looks. Counting is cheap for the broker, and a look is no delivery.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// What is in the queues of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Items that wait for a worker.
-    pub waiting: u32,
-    /// Items that have failed since the run began.
-    pub failed: u32,
-}
-
-/// Counts once.
+/// RunCounts once.
 ///
 /// # Errors
 /// No broker, and what it refuses.
-pub async fn count(session: &BrokerConnection, job: &JobState) -> Result<Counts, Error> {
+pub async fn count(session: &BrokerConnection, job: &JobState) -> Result<RunCounts, Error> {
     let Ok(queue) = job.queue.parse::<QueueName>() else { return Err(Error::NoRun(Some(job.run.clone()))) };
     let depth = |queue: QueueName| async move {
         let depth = topology::depth(&session.broker, &queue).await;
         Ok::<_, Error>(depth.map_err(|error| session.explain(error))?.unwrap_or_default().ready)
     };
     let (failed, waiting) = (depth(queue.failed()).await?, depth(queue).await?);
-    Ok(Counts { waiting, failed: failed.saturating_sub(job.failed_before) })
+    Ok(RunCounts { waiting, failed: failed.saturating_sub(job.failed_before) })
 }
 
 /// What came of a look.
 #[derive(Debug)]
 pub enum Look {
     /// What there was.
-    Counts(Counts),
+    Counts(RunCounts),
     /// The broker could not be asked, and why.
     Away(String),
 }
 
-/// Counts again and again, over one connection as long as it holds. Dropping it ends it.
+/// RunCounts again and again, over one connection as long as it holds. Dropping it ends it.
 pub struct QueueWatch {
     looks_rx: mpsc::Receiver<Look>,
     task: JoinHandle<()>,

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::rate::{Rate, bar};
 use crate::cluster::job::JobState;
-use crate::run::queue_watch::Counts;
+use crate::notice::RunCounts;
 use workqueue_worker::output::Stream;
 
 /// Time between two lines of counts where stderr is no terminal.
@@ -126,9 +126,9 @@ impl Progress {
     }
 
     /// Items of a run whose pods work on many each; one pod an item is told by the Job itself.
-    pub(super) fn items(&self, job: &JobState, counts: Counts) {
+    pub(super) fn items(&self, job: &JobState, counts: RunCounts) {
         let Some(total) = job.items.filter(|_| !job.is_coarse() && job.paused.is_none()) else { return };
-        let Counts { waiting, failed } = counts;
+        let RunCounts { waiting, failed } = counts;
         let taken = total.saturating_sub(waiting);
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
         let line = format!("{taken}/{total} items taken{failed}, {} pods", job.active);

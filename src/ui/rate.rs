@@ -1,4 +1,4 @@
-//! Counts as a line: how many, how fast, and how long it will still take.
+//! RunCounts as a line: how many, how fast, and how long it will still take.
 
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use memchr::memmem::Finder;
 
-use super::reader::{Cut, Output, Step};
+use super::framing::{Cut, Output, Step};
 use super::{Error, Position};
 
 /// Records that end with a delimiter; the last one may lack it.
