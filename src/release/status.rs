@@ -129,7 +129,7 @@ fn given_up(
     u64::from(after.saturating_sub(run.failed_before)).saturating_sub(recorded(run))
 }
 
-/// RunCounts the records of the runs, from the start of a queue's oldest one on.
+/// Counts the records of the runs, from the start of a queue's oldest one on.
 async fn count(
     session: &BrokerConnection,
     queues: &[QueueName],

@@ -162,7 +162,7 @@ pub async fn follow(
     Ok(RunReport { failed_pods: following.failed_pods(), job: following.job, end, counts, recorded })
 }
 
-/// RunCounts what is left, and what is recorded as done. A worker's tool that exits with 0 although its
+/// Counts what is left, and what is recorded as done. A worker's tool that exits with 0 although its
 /// program failed makes a Job complete while items are left; and items may have been taken by others.
 async fn last_look(
     cluster: &Cluster,

@@ -17,7 +17,7 @@ use workqueue_core::names::{QueueName, ReleaseName};
 /// Time between two looks. Counting is cheap for the broker, and a look is no delivery.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// RunCounts once.
+/// Counts once.
 ///
 /// # Errors
 /// No broker, and what it refuses.
@@ -40,7 +40,7 @@ pub enum Look {
     Away(String),
 }
 
-/// RunCounts again and again, over one connection as long as it holds. Dropping it ends it.
+/// Counts again and again, over one connection as long as it holds. Dropping it ends it.
 pub struct QueueWatch {
     looks_rx: mpsc::Receiver<Look>,
     task: JoinHandle<()>,
