@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The tutorial's worker: says what it works on, and takes a while.
+"""The tutorial's worker: prints its item, then takes a while.
 
     kubectl workqueue local apple banana cherry -- examples/worker.py
 
-The item is on standard input. Exit 0: it is done. Exit 65 (os.EX_DATAERR): it is bad, do not try
-it again. Anything else, an exception included: try again.
+The item is on standard input. Exit with 0 if it is done, with 65 (os.EX_DATAERR) if it is bad and
+must not be retried. Any other exit status, or an exception, means that the attempt failed. An item
+can be processed more than once: make your program idempotent.
 """
 
 import os

@@ -1,8 +1,9 @@
 #!/bin/sh
-# The tutorial's worker as a shell script: says what it works on, and takes a while.
+# The tutorial's worker as a shell script: prints its item, then takes a while.
 #   kubectl workqueue local apple banana cherry -- examples/worker.sh
-# The item is on standard input. Exit 0: it is done. Exit 65: it is bad, do not try it again.
-# Anything else: try again. WORKQUEUE_ITEM_ID and WORKQUEUE_ATTEMPT tell repeats apart.
+# The item is on standard input. Exit with 0 if it is done, with 65 if it is bad and must not be
+# retried; any other exit status means that the attempt failed. An item can be processed more than
+# once: make your program idempotent. WORKQUEUE_ITEM_ID stays the same each time.
 set -eu
 
 item=$(cat)
