@@ -23,18 +23,7 @@ const SNIPPET_EXCEPTIONS: &[(&str, &str)] = &[
 const NEEDS_ZONES: &[&str] = &["snippet-565"];
 
 /// Documents that are read differently, and why.
-const DOCUMENT_EXCEPTIONS: &[(&str, &str)] = &[
-    ("document-081", "the parser takes \\/ as an escape, as YAML 1.2 does"),
-    ("document-176", "the parser refuses [-]"),
-    ("document-186", "a question mark begins a key in old YAML even without a space"),
-    ("document-187", "a question mark ends a plain scalar between braces in old YAML"),
-    ("document-188", "a question mark begins a key in old YAML even without a space"),
-    ("document-202", "the parser lets an anchor's name end at a brace"),
-    ("document-204", "the parser takes a colon behind an alias for part of its name"),
-    ("document-285", "the parser refuses a byte order mark inside a document"),
-    ("document-296", "a tab on an empty line behind a block scalar"),
-    ("document-297", "a tab behind a space on an empty line inside a list"),
-];
+const DOCUMENT_EXCEPTIONS: &[(&str, &str)] = &[];
 
 #[derive(Deserialize)]
 struct Probe {
