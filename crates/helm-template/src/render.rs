@@ -3,10 +3,12 @@
 use std::rc::Rc;
 use std::thread;
 
-use super::capabilities::{Capabilities, KubeVersion};
+use super::capabilities::Capabilities;
 use super::error::{Error, ErrorKind, Result};
 use super::eval::Engine;
+use super::functions;
 use super::json;
+use super::kube_version::KubeVersion;
 use super::limits::STACK_SIZE;
 use super::load::Chart;
 use super::lookup::Lookup;
@@ -186,7 +188,7 @@ fn execute(
             ("Revision", Value::Int(release.revision.into())),
             ("Service", "Helm".into()),
         ]),
-        capabilities: Value::Capabilities(Rc::new(Capabilities::new(kube))),
+        capabilities: Value::Capabilities(Rc::new(Capabilities { kube: kube.clone() })),
     };
     let mut jobs = Vec::new();
     shared.collect(root, &root.name, values, true, &mut jobs);
@@ -198,7 +200,7 @@ fn execute(
     jobs.dedup_by(|a, b| a.path == b.path);
     let mut scope = Scope::default();
     for job in &jobs {
-        let file = template::parse(job.path.clone(), job.text)?;
+        let file = template::parse(job.path.clone(), job.text, functions::find)?;
         for (name, template) in file.defined {
             scope.add(name, template);
         }

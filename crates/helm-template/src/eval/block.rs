@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Datum, State};
 use crate::error::{Error, ErrorKind};
-use crate::golang::print;
+use crate::print;
 use crate::template::ast::{Branch, Node, Pipeline, Pos, Span};
 use crate::value::Value;
 

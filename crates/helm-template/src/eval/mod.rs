@@ -1,6 +1,7 @@
 //! Executes templates.
 
 mod block;
+mod environment;
 mod field;
 mod methods;
 mod operand;
@@ -18,10 +19,10 @@ use super::value::Value;
 
 /// What all templates of one render share.
 pub(crate) struct Engine<'a> {
-    pub(crate) budget: Budget,
-    pub(crate) lookup: &'a dyn Lookup,
+    budget: Budget,
+    lookup: &'a dyn Lookup,
     /// How often each name is on the chain of includes.
-    pub(crate) includes: RefCell<HashMap<String, usize>>,
+    includes: RefCell<HashMap<String, usize>>,
     depth: Cell<usize>,
     /// How many blocks and pipelines are being executed, one inside the other.
     levels: Cell<usize>,
@@ -99,9 +100,9 @@ impl Datum {
 }
 
 /// One execution of one template.
-pub(crate) struct State<'e> {
-    pub(crate) engine: &'e Engine<'e>,
-    pub(crate) scope: &'e Scope<'e>,
+struct State<'e> {
+    engine: &'e Engine<'e>,
+    scope: &'e Scope<'e>,
     template: &'e Template<'e>,
     variables: Vec<(&'e str, Datum)>,
     out: String,

@@ -3,7 +3,7 @@
 use super::pipeline::Arguments;
 use super::{Datum, State};
 use crate::error::Error;
-use crate::functions::Type;
+use crate::functions::{self, Type};
 use crate::template::ast::{Number, Operand, OperandKind, Span};
 use crate::value::{MapKind, Value};
 
@@ -35,7 +35,7 @@ impl<'e> State<'e> {
                 let receiver = self.operand(inner, dot)?;
                 self.path(receiver, path, none, dot)?
             }
-            OperandKind::Function(function) => Datum::boxed(self.function(function, none, dot)?),
+            OperandKind::Function(id) => Datum::boxed(self.function(functions::get(*id), none, dot)?),
             OperandKind::Parenthesized(pipeline) => Datum::bare(self.pipeline(pipeline, dot)?),
         })
     }

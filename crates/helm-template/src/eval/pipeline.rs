@@ -2,7 +2,7 @@
 
 use super::{Datum, State};
 use crate::error::{Error, ErrorKind};
-use crate::functions::{Body, Call, Function, Type};
+use crate::functions::{self, Body, Call, Function, Type};
 use crate::template::ast::{Command, Operand, OperandKind, Pipeline, Span};
 use crate::value::Value;
 
@@ -39,7 +39,9 @@ impl<'e> State<'e> {
         let operands = &command.arguments;
         let arguments = Arguments { operands, last, span };
         let found = match &command.first.kind {
-            OperandKind::Function(function) => return self.function(function, arguments, dot),
+            OperandKind::Function(id) => {
+                return self.function(functions::get(*id), arguments, dot);
+            }
             OperandKind::Field(path) => self.path(dot.clone(), path, arguments, dot)?,
             OperandKind::Variable(name, path) if !path.is_empty() => {
                 let value = self.known_variable(name, span)?;

@@ -3,7 +3,7 @@
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, variadic};
 use crate::golang::quote::is_printable;
-use crate::golang::{print, printf};
+use crate::print::{self, printf};
 use crate::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -2,7 +2,8 @@
 
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, variadic};
-use crate::golang::{float, print};
+use crate::golang::float;
+use crate::print;
 use crate::value::Value;
 use crate::yaml::integer_of;
 

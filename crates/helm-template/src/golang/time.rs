@@ -1,9 +1,6 @@
 //! Points in time and durations, as Go prints and reads them.
 
-use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-pub(crate) use super::time_layout::{format, format_in, parse};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -131,12 +128,6 @@ fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
 pub(crate) fn days_in_month(year: i64, month: u32) -> i64 {
     let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
     days_from_civil(next_year, next_month, 1) - days_from_civil(year, month, 1)
-}
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format(*self, "2006-01-02 15:04:05.999999999 -0700 MST"))
-    }
 }
 
 /// Go's `Duration.String`: `1h2m3.5s`.

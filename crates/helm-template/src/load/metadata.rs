@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::fields::Fields;
 use crate::error::{Error, ErrorKind, Result};
-use crate::golang::print;
 use crate::golang::quote::is_printable;
 use crate::json;
+use crate::print;
 use crate::semver::Version;
 use crate::value::{Map, MapKind, Value};
 use crate::yaml::{self, Numbers};

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::functions::Function;
-
 /// A byte offset in the template's text.
 pub(crate) type Pos = usize;
 
@@ -74,9 +72,16 @@ pub(crate) enum OperandKind<'a> {
     Variable(&'a str, Vec<&'a str>),
     /// `(pipeline).a.b`
     Chain(Box<Operand<'a>>, Vec<&'a str>),
-    Function(&'static Function),
+    Function(FunctionId),
     Parenthesized(Box<Pipeline<'a>>),
 }
+
+/// A function, by its place in the table of functions, which the parser asks for names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FunctionId(pub(crate) usize);
+
+/// Finds a function by its name.
+pub(crate) type FindFunction = fn(&str) -> Option<FunctionId>;
 
 /// A numeric literal; it can be an integer and a float at once.
 #[derive(Debug, Clone, Copy, PartialEq)]

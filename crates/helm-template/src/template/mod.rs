@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Error, ErrorKind, Location};
-use ast::{Node, Pos};
+use ast::{FindFunction, Node, Pos};
 
 /// The text that templates were parsed from, for places in messages.
 #[derive(Debug)]
@@ -62,10 +62,10 @@ pub(crate) struct File<'a> {
     pub(crate) defined: Vec<(Cow<'a, str>, Template<'a>)>,
 }
 
-/// Parses a file; its name is for messages.
-pub(crate) fn parse(name: String, text: &str) -> Result<File<'_>, Error> {
+/// Parses a file; its name is for messages, `functions` finds the functions that it may call.
+pub(crate) fn parse(name: String, text: &str, functions: FindFunction) -> Result<File<'_>, Error> {
     let source = Arc::new(Source { name, text });
-    let parsed = parser::parse(text)
+    let parsed = parser::parse(text, functions)
         .map_err(|error| Error::new(ErrorKind::Parse, error.message).at(source.locate(error.pos, None)))?;
     let template = |root| Template { source: Arc::clone(&source), root };
     let defined = parsed.defined.into_iter().map(|(name, root)| (name, template(root)));

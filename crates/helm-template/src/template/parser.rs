@@ -1,8 +1,9 @@
-//! Parses blocks: text, conditions, loops and definitions.
+//! Parses blocks: text, conditions, loops and definitions. What stands inside an action is parsed in
+//! `pipeline`; the two share the one parser.
 
 use std::borrow::Cow;
 
-use super::ast::{self, Branch, Node, Pos};
+use super::ast::{self, Branch, FindFunction, Node, Pos};
 use super::lexer;
 use super::token::{Keyword, Kind, SyntaxError, Token};
 use crate::limits::MAX_SYNTAX_DEPTH;
@@ -17,8 +18,9 @@ pub(super) struct Parsed<'a> {
 pub(super) type Parse<T> = Result<T, SyntaxError>;
 
 /// Parses a file.
-pub(super) fn parse(text: &str) -> Parse<Parsed<'_>> {
+pub(super) fn parse(text: &str, functions: FindFunction) -> Parse<Parsed<'_>> {
     let mut parser = Parser {
+        functions,
         tokens: lexer::tokens(text)?,
         next: 0,
         variables: vec!["$"],
@@ -42,6 +44,7 @@ enum Stop {
 }
 
 pub(super) struct Parser<'a> {
+    pub(super) functions: FindFunction,
     pub(super) tokens: Vec<Token<'a>>,
     pub(super) next: usize,
     /// The variables that can be used here.

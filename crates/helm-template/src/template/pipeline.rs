@@ -6,7 +6,6 @@ use super::ast::{Command, Operand, OperandKind, Pipeline, Span};
 use super::number;
 use super::parser::{Parse, Parser, unexpected};
 use super::token::{Kind, SyntaxError, Token};
-use crate::functions;
 use crate::golang::quote;
 
 /// The bytes of a string literal.
@@ -175,7 +174,7 @@ impl<'a> Parser<'a> {
             Kind::String | Kind::RawString => OperandKind::String(string_literal(token)?),
             Kind::Field => OperandKind::Field(vec![&token.text[1..]]),
             Kind::Variable => self.variable(token)?,
-            Kind::Identifier => OperandKind::Function(functions::find(token.text).ok_or_else(|| {
+            Kind::Identifier => OperandKind::Function((self.functions)(token.text).ok_or_else(|| {
                 SyntaxError::new(token.pos, format!("function {:?} not defined", token.text))
             })?),
             Kind::LeftParen => {

@@ -1,7 +1,6 @@
 //! Cuts the inside of an action into tokens.
 
-use super::lexer::has_right_trim;
-use super::token::{Kind, SyntaxError, Token, word};
+use super::token::{Kind, SyntaxError, Token, has_right_trim, word};
 
 /// Reads one action, from behind its left delimiter to behind its right one.
 pub(super) struct Scanner<'a> {

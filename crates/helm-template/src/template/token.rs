@@ -88,3 +88,13 @@ pub(super) fn word(text: &str) -> Kind {
         _ => Kind::Identifier,
     }
 }
+
+/// The white space that trim markers take away.
+pub(super) fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+/// Whether the text starts with a right delimiter behind a trim marker: ` -}}`.
+pub(super) fn has_right_trim(text: &str) -> bool {
+    text.starts_with(is_space) && text[1..].starts_with("-}}")
+}

@@ -1,6 +1,6 @@
 //! Fills the user's values up with a chart's defaults.
 
-use super::dependencies::Node;
+use super::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Entries, Map, MapKind, Value};
 

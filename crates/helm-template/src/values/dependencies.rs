@@ -1,24 +1,11 @@
 //! Decides which dependencies take part, under which names, and what a chart imports from them.
 
 use super::coalesce::{Nulls, coalesce_values, copy, fill_table, merged_defaults};
-use super::sources;
+use super::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::load::{Chart, Dependency, Import};
 use crate::semver::{Constraints, Version};
 use crate::value::{Entries, Map, MapKind, Value};
-
-/// A chart that takes part in a render.
-#[derive(Debug)]
-pub(crate) struct Node<'a> {
-    pub(crate) chart: &'a Chart,
-    /// The chart's name, or its alias.
-    pub(crate) name: String,
-    /// What the chart says of the dependencies that take part.
-    pub(crate) declared: Vec<&'a Dependency>,
-    /// The defaults, with what was imported.
-    pub(crate) values: Map,
-    pub(crate) dependencies: Vec<Node<'a>>,
-}
 
 /// The tree of charts that take part, for the user's values.
 pub(crate) fn resolve<'a>(chart: &'a Chart, values: &Map) -> Result<Node<'a>> {
@@ -48,19 +35,6 @@ fn is_compatible(constraint: &str, version: &str) -> bool {
 }
 
 impl<'a> Node<'a> {
-    fn new(chart: &'a Chart, name: &str) -> Result<Self> {
-        let values = sources::read(&chart.values)
-            .map_err(|message| Error::new(ErrorKind::Chart, message).on(format!("{name}/values.yaml")))?;
-        let dependencies = chart.dependencies.iter().map(|own| Node::new(own, own.name()));
-        Ok(Self {
-            chart,
-            name: name.to_owned(),
-            declared: chart.metadata.dependencies.iter().collect(),
-            values,
-            dependencies: dependencies.collect::<Result<_>>()?,
-        })
-    }
-
     /// Names the dependencies and drops those that conditions or tags switch off.
     fn choose(&mut self, values: &Map, path: &str) -> Result<()> {
         if self.declared.is_empty() {

@@ -2,9 +2,11 @@
 
 mod coalesce;
 mod dependencies;
+mod node;
 mod sources;
 mod strvals;
 
 pub(crate) use coalesce::coalesce_values;
-pub(crate) use dependencies::{Node, resolve};
+pub(crate) use dependencies::resolve;
+pub(crate) use node::Node;
 pub use sources::{ValueSources, ValuesFile};

@@ -3,7 +3,6 @@
 use super::scalar;
 use super::sort::sort_keys;
 use super::style::{self, Style, Version, is_break, is_printable};
-use crate::capabilities;
 use crate::golang::float;
 use crate::json;
 use crate::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
@@ -91,7 +90,7 @@ impl Emitter {
                 }
                 Ok(())
             }
-            scalar => match capabilities::json_fields(scalar).filter(|_| self.version == Version::V2) {
+            scalar => match json::structure_fields(scalar).filter(|_| self.version == Version::V2) {
                 Some(fields) => {
                     let entries: Vec<_> =
                         fields.into_iter().map(|(key, value)| (key.into(), value)).collect();

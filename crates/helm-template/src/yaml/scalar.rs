@@ -1,6 +1,6 @@
 //! What a plain scalar means in YAML 1.1, as go-yaml resolves it.
 
-use crate::golang::{self, float, time};
+use crate::golang::{self, float, time_layout};
 
 /// A resolved scalar.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,7 +104,7 @@ fn is_timestamp(text: &str) -> bool {
         "2006-1-2",
     ]
     .iter()
-    .any(|layout| time::parse(layout, text).is_some())
+    .any(|layout| time_layout::parse(layout, text).is_some())
 }
 
 /// A number in base 60, which other readers of YAML 1.1 know: `12:30:45`.

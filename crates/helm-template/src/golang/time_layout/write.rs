@@ -1,5 +1,7 @@
 //! Writes times in a layout.
 
+use std::fmt;
+
 use super::{DAYS, MONTHS, Pad, Part, parts};
 use crate::golang::time::Time;
 
@@ -67,4 +69,10 @@ fn number(out: &mut String, value: u32, pad: Pad) {
         Pad::Zero => format!("{value:02}"),
         Pad::Space => format!("{value:2}"),
     });
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format(*self, "2006-01-02 15:04:05.999999999 -0700 MST"))
+    }
 }

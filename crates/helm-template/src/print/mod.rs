@@ -1,12 +1,21 @@
 //! Go's `fmt.Sprint` and the default form (`%v`) of every value.
 
-use super::float;
-use super::printf;
-use crate::limits::MAX_DATA_DEPTH;
+pub(crate) mod printf;
+
+use crate::golang::float;
+use crate::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
 use crate::value::Value;
 
 /// Why a value could not be printed: it is too deep or too long.
 pub(crate) type PrintResult<T> = Result<T, String>;
+
+/// Refuses output that has become too long to keep.
+fn check_length(out: &str) -> PrintResult<()> {
+    if out.len() > MAX_LENGTH {
+        return Err(format!("text is longer than the limit of {MAX_LENGTH} bytes"));
+    }
+    Ok(())
+}
 
 /// `%v` of a value.
 pub(crate) fn display(value: &Value) -> PrintResult<String> {
@@ -39,7 +48,7 @@ pub(crate) fn scalar(value: &Value) -> Option<String> {
 fn write_display(out: &mut String, value: &Value, depth: usize) -> PrintResult<()> {
     if let Some(text) = scalar(value) {
         out.push_str(&text);
-        return printf::check_length(out);
+        return check_length(out);
     }
     write_members(out, value, depth, &mut |out, member, depth| write_display(out, member, depth))
 }

@@ -1,6 +1,6 @@
 //! Numbers in the forms that verbs ask for.
 
-use super::verb::{Spec, pad};
+use super::spec::{Spec, pad};
 use crate::golang::{float, quote};
 
 /// Writes an integer; false if the verb is not one of integers.

@@ -1,23 +1,16 @@
 //! Go's `fmt.Sprintf`.
 
 mod number;
+mod spec;
 mod verb;
 
-use super::print::{self, PrintResult};
-use crate::limits::MAX_LENGTH;
+use super::{PrintResult, check_length, display};
 use crate::value::Value;
-use verb::{Spec, format_value};
+use spec::Spec;
+use verb::format_value;
 
 /// Widths and precisions beyond this are refused, as in Go.
 const MAX_FIELD: i64 = 1_000_000;
-
-/// Refuses output that has become too long to keep.
-pub(crate) fn check_length(out: &str) -> PrintResult<()> {
-    if out.len() > MAX_LENGTH {
-        return Err(format!("text is longer than the limit of {MAX_LENGTH} bytes"));
-    }
-    Ok(())
-}
 
 /// `fmt.Sprintf(format, args...)`.
 pub(crate) fn sprintf(format: &str, args: &[Value]) -> PrintResult<String> {
@@ -172,7 +165,7 @@ impl Formatter<'_> {
             } else {
                 self.out.push_str(value.type_name());
                 self.out.push('=');
-                self.out.push_str(&print::display(value)?);
+                self.out.push_str(&display(value)?);
             }
         }
         self.out.push(')');

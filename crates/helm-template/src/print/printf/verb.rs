@@ -1,22 +1,10 @@
 //! One verb of a format, applied to one value.
 
-use super::check_length;
 use super::number;
-use crate::golang::print::{self, PrintResult};
+use super::spec::{Spec, pad};
 use crate::golang::quote;
+use crate::print::{PrintResult, check_length, display, write_members};
 use crate::value::Value;
-
-/// Flags, width and precision of one verb.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Spec {
-    pub(super) plus: bool,
-    pub(super) minus: bool,
-    pub(super) sharp: bool,
-    pub(super) space: bool,
-    pub(super) zero: bool,
-    pub(super) width: Option<usize>,
-    pub(super) precision: Option<usize>,
-}
 
 pub(super) fn format_value(
     out: &mut String,
@@ -52,7 +40,7 @@ pub(super) fn format_value(
         (_, Value::RawString(bytes)) => string(out, spec, verb, bytes, value)?,
         ('s' | 'q' | 'x' | 'X', Value::Bytes(bytes)) => string(out, spec, verb, bytes, value)?,
         (_, Value::Bytes(_) | Value::List(_) | Value::Map(_)) => {
-            print::write_members(out, value, depth, &mut |out, member, depth| {
+            write_members(out, value, depth, &mut |out, member, depth| {
                 format_value(out, spec, verb, member, depth)
             })?;
         }
@@ -60,7 +48,7 @@ pub(super) fn format_value(
             'v' | 's' | 'q' | 'x' | 'X',
             Value::Time(_) | Value::Version(_) | Value::KubeVersion(_) | Value::HelmVersion,
         ) => {
-            let text = print::display(value)?;
+            let text = display(value)?;
             string(out, spec, verb, text.as_bytes(), value)?;
         }
         _ => bad_verb(out, spec, verb, value)?,
@@ -76,23 +64,12 @@ fn bad_verb(out: &mut String, spec: &Spec, verb: char, value: &Value) -> PrintRe
     }
     out.push_str(&format!("%!{verb}({}=", value.type_name()));
     if verb == 'v' {
-        out.push_str(&print::display(value)?);
+        out.push_str(&display(value)?);
     } else {
         format_value(out, spec, 'v', value, 0)?;
     }
     out.push(')');
     Ok(())
-}
-
-pub(super) fn pad(out: &mut String, spec: &Spec, text: &str) {
-    let fill = spec.width.unwrap_or(0).saturating_sub(text.chars().count());
-    if spec.minus {
-        out.push_str(text);
-        out.extend(std::iter::repeat_n(' ', fill));
-    } else {
-        out.extend(std::iter::repeat_n(if spec.zero { '0' } else { ' ' }, fill));
-        out.push_str(text);
-    }
 }
 
 fn string(out: &mut String, spec: &Spec, verb: char, bytes: &[u8], value: &Value) -> PrintResult<()> {
