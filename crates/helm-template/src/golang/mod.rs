@@ -1,5 +1,6 @@
 //! What templates can see of Go's standard library: the forms of numbers and strings, and `time`.
 
+pub(crate) mod binary_float;
 pub(crate) mod decimal;
 pub(crate) mod float;
 pub(crate) mod integer;

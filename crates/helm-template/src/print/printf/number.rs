@@ -1,7 +1,7 @@
 //! Numbers in the forms that verbs ask for.
 
 use super::spec::{Spec, pad};
-use crate::golang::{float, quote};
+use crate::golang::{binary_float, float, quote};
 
 /// Writes an integer; false if the verb is not one of integers.
 pub(super) fn integer(out: &mut String, spec: &Spec, verb: char, magnitude: u64, negative: bool) -> bool {
@@ -60,6 +60,10 @@ pub(super) fn float_text(spec: &Spec, verb: char, value: f64) -> Option<String> 
         'G' => float::general(value, spec.precision, 'G'),
         'e' | 'E' => float::scientific(value, spec.precision.unwrap_or(6), verb),
         'f' | 'F' => float::fixed(value, spec.precision.unwrap_or(6)),
+        'b' | 'x' | 'X' if !value.is_finite() => float::general(value, None, 'g'),
+        'b' => binary_float::binary(value),
+        'x' => binary_float::hexadecimal(value, spec.precision),
+        'X' => binary_float::hexadecimal(value, spec.precision).to_uppercase(),
         _ => return None,
     };
     if text.starts_with(['-', '+']) {
