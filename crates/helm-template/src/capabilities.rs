@@ -1,8 +1,8 @@
-//! What `.Capabilities` tells templates of the cluster: the Kubernetes version and the API versions.
+//! What templates learn about the cluster from `.Capabilities`.
 
 use super::kube_version::KubeVersion;
 
-/// The version of helm that this engine is equal to.
+/// The version of helm that this crate reproduces.
 pub(crate) const HELM_VERSION: &str = "v4.1.4";
 /// The commit of that version.
 pub(crate) const HELM_COMMIT: &str = "05fa37973dc9e42b76e1d2883494c87174b6074f";
@@ -11,7 +11,7 @@ pub(crate) const HELM_GO_VERSION: &str = "go1.25.9";
 /// The version of the Kubernetes client that it was built with.
 pub(crate) const HELM_CLIENT_VERSION: &str = "v1.35";
 
-/// The API versions that `helm template` knows, whatever the Kubernetes version is.
+/// The API versions that `helm template` reports for any Kubernetes version.
 const API_VERSIONS: &str = "v1 admissionregistration.k8s.io/v1 admissionregistration.k8s.io/v1alpha1 \
     admissionregistration.k8s.io/v1beta1 internal.apiserver.k8s.io/v1alpha1 apps/v1 apps/v1beta1 \
     apps/v1beta2 authentication.k8s.io/v1 authentication.k8s.io/v1alpha1 \
@@ -30,7 +30,6 @@ const API_VERSIONS: &str = "v1 admissionregistration.k8s.io/v1 admissionregistra
     storage.k8s.io/v1beta1 storage.k8s.io/v1 storage.k8s.io/v1alpha1 \
     storagemigration.k8s.io/v1beta1 apiextensions.k8s.io/v1beta1 apiextensions.k8s.io/v1";
 
-/// `.Capabilities`.
 #[derive(Debug)]
 pub(crate) struct Capabilities {
     pub(crate) kube: KubeVersion,

@@ -9,7 +9,7 @@ use super::golang::{float, time_layout};
 use super::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
 use super::value::{Entries, Value};
 
-/// How JSON is laid out.
+/// The layout of JSON.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Options {
     /// Over several lines, indented by two spaces.
@@ -42,7 +42,7 @@ pub(crate) fn scalar_text(value: &Value) -> Text {
     }
 }
 
-/// Go replaces every invalid byte by a replacement character of its own.
+/// As in Go, each invalid byte becomes one replacement character.
 fn replace_invalid(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -209,7 +209,7 @@ pub(crate) fn to_serde(value: &Value) -> serde_json::Value {
         Value::Bool(value) => (*value).into(),
         Value::Int(value) | Value::Int64(value) => (*value).into(),
         Value::Uint64(value) => (*value).into(),
-        // Exact: a float of this size has no fraction left to lose.
+        // Exact, as the float fits an integer.
         Value::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => (*value as i64).into(),
         Value::Float(value) => {
             serde_json::Number::from_f64(*value).map_or(serde_json::Value::Null, Into::into)

@@ -14,10 +14,10 @@ pub struct KubeVersion {
 }
 
 impl KubeVersion {
-    /// Reads a version of at least two numbers; what follows the numbers is kept but not compared.
+    /// Reads a version of at least two numbers. What follows the numbers is kept but not compared.
     ///
     /// # Errors
-    /// If the text is no such version.
+    /// If the text is not a version.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let invalid = || Error::new(ErrorKind::KubeVersion, format!("invalid Kubernetes version {text:?}"));
         let trimmed = text.trim_start();
@@ -51,7 +51,7 @@ impl KubeVersion {
         &self.version
     }
 
-    /// The numbers alone, which constraints are checked against.
+    /// Only the numbers, which constraints are checked against.
     #[must_use]
     pub fn normalized(&self) -> &str {
         &self.normalized
@@ -69,14 +69,14 @@ impl KubeVersion {
         self.minor
     }
 
-    /// The fields as Go prints a structure.
+    /// The fields, as Go prints a structure.
     pub(crate) fn fields(&self) -> String {
         format!("{{{} {} {} {}}}", self.version, self.normalized, self.major, self.minor)
     }
 }
 
 impl Default for KubeVersion {
-    /// The version that `helm template` takes unless told otherwise.
+    /// The default of `helm template`.
     fn default() -> Self {
         Self { version: "v1.35.0".into(), normalized: "v1.35.0".into(), major: 1, minor: 35 }
     }
@@ -88,7 +88,7 @@ impl fmt::Display for KubeVersion {
     }
 }
 
-/// Where the leading run of dotted numbers ends.
+/// The length of the dotted numbers at the start.
 fn end_of_numbers(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut end = 0;

@@ -17,7 +17,7 @@ fn constant(number: Number) -> Value {
 }
 
 impl<'e> State<'e> {
-    /// The value of an operand that stands alone.
+    /// The value of an operand without arguments.
     pub(super) fn operand(&mut self, operand: &'e Operand<'e>, dot: &Datum) -> Result<Datum, Error> {
         let none = Arguments::none(operand.span);
         Ok(match &operand.kind {
@@ -82,7 +82,7 @@ impl<'e> State<'e> {
             | (Type::Time, Value::Time(_))
             | (Type::Version, Value::Version(_)) => true,
             (Type::Map, Value::Map(map)) => matches!(map.kind(), MapKind::Any | MapKind::Values),
-            // No value becomes an empty map; a nil in a box has a type of its own.
+            // No value becomes an empty map; a nil in an interface has a type.
             (Type::Map, Value::Nil) => !boxed,
             _ => false,
         };

@@ -7,9 +7,9 @@ use crate::template::ast::{Command, Operand, OperandKind, Pipeline, Span};
 use crate::value::Value;
 
 impl<'e> State<'e> {
-    /// The value of the last command; variables take it.
+    /// The value of the last command, which is assigned to the variables.
     pub(super) fn pipeline(&mut self, pipeline: &'e Pipeline<'e>, dot: &Datum) -> Result<Value, Error> {
-        // Not left after an error, which ends the render.
+        // Not left after an error, as it ends the render.
         self.engine.enter()?;
         let mut last = None;
         for command in &pipeline.commands {
@@ -73,7 +73,6 @@ impl<'e> State<'e> {
         Err(self.fail(operand.span, message))
     }
 
-    /// Calls a function.
     pub(super) fn function(
         &mut self,
         function: &'static Function,
@@ -145,7 +144,7 @@ impl<'e> State<'e> {
     }
 }
 
-/// Names the function in an error of its own; one of a template inside has its place already.
+/// Adds the function's name to an error, unless the error comes from a template that it executed.
 fn name_function(function: &Function, error: Error) -> Error {
     if error.location().is_some() || error.kind() == ErrorKind::Refused {
         return error;
@@ -154,7 +153,7 @@ fn name_function(function: &Function, error: Error) -> Error {
     Error::new(error.kind(), message)
 }
 
-/// The arguments of a call: operands, and the value that the pipeline hands on.
+/// The arguments of a call: operands, and the value of the command before it in the pipeline.
 pub(super) struct Arguments<'a> {
     pub(super) operands: &'a [Operand<'a>],
     pub(super) last: Option<Value>,
@@ -176,7 +175,7 @@ impl Arguments<'_> {
     }
 }
 
-/// About how much memory a value takes that a function made.
+/// Roughly how much memory a function's result takes.
 fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),

@@ -35,10 +35,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// The layout of dates in HTML.
 const HTML: &str = "2006-01-02";
-/// What reading a zone counts for, so that no loop of them goes on for too long.
+/// The cost of reading a zone in produced bytes, which limits how many a render can read.
 const ZONE_COST: usize = 4 << 10;
 
-/// The point in time that a value stands for: seconds since 1970, or else now.
+/// A value as a point in time: seconds since 1970; the default is now.
 fn point(value: &Value) -> Time {
     match value {
         Value::Time(time) => *time,
@@ -47,7 +47,7 @@ fn point(value: &Value) -> Time {
     }
 }
 
-/// A zone that is not known is taken for UTC.
+/// An unknown zone means UTC.
 fn in_zone(call: &Call<'_>, layout: &str, value: &Value, zone: &str) -> Result<Value, String> {
     call.will_produce(ZONE_COST)?;
     let time = point(value);

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::value::Value;
 
-/// A render, as the functions see it that execute templates or look at the cluster.
+/// A render, as seen by the functions that execute templates or query the cluster.
 pub(crate) trait Environment {
     /// Executes the template of that name and returns what it prints.
     fn include(&mut self, name: &str, data: Value) -> Result<String, Error>;

@@ -69,19 +69,18 @@ impl Type {
     }
 }
 
-/// What a function without access to the templates does.
+/// The body of a function without access to the render.
 pub(crate) type Plain = fn(&Call<'_>) -> Result<Value, String>;
-/// What a function that executes templates does.
+/// The body of a function that executes templates or ends the render.
 pub(crate) type Late = fn(&mut dyn Environment, &[Value]) -> Result<Value, Error>;
 
-/// What a function does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Body {
     Plain(Plain),
     Late(Late),
     /// `and`, which evaluates its arguments itself.
     And,
-    /// `or`, likewise.
+    /// `or`, which does the same.
     Or,
 }
 

@@ -1,6 +1,6 @@
 //! Go's binary and hexadecimal forms of floating-point numbers.
 
-/// The bits behind the leading one of a float.
+/// The bits of a float's fraction.
 const FRACTION_BITS: i32 = 52;
 const FRACTION: u64 = (1 << FRACTION_BITS) - 1;
 /// The hexadecimal digits of a fraction.

@@ -4,8 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// A point in time: seconds and nanoseconds since 1970, and the seconds that its clocks are ahead of
-/// UTC.
+/// A point in time: seconds and nanoseconds since 1970, and the offset from UTC in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time {
     pub(crate) seconds: i64,
@@ -35,7 +34,7 @@ impl Time {
         Self { seconds, nanos: 0, offset: 0 }
     }
 
-    /// The same time on clocks that are that many seconds ahead of UTC.
+    /// The same time at another offset from UTC, in seconds.
     pub(crate) fn at_offset(self, offset: i64) -> Self {
         Self { offset, ..self }
     }
@@ -62,13 +61,13 @@ impl Time {
             .saturating_add(i64::from(self.nanos) - i64::from(earlier.nanos))
     }
 
-    /// The parts of a second since 1970, of which a second has so many; like Go's they wrap around
+    /// The time since 1970 in units of which a second has `per_second`; as in Go it wraps around
     /// where an `int64` is too small.
     pub(crate) fn since_1970(self, parts: i64) -> i64 {
         self.seconds.wrapping_mul(parts).wrapping_add(i64::from(self.nanos) / (SECOND / parts))
     }
 
-    /// The seconds since 1970 that the clocks show.
+    /// The local time as seconds since 1970.
     fn shown(self) -> i64 {
         self.seconds.saturating_add(self.offset)
     }
@@ -198,7 +197,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     if total > 9.2e18 {
         return None;
     }
-    // In range: checked just above.
+    // In range, as checked above.
     let nanos = total.round() as i64;
     Some(if text.starts_with('-') { -nanos } else { nanos })
 }

@@ -6,7 +6,7 @@ use crate::golang::float;
 use crate::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
 use crate::value::Value;
 
-/// Why a value could not be printed: it is too deep or too long.
+/// The error says that a value is too deep or too long to be printed.
 pub(crate) type PrintResult<T> = Result<T, String>;
 
 /// Refuses output that has become too long to keep.

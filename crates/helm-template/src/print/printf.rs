@@ -75,7 +75,7 @@ impl Formatter<'_> {
             _ if !self.good_index => self.out.push_str(&format!("%!{verb}(BADINDEX)")),
             _ if self.next >= self.args.len() => self.out.push_str(&format!("%!{verb}(MISSING)")),
             _ => {
-                // With %v a plus asks for the names of fields, not for signs.
+                // With %v, a plus is for the names of fields, not for signs.
                 spec.plus &= verb != 'v';
                 let arg = &self.args[self.next];
                 self.next += 1;

@@ -6,7 +6,7 @@ use super::token::{Kind, SyntaxError, Token, has_right_trim, is_space};
 const LEFT: &str = "{{";
 const RIGHT: &str = "}}";
 
-/// Whether the text behind a left delimiter starts with a trim marker: `- `.
+/// Whether the text after a left delimiter starts with a trim marker: `- `.
 fn has_left_trim(text: &str) -> bool {
     text.starts_with('-') && text[1..].starts_with(is_space)
 }
@@ -64,7 +64,7 @@ fn push_text<'a>(
     }
 }
 
-/// Skips a comment; returns where the text goes on and whether it is trimmed there.
+/// Skips a comment; returns where the text continues and whether it is trimmed there.
 fn comment(text: &str, start: usize) -> Result<(usize, bool), SyntaxError> {
     let Some(length) = text[start..].find("*/") else {
         return Err(SyntaxError::new(start, "unclosed comment"));

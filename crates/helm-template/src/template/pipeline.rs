@@ -1,4 +1,4 @@
-//! Parses what stands inside an action: variables, commands and operands.
+//! Parses the inside of actions: variables, commands and operands.
 
 use std::borrow::Cow;
 
@@ -32,7 +32,7 @@ impl<'a> Parser<'a> {
         self.skip_space();
         let start = self.peek().pos;
         let (variables, assigns) = self.declarations(context)?;
-        // Most have one, and there are many: room for four each would be most of a tree's memory.
+        // Most have one, and there are many: capacity for four would be most of a tree's memory.
         let mut commands = Vec::with_capacity(1);
         loop {
             self.skip_space();
@@ -131,7 +131,7 @@ impl<'a> Parser<'a> {
         Ok(Command { span, first, arguments: operands.collect() })
     }
 
-    /// A term and the fields that are taken from it.
+    /// A term and the fields taken from it.
     fn operand(&mut self) -> Parse<Option<Operand<'a>>> {
         let Some(mut term) = self.term()? else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Lists and maps. Each names its members' type [`Value`], as the two cannot be defined apart.
+//! Lists and maps of values, which refer to [`Value`] as it refers to them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::Value;
 
-/// The Go type of a list's items; only functions such as `typeOf` can see it.
+/// The Go type of a list's items. Only functions such as `typeOf` can see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ListKind {
     #[default]
@@ -28,7 +28,7 @@ struct ListData {
     items: Vec<Value>,
 }
 
-/// The Go type of a map; it decides which methods the map has.
+/// The Go type of a map, which determines its methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum MapKind {
     #[default]
@@ -78,7 +78,7 @@ impl List {
         &self.0.items
     }
 
-    /// Tells whether both are the same list in memory.
+    /// Whether both are the same list in memory.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
@@ -132,7 +132,7 @@ impl Map {
         self.data.entries.borrow().len()
     }
 
-    /// The entries as they are now, sorted by key; changes made meanwhile do not disturb the caller.
+    /// The entries as they are now, sorted by key; later changes do not affect them.
     pub(crate) fn entries(&self) -> Vec<(Rc<str>, Value)> {
         self.data.entries.borrow().iter().map(|(key, value)| (Rc::clone(key), value.clone())).collect()
     }
@@ -142,14 +142,14 @@ impl Map {
         Self::new(kind, self.data.entries.borrow().clone())
     }
 
-    /// Tells whether both are the same map in memory.
+    /// Whether both are the same map in memory.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.data, &other.data)
     }
 }
 
 // Values can be nested deeper than the stack can unwind, so both containers hand
-// their contents to a loop instead of letting them drop one inside the other.
+// their contents to a loop instead of dropping them recursively.
 impl Drop for ListData {
     fn drop(&mut self) {
         drop_flat(std::mem::take(&mut self.items));

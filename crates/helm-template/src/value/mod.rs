@@ -79,7 +79,7 @@ impl Value {
         Self::List(List::new(ListKind::ApiVersions, versions.collect()))
     }
 
-    /// A map with the given entries, for the objects that the engine makes itself.
+    /// A map with the given entries, for objects such as `.Release`.
     pub(crate) fn object<const N: usize>(entries: [(&str, Value); N]) -> Self {
         Self::map(entries.map(|(key, value)| (key.into(), value)).into())
     }

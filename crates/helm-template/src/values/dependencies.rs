@@ -35,7 +35,7 @@ fn is_compatible(constraint: &str, version: &str) -> bool {
 }
 
 impl<'a> Node<'a> {
-    /// Names the dependencies and drops those that conditions or tags switch off.
+    /// Names the dependencies and drops those that conditions or tags disable.
     fn choose(&mut self, values: &Map, path: &str) -> Result<()> {
         if self.declared.is_empty() {
             return Ok(());
@@ -74,7 +74,7 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    /// Takes over what `import-values` names, from the innermost charts outwards.
+    /// Imports what `import-values` names, from the innermost charts outwards.
     fn import(&mut self) -> Result<()> {
         for dependency in &mut self.dependencies {
             dependency.import()?;
@@ -95,7 +95,7 @@ impl<'a> Node<'a> {
                 }
             }
         }
-        // Only now a copy: as in helm, one import can add to a table that another one shares.
+        // Copied only now: as in helm, an import can add to a table that another one shares.
         let defaults = copy(&defaults);
         fill_table(&defaults, &imported, Nulls::Keep);
         self.values = defaults;
@@ -111,7 +111,7 @@ fn table(values: &Map, path: &str) -> Option<Map> {
     })
 }
 
-/// Wraps a table so that it stands at a path.
+/// Wraps a table in maps so that it is found at a path.
 fn nested(path: &str, table: Map) -> Map {
     if path == "." {
         return table;
@@ -120,7 +120,7 @@ fn nested(path: &str, table: Map) -> Map {
         .fold(table, |inner, name| Map::new(MapKind::Any, [(name.into(), Value::Map(inner))].into()))
 }
 
-/// The first condition that is set decides; else the tags do.
+/// The first condition that is set decides; if there is none, the tags do.
 fn is_enabled(dependency: &Dependency, values: &Map, path: &str) -> bool {
     for condition in dependency.condition.trim().split(',').filter(|c| !c.is_empty()) {
         if let Some(Value::Bool(enabled)) = value_at(values, &format!("{path}{condition}")) {

@@ -1,4 +1,4 @@
-//! The values of a render: a chart's defaults, and what the user says instead.
+//! The values of a render: a chart's defaults, overridden by the user's values.
 
 mod coalesce;
 mod dependencies;

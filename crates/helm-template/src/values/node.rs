@@ -11,9 +11,9 @@ pub(crate) struct Node<'a> {
     pub(crate) chart: &'a Chart,
     /// The chart's name, or its alias.
     pub(crate) name: String,
-    /// What the chart says of the dependencies that take part.
+    /// The chart's declarations of the dependencies that take part.
     pub(crate) declared: Vec<&'a Dependency>,
-    /// The defaults, with what was imported.
+    /// The defaults, with imported values.
     pub(crate) values: Map,
     pub(crate) dependencies: Vec<Node<'a>>,
 }

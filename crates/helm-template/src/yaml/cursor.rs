@@ -71,8 +71,8 @@ impl<'a> Cursor<'a> {
         taken
     }
 
-    /// Moves over a line break, if there is one, and returns what it stands for: a line feed, except
-    /// for the two breaks of Unicode, which are kept.
+    /// Moves over a line break, if there is one, and returns it. All breaks become line feeds, except
+    /// for the line and paragraph separators of Unicode, which are kept.
     pub(super) fn next_break(&mut self) -> Option<char> {
         let c = self.peek();
         if !is_break(c) {

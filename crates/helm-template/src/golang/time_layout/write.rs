@@ -10,7 +10,7 @@ pub(crate) fn format(time: Time, layout: &str) -> String {
     format_in(time, if time.offset == 0 { "UTC" } else { "" }, layout)
 }
 
-/// Writes a time of a zone whose name, if it has one, stands for its offset.
+/// Writes a time in a zone; its abbreviation, if it has one, is printed for the offset.
 pub(crate) fn format_in(time: Time, zone: &str, layout: &str) -> String {
     let civil = time.civil();
     let mut out = String::new();

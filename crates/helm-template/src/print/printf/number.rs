@@ -1,4 +1,4 @@
-//! Numbers in the forms that verbs ask for.
+//! Numbers in the forms of the verbs.
 
 use super::spec::{Spec, pad};
 use crate::golang::{binary_float, float, quote};

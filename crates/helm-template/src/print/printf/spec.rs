@@ -1,6 +1,5 @@
 //! The flags, the width and the precision of a verb.
 
-/// Flags, width and precision of one verb.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Spec {
     pub(super) plus: bool,

@@ -17,7 +17,7 @@ pub(super) fn format_value(
     match (verb, value) {
         ('T', _) => pad(out, spec, value.type_name()),
         ('v', Value::Nil) => pad(out, spec, "<nil>"),
-        // Inside a list or a map Go writes a nil whatever the verb is.
+        // Inside a list or a map Go writes nils the same for all verbs.
         (_, Value::Nil) if depth > 0 => out.push_str("<nil>"),
         (_, Value::Nil) => bad_verb(out, spec, verb, value)?,
         (_, Value::Bool(flag)) if matches!(verb, 't' | 'v') => pad(out, spec, &flag.to_string()),
@@ -56,7 +56,7 @@ pub(super) fn format_value(
     Ok(())
 }
 
-/// What Go writes for a verb that does not fit: the value as by `%v`, with the verb's own flags.
+/// What Go writes for a verb that does not fit the value: its `%v` form, with the verb's flags.
 fn bad_verb(out: &mut String, spec: &Spec, verb: char, value: &Value) -> PrintResult<()> {
     if value.is_nil() {
         out.push_str(&format!("%!{verb}(<nil>)"));

@@ -59,7 +59,7 @@ const YAML_TAGS: &str = "tag:yaml.org,2002:";
 pub(super) struct Events<'a> {
     scanner: Scanner<'a>,
     state: State,
-    /// Where to go on behind the open nodes.
+    /// Where to continue after the open nodes.
     states: Vec<State>,
     /// The handles of tags with their prefixes.
     handles: Vec<(String, String)>,
@@ -70,7 +70,7 @@ impl<'a> Events<'a> {
         Self { scanner: Scanner::new(text), state: State::Document, states: Vec::new(), handles: Vec::new() }
     }
 
-    /// The next event; nothing behind the document.
+    /// The next event; `None` after the document.
     pub(super) fn next(&mut self) -> Result<Option<Event>, String> {
         match self.state {
             State::Document => self.document(),

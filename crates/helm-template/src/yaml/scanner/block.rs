@@ -48,7 +48,7 @@ impl Scanner<'_> {
         Ok(text)
     }
 
-    /// The indicators behind `|` or `>`, in any order.
+    /// The indicators after `|` or `>`, in any order.
     fn block_header(&mut self) -> Result<(Chomping, Option<usize>), String> {
         let mut chomping = self.chomping();
         let mut increment = None;

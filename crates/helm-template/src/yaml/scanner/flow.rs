@@ -39,7 +39,7 @@ impl Gap {
         }
     }
 
-    /// What the white space stands for in the scalar.
+    /// Appends what the white space means in the scalar.
     fn fold(self, text: &mut String) {
         match self.first_break {
             _ if !self.broken => text.push_str(&self.blanks),

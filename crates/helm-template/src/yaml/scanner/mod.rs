@@ -62,7 +62,7 @@ struct SimpleKey {
     mark: Mark,
 }
 
-/// How far behind the start of a simple key its colon may be.
+/// How far from the start of a simple key its colon may be.
 const MAX_SIMPLE_KEY: usize = 1024;
 
 pub(super) struct Scanner<'a> {
