@@ -80,6 +80,10 @@ bench-chart: release ## Render the chart with helm and with the plugin: time and
 fuzz-charts: ## Random templates and values for the chart engine, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
 	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked -p helm-template --test fuzz -- --nocapture
 
+.PHONY: record-charts
+record-charts: ## Record again what helm makes of the chart engine's test cases
+	crates/helm-template/tests/record
+
 .PHONY: fuzz
 fuzz: ## Random input for the readers, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
 	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked --test fuzz_readers -- --nocapture

@@ -1,17 +1,17 @@
-//! The one error type of the chart engine: what went wrong, and where.
+//! The error type of the crate: what went wrong, and where.
 
 use std::fmt;
 
 /// How many places an error keeps.
 const MAX_LOCATIONS: usize = 8;
 
-/// What kind of thing went wrong, for callers that choose a hint or an exit code by it.
+/// The kind of an error, for callers that choose a hint or an exit code by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The chart itself cannot be read: a file is missing, or `Chart.yaml` is not valid.
     Chart,
-    /// A values file or a `--set`-like argument cannot be read.
+    /// A values file or an argument such as that of `--set` cannot be read.
     Values,
     /// The values do not meet the chart's `values.schema.json`.
     Schema,
@@ -52,7 +52,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// An error of the chart engine.
+/// Why a chart could not be read or rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -61,7 +61,7 @@ pub struct Error {
     path: Option<String>,
 }
 
-/// A result of the chart engine.
+/// The result of reading or rendering a chart.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -72,20 +72,20 @@ impl Error {
 
     /// Adds the place of the template that was being executed; the innermost comes first.
     pub(crate) fn at(mut self, location: Location) -> Self {
-        // Of an endless recursion only the innermost calls are of interest.
+        // In an endless recursion only the innermost calls matter.
         if self.locations.len() < MAX_LOCATIONS {
             self.locations.push(location);
         }
         self
     }
 
-    /// Names the file or the value that the error is about, unless one is named already.
+    /// Names the file or the value that the error is about, unless it has one already.
     pub(crate) fn on(mut self, path: impl Into<String>) -> Self {
         self.path.get_or_insert_with(|| path.into());
         self
     }
 
-    /// What kind of thing went wrong.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -97,7 +97,7 @@ impl Error {
         &self.message
     }
 
-    /// The innermost place in a template, if the error arose in one.
+    /// The innermost place in a template, if the error occurred in one.
     #[must_use]
     pub fn location(&self) -> Option<&Location> {
         self.locations.first()

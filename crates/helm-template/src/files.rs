@@ -64,7 +64,7 @@ fn as_data(files: &Value, encode: impl Fn(&[u8]) -> Value) -> Result<Value, Stri
     Ok(text.strip_suffix('\n').unwrap_or(&text).into())
 }
 
-/// The lines of a file; none if there is no such file. In helm an empty one makes the render fail.
+/// The lines of a file; none if there is no such file. In helm, an empty file makes the render fail.
 pub(crate) fn lines(files: &Value, name: &str) -> Result<Value, String> {
     let exists = matches!(files, Value::Map(map) if map.contains(name));
     let bytes = get(files, name);

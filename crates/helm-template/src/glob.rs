@@ -3,7 +3,7 @@
 use regex::Regex;
 
 /// A pattern of `.Files.Glob`: `*` and `?` stop at a slash, `**` does not; `[a-z]` and `[!a-z]`
-/// are classes, `{a,b}` are alternatives. Nothing if it is malformed.
+/// are classes, `{a,b}` are alternatives. `None` if it is malformed.
 pub(crate) fn files_pattern(pattern: &str) -> Option<Regex> {
     Regex::new(&translate(pattern)?).ok()
 }

@@ -1,14 +1,15 @@
 //! Reads and writes JSON as Go's `encoding/json` does.
 
+use std::rc::Rc;
+
 use base64::Engine as _;
 
-use super::capabilities;
-use super::golang::float;
-use super::golang::time;
+use super::capabilities::{HELM_CLIENT_VERSION, HELM_COMMIT, HELM_GO_VERSION, HELM_VERSION};
+use super::golang::{float, time_layout};
 use super::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
 use super::value::{Entries, Value};
 
-/// How JSON is laid out.
+/// The layout of JSON.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Options {
     /// Over several lines, indented by two spaces.
@@ -35,13 +36,13 @@ pub(crate) fn scalar_text(value: &Value) -> Text {
         Value::String(text) => Text::Quoted(text.to_string()),
         Value::RawString(bytes) => Text::Quoted(replace_invalid(bytes)),
         Value::Bytes(bytes) => Text::Quoted(base64::engine::general_purpose::STANDARD.encode(bytes)),
-        Value::Time(at) => Text::Quoted(time::format(*at, "2006-01-02T15:04:05.999999999Z07:00")),
+        Value::Time(at) => Text::Quoted(time_layout::format(*at, "2006-01-02T15:04:05.999999999Z07:00")),
         Value::Version(version) => Text::Quoted(version.to_string()),
         _ => Text::None,
     }
 }
 
-/// Go replaces every invalid byte by a replacement character of its own.
+/// As in Go, each invalid byte becomes one replacement character.
 fn replace_invalid(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -76,7 +77,7 @@ fn write(out: &mut String, value: &Value, options: Options, depth: usize) -> Res
         }
         Value::Map(map) => object(out, &map.entries(), options, depth),
         scalar => {
-            if let Some(fields) = capabilities::json_fields(scalar) {
+            if let Some(fields) = structure_fields(scalar) {
                 return object(out, &fields, options, depth);
             }
             match scalar_text(scalar) {
@@ -208,7 +209,7 @@ pub(crate) fn to_serde(value: &Value) -> serde_json::Value {
         Value::Bool(value) => (*value).into(),
         Value::Int(value) | Value::Int64(value) => (*value).into(),
         Value::Uint64(value) => (*value).into(),
-        // Exact: a float of this size has no fraction left to lose.
+        // Exact, as the float fits an integer.
         Value::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => (*value as i64).into(),
         Value::Float(value) => {
             serde_json::Number::from_f64(*value).map_or(serde_json::Value::Null, Into::into)
@@ -218,4 +219,28 @@ pub(crate) fn to_serde(value: &Value) -> serde_json::Value {
             Text::None => serde_json::Value::Null,
         },
     }
+}
+
+/// The fields of `.Capabilities` and of its parts by their names in JSON, in Go's order.
+pub(crate) fn structure_fields(value: &Value) -> Option<Vec<(&'static str, Value)>> {
+    Some(match value {
+        Value::Capabilities(capabilities) => vec![
+            ("KubeVersion", Value::KubeVersion(Rc::new(capabilities.kube.clone()))),
+            ("APIVersions", Value::api_versions()),
+            ("HelmVersion", Value::HelmVersion),
+        ],
+        Value::KubeVersion(version) => vec![
+            ("Version", version.version().into()),
+            ("Major", version.major().to_string().into()),
+            ("Minor", version.minor().to_string().into()),
+        ],
+        Value::HelmVersion => vec![
+            ("version", HELM_VERSION.into()),
+            ("git_commit", HELM_COMMIT.into()),
+            ("git_tree_state", "clean".into()),
+            ("go_version", HELM_GO_VERSION.into()),
+            ("kube_client_version", HELM_CLIENT_VERSION.into()),
+        ],
+        _ => return None,
+    })
 }

@@ -10,14 +10,13 @@ pub(crate) const MAX_DATA_DEPTH: usize = 1_000;
 pub(crate) const MAX_SYNTAX_DEPTH: usize = 1_000;
 /// How deep templates may call each other; helm stops a name at 1,000 includes.
 pub(crate) const MAX_CALL_DEPTH: usize = 2_000;
-/// How deep blocks and pipelines may be nested while they are executed, in all templates that are
-/// being executed together.
+/// How deep blocks and pipelines may be nested during execution, across all templates.
 pub(crate) const MAX_LEVELS: usize = 40_000;
-/// How often one name may be on the chain of includes.
+/// How often one name may be in the chain of includes.
 pub(crate) const MAX_INCLUDES_OF_ONE_NAME: usize = 1_000;
 /// How long a string or a list that a function makes may be.
 pub(crate) const MAX_LENGTH: usize = 32 << 20;
-/// How much all functions and templates of one render may produce together, in bytes.
+/// How much all functions and templates of one render may produce in total, in bytes.
 const MAX_PRODUCED: usize = 512 << 20;
 /// How many nodes of templates one render may execute.
 const MAX_STEPS: usize = 10_000_000;
@@ -25,7 +24,7 @@ const MAX_STEPS: usize = 10_000_000;
 pub(crate) const MAX_FILE: usize = 5 << 20;
 /// How many nodes a YAML document may have once its aliases are expanded.
 pub(crate) const MAX_YAML_NODES: usize = 2_000_000;
-/// The stack of the thread that renders: enough for every depth above in a debug build.
+/// The stack of the thread that renders, enough for all depths above in a debug build.
 pub(crate) const STACK_SIZE: usize = 512 << 20;
 
 /// What one render has used up so far.

@@ -1,14 +1,14 @@
-//! How templates see the objects of a cluster, if they see any.
+//! How templates look up objects of a cluster.
 
 /// Answers the `lookup` function of templates.
 ///
-/// It is shared with the thread that renders, so it has to be [`Sync`].
+/// The thread that renders uses it, so it has to be [`Sync`].
 pub trait Lookup: Sync {
     /// The object of that name, or the list of all objects if the name is empty; an empty
-    /// object if there is none. The namespace is empty for objects that live in none.
+    /// object if there is none. The namespace is empty for objects without one.
     ///
     /// # Errors
-    /// What kept the cluster from answering; the render fails with that message.
+    /// Why the cluster did not answer. The render fails with that message.
     fn lookup(
         &self,
         api_version: &str,

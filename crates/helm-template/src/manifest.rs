@@ -28,7 +28,7 @@ pub struct Manifest {
     pub source: String,
     /// The YAML text, without a separator.
     pub text: String,
-    /// The object that the text means; null for a document of comments.
+    /// The parsed object; null for a document of comments.
     pub object: serde_json::Value,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Printed {
     pub(crate) text: String,
 }
 
-/// Reads and sorts what templates printed. Of several errors, the one of the first path counts.
+/// Reads and sorts what templates printed. Of several errors, that of the first path is returned.
 pub(crate) fn sort(mut printed: Vec<Printed>) -> Result<Sorted> {
     printed.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     let mut sorted = Sorted::default();
@@ -93,7 +93,7 @@ impl Sorted {
             Value::String(text) => text.to_lowercase(),
             _ => String::new(),
         });
-        // Helm drops hooks of events that it does not know.
+        // Helm drops hooks with unknown events.
         let known = |event: &str| HOOK_EVENTS.contains(&event.trim());
         if events.unwrap_or_default().split(',').all(known) {
             self.hooks.push(manifest);
@@ -102,8 +102,8 @@ impl Sorted {
     }
 }
 
-/// Splits a stream at its separators, just as helm does: a separator takes the white space around
-/// it along, so one that follows directly is not seen.
+/// Splits a stream at its separators, just as helm does: a separator includes the white space
+/// around it, so that one directly after another is not recognized.
 pub(crate) fn split(stream: &str) -> Vec<&str> {
     let is_space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{c}');
     let mut rest = stream.trim();
@@ -123,7 +123,7 @@ pub(crate) fn split(stream: &str) -> Vec<&str> {
     documents.into_iter().map(str::trim).collect()
 }
 
-/// Refuses what cannot be a manifest, and returns its annotations.
+/// Checks that the value can be a manifest, and returns its annotations.
 fn check_head(value: &Value) -> Result<Option<Map>, String> {
     let head = match value {
         Value::Nil => return Ok(None),

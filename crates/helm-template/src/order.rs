@@ -44,7 +44,7 @@ const INSTALL_ORDER: &[&str] = &[
     "ValidatingWebhookConfiguration",
 ];
 
-/// Compares two kinds by when they are installed.
+/// Compares two kinds by their order of installation.
 pub(crate) fn compare_kinds(a: &str, b: &str) -> Ordering {
     let rank = |kind: &str| INSTALL_ORDER.iter().position(|own| *own == kind);
     match (rank(a), rank(b)) {

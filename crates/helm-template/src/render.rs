@@ -3,10 +3,12 @@
 use std::rc::Rc;
 use std::thread;
 
-use super::capabilities::{Capabilities, KubeVersion};
+use super::capabilities::Capabilities;
 use super::error::{Error, ErrorKind, Result};
 use super::eval::Engine;
+use super::functions;
 use super::json;
+use super::kube_version::KubeVersion;
 use super::limits::STACK_SIZE;
 use super::load::Chart;
 use super::lookup::Lookup;
@@ -22,11 +24,11 @@ use super::values::{Node, ValueSources, coalesce_values, resolve};
 pub struct Release {
     /// The release's name.
     pub name: String,
-    /// The namespace that it goes to.
+    /// The namespace that it is installed into.
     pub namespace: String,
-    /// Whether it replaces an earlier revision.
+    /// Whether it is an upgrade rather than an installation.
     pub is_upgrade: bool,
-    /// The number of the revision, from 1.
+    /// The number of the revision, starting at 1.
     pub revision: u32,
 }
 
@@ -38,7 +40,7 @@ impl Release {
     }
 }
 
-/// A custom resource definition that a chart brings along outside its templates.
+/// A file in `crds/`: custom resource definitions outside the templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrdFile {
     /// The path of the file, with the chart's name in front.
@@ -52,11 +54,11 @@ pub struct CrdFile {
 pub struct Rendered {
     /// The manifests in the order of installation.
     pub manifests: Vec<Manifest>,
-    /// The hooks, which helm runs at certain points and does not install.
+    /// The hooks, which helm runs at certain points and does not install with the rest.
     pub hooks: Vec<Manifest>,
     /// The definitions in `crds/`, which `helm template` prints only on request.
     pub crds: Vec<CrdFile>,
-    /// What `NOTES.txt` says to the user.
+    /// The text of `NOTES.txt`, if the chart has one.
     pub notes: Option<String>,
     /// The values that the templates saw.
     pub values: serde_json::Value,
@@ -79,12 +81,13 @@ impl Rendered {
     }
 }
 
-/// Renders a chart, in a thread whose stack fits the deepest charts and values that are accepted.
+/// Renders a chart. This starts a thread whose stack is large enough for the deepest values and
+/// templates that are accepted, and waits for it.
 ///
 /// # Errors
-/// What helm refuses: values that cannot be read or do not meet the schema, a Kubernetes version
-/// that the chart does not support, a template that does not parse or fails, and output that is
-/// not a manifest. Also a chart that takes more memory or time than the engine grants.
+/// If helm refuses the chart as well: values cannot be read or do not meet the schema, the chart does
+/// not support the Kubernetes version, a template does not parse or fails, or its output is not a
+/// manifest. Also if the chart exceeds a limit on memory or work.
 pub fn render(
     chart: &Chart,
     values: &ValueSources,
@@ -101,7 +104,6 @@ pub fn render(
     })
 }
 
-/// Renders a chart on this thread.
 fn render_here(
     chart: &Chart,
     values: &ValueSources,
@@ -186,23 +188,23 @@ fn execute(
             ("Revision", Value::Int(release.revision.into())),
             ("Service", "Helm".into()),
         ]),
-        capabilities: Value::Capabilities(Rc::new(Capabilities::new(kube))),
+        capabilities: Value::Capabilities(Rc::new(Capabilities { kube: kube.clone() })),
     };
     let mut jobs = Vec::new();
     shared.collect(root, &root.name, values, true, &mut jobs);
     // Helm parses and executes the deepest paths first, and of those the last by name.
     let depth = |job: &Job<'_>| job.path.matches('/').count();
-    // Of charts of the same name the later one's templates take the place of the others'.
+    // Of charts of the same name, the later one's templates replace the others'.
     jobs.reverse();
     jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
     jobs.dedup_by(|a, b| a.path == b.path);
     let mut scope = Scope::default();
     for job in &jobs {
-        let file = template::parse(job.path.clone(), job.text)?;
+        let file = template::parse(job.path.clone(), job.text, functions::find)?;
         for (name, template) in file.defined {
             scope.add(name, template);
         }
-        // Others can call a file by its name.
+        // Templates can include a file by its name.
         scope.add(job.path.clone().into(), file.own);
     }
     let engine = Engine::new(lookup);
@@ -266,7 +268,7 @@ impl Shared {
         let data = Map::new(MapKind::Values, entries);
         for (template, text) in &node.chart.templates {
             let name = template.rsplit('/').next().unwrap_or("");
-            // A library has only definitions to offer.
+            // A library only has definitions.
             if metadata.is_library() && !name.starts_with('_') {
                 continue;
             }

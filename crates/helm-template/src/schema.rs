@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::error::{Error, ErrorKind, Result};
 use super::values::Node;
 
-/// Where a chart's schema stands, as far as its own references can tell.
+/// The URL of a chart's schema, for its own references.
 const SCHEMA_URL: &str = "file:///values.schema.json";
 
-/// Loads nothing: a schema that points elsewhere is refused rather than fetched.
+/// Loads nothing, so that schemas with references to elsewhere are refused.
 struct NoLoader;
 
 impl UrlLoader for NoLoader {

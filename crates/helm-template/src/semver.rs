@@ -1,4 +1,4 @@
-//! Semantic versions and constraints, as the library behind `semverCompare` reads them.
+//! Semantic versions and constraints, as the library that helm uses for `semverCompare` reads them.
 
 mod constraint;
 
@@ -51,12 +51,12 @@ impl Version {
         })
     }
 
-    /// The next version after a part was raised: 0 the major one, 1 the minor one, 2 the patch.
+    /// The version with one part incremented: 0 for major, 1 for minor, 2 for patch.
     pub(crate) fn raised(&self, part: usize) -> Self {
         let (major, minor, patch) = match part {
             0 => (self.major.saturating_add(1), 0, 0),
             1 => (self.major, self.minor.saturating_add(1), 0),
-            // Raising the patch of a pre-release only takes the pre-release away.
+            // Incrementing the patch of a pre-release only removes the pre-release.
             _ => (self.major, self.minor, self.patch.saturating_add(self.pre.is_empty().into())),
         };
         let prefix = if self.original.starts_with('v') { "v" } else { "" };
@@ -70,7 +70,7 @@ impl Version {
         }
     }
 
-    /// Precedence; build metadata do not count.
+    /// Compares by precedence, which ignores build metadata.
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
         (self.major, self.minor, self.patch)
             .cmp(&(other.major, other.minor, other.patch))
@@ -78,7 +78,7 @@ impl Version {
     }
 }
 
-/// Splits off a dotted suffix behind `mark`; nothing if the suffix is malformed.
+/// Splits off a dotted suffix after `mark`; `None` if the suffix is malformed.
 fn split_part(text: &str, mark: char) -> Option<(&str, &str)> {
     let Some((head, tail)) = text.split_once(mark) else {
         return Some((text, ""));

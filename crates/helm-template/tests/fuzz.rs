@@ -98,15 +98,29 @@ fn functions() -> &'static Vec<String> {
     })
 }
 
-/// Templates that mean something: those whose output is known from helm.
+/// The recorded cases of a folder: texts that mean something to helm, or nearly.
+fn recorded(folder: &str, field: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded").join(folder);
+    let files = std::fs::read_dir(folder).expect("there are cases");
+    let mut paths: Vec<_> = files.map(|file| file.expect("readable").path()).collect();
+    // A seed has to find the same texts everywhere.
+    paths.sort();
+    let text = |path| {
+        let case: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON");
+        case[field].as_str().expect("text").to_owned()
+    };
+    paths.iter().map(text).collect()
+}
+
 fn snippets() -> &'static Vec<String> {
     static SNIPPETS: OnceLock<Vec<String>> = OnceLock::new();
-    SNIPPETS.get_or_init(|| {
-        let text = include_str!("chart/probes/snippets.json");
-        let all: serde_json::Value = serde_json::from_str(text).expect("JSON");
-        let all = all.as_object().expect("an object").values();
-        all.map(|snippet| snippet["tpl"].as_str().expect("text").to_owned()).collect()
-    })
+    SNIPPETS.get_or_init(|| recorded("snippets", "template"))
+}
+
+fn documents() -> &'static Vec<String> {
+    static DOCUMENTS: OnceLock<Vec<String>> = OnceLock::new();
+    DOCUMENTS.get_or_init(|| recorded("documents", "document"))
 }
 
 /// Cuts, repeats and replaces parts of a text.
@@ -165,12 +179,18 @@ fn templates(random: &mut StdRng) {
 fn values(random: &mut StdRng) {
     static CHART: OnceLock<(Chart, String)> = OnceLock::new();
     let (chart, defaults) = CHART.get_or_init(|| {
-        let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart/charts/shop");
+        let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/charts/shop");
         let values = std::fs::read_to_string(shop.join("values.yaml")).expect("it has some");
         (Chart::from_dir(&shop).expect("valid"), values)
     });
-    let text =
-        if random.random() { damage(random, defaults, &YAML) } else { words(random, &YAML, 30).concat() };
+    let text = match random.random_range(0..3) {
+        0 => damage(random, defaults, &YAML),
+        1 => {
+            let document = &documents()[random.random_range(0..documents().len())];
+            damage(random, document, &YAML)
+        }
+        _ => words(random, &YAML, 30).concat(),
+    };
     let arguments = |random: &mut StdRng| {
         const WORDS: [&str; 16] = [
             "image.tag",

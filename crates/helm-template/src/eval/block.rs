@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use super::{Datum, State};
 use crate::error::{Error, ErrorKind};
-use crate::golang::print;
+use crate::print;
 use crate::template::ast::{Branch, Node, Pipeline, Pos, Span};
 use crate::value::Value;
 
-/// How a list of nodes ended.
+/// Why the execution of a list of nodes ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
     Normal,
@@ -62,10 +62,10 @@ impl<'e> State<'e> {
 
     fn print_value(&mut self, value: &Value, span: Span) -> Result<(), Error> {
         match value {
-            // Taken out of what a file prints in the end, as helm does.
+            // Removed from the output of a file in the end, as in helm.
             Value::Nil => self.print("<no value>"),
             Value::String(text) => self.print(text),
-            // Printing alone finds the String method, which wants an address.
+            // Only printing finds the String method, which needs an address.
             Value::KubeVersion(version) => self.print(version.normalized()),
             other => {
                 let text = print::display(other).map_err(|message| self.fail(span, message))?;
@@ -96,7 +96,7 @@ impl<'e> State<'e> {
                 break;
             }
         }
-        // In the alternative, a break or a continue is one of an outer loop.
+        // In the alternative, break and continue apply to an outer loop.
         let flow = if empty { self.nodes(&branch.otherwise, dot)? } else { Flow::Normal };
         self.variables.truncate(visible);
         Ok(flow)

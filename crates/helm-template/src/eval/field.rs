@@ -97,7 +97,7 @@ fn structure_field(value: &Value, name: &str) -> Option<Value> {
         (Value::Capabilities(capabilities), "KubeVersion") => {
             Value::KubeVersion(Rc::new(capabilities.kube.clone()))
         }
-        (Value::Capabilities(capabilities), "APIVersions") => Value::List(capabilities.api_versions.clone()),
+        (Value::Capabilities(_), "APIVersions") => Value::api_versions(),
         (Value::Capabilities(_), "HelmVersion") => Value::HelmVersion,
         (Value::KubeVersion(version), "Version") => version.version().into(),
         (Value::KubeVersion(version), "Major") => version.major().to_string().into(),

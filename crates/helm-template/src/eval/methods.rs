@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use crate::files;
 use crate::functions::{Call, Type};
-use crate::golang::time::{self, Time};
+use crate::golang::time::Time;
+use crate::golang::time_layout;
 use crate::semver::Version;
 use crate::value::{ListKind, MapKind, Value};
 use crate::yaml;
@@ -139,7 +140,7 @@ fn point(value: &Value) -> Result<Time, String> {
 }
 
 const TIME: &[Method] = &[
-    method("Format", &[Type::String], |t, call| Ok(time::format(point(t)?, &call.text(0)).into())),
+    method("Format", &[Type::String], |t, call| Ok(time_layout::format(point(t)?, &call.text(0)).into())),
     method("Unix", &[], |t, _| Ok(Value::Int64(point(t)?.seconds))),
     method("UnixMilli", &[], |t, _| Ok(Value::Int64(point(t)?.since_1970(1_000)))),
     method("UnixMicro", &[], |t, _| Ok(Value::Int64(point(t)?.since_1970(1_000_000)))),

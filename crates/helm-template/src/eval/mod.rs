@@ -1,6 +1,7 @@
 //! Executes templates.
 
 mod block;
+mod environment;
 mod field;
 mod methods;
 mod operand;
@@ -18,12 +19,12 @@ use super::value::Value;
 
 /// What all templates of one render share.
 pub(crate) struct Engine<'a> {
-    pub(crate) budget: Budget,
-    pub(crate) lookup: &'a dyn Lookup,
-    /// How often each name is on the chain of includes.
-    pub(crate) includes: RefCell<HashMap<String, usize>>,
+    budget: Budget,
+    lookup: &'a dyn Lookup,
+    /// How often each name is in the chain of includes.
+    includes: RefCell<HashMap<String, usize>>,
     depth: Cell<usize>,
-    /// How many blocks and pipelines are being executed, one inside the other.
+    /// How many nested blocks and pipelines are being executed.
     levels: Cell<usize>,
 }
 
@@ -38,7 +39,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Goes one block or pipeline deeper; the caller goes back with [`Engine::leave`].
+    /// Enters a block or a pipeline; the caller leaves it with [`Engine::leave`].
     fn enter(&self) -> Result<(), Error> {
         let levels = self.levels.get() + 1;
         if levels > MAX_LEVELS {
@@ -79,8 +80,8 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// A value, and whether a nil is one that an interface holds: Go finds no field in such a nil,
-/// but quietly finds nothing in the absence of any value.
+/// A value, and whether a nil is held by an interface. Taking a field of such a nil is an error in
+/// Go; taking one of no value at all is not.
 #[derive(Debug, Clone)]
 struct Datum {
     value: Value,
@@ -99,9 +100,9 @@ impl Datum {
 }
 
 /// One execution of one template.
-pub(crate) struct State<'e> {
-    pub(crate) engine: &'e Engine<'e>,
-    pub(crate) scope: &'e Scope<'e>,
+struct State<'e> {
+    engine: &'e Engine<'e>,
+    scope: &'e Scope<'e>,
     template: &'e Template<'e>,
     variables: Vec<(&'e str, Datum)>,
     out: String,

@@ -3,7 +3,7 @@
 use super::pipeline::Arguments;
 use super::{Datum, State};
 use crate::error::Error;
-use crate::functions::Type;
+use crate::functions::{self, Type};
 use crate::template::ast::{Number, Operand, OperandKind, Span};
 use crate::value::{MapKind, Value};
 
@@ -17,7 +17,7 @@ fn constant(number: Number) -> Value {
 }
 
 impl<'e> State<'e> {
-    /// The value of an operand that stands alone.
+    /// The value of an operand without arguments.
     pub(super) fn operand(&mut self, operand: &'e Operand<'e>, dot: &Datum) -> Result<Datum, Error> {
         let none = Arguments::none(operand.span);
         Ok(match &operand.kind {
@@ -35,7 +35,7 @@ impl<'e> State<'e> {
                 let receiver = self.operand(inner, dot)?;
                 self.path(receiver, path, none, dot)?
             }
-            OperandKind::Function(function) => Datum::boxed(self.function(function, none, dot)?),
+            OperandKind::Function(id) => Datum::boxed(self.function(functions::get(*id), none, dot)?),
             OperandKind::Parenthesized(pipeline) => Datum::bare(self.pipeline(pipeline, dot)?),
         })
     }
@@ -82,7 +82,7 @@ impl<'e> State<'e> {
             | (Type::Time, Value::Time(_))
             | (Type::Version, Value::Version(_)) => true,
             (Type::Map, Value::Map(map)) => matches!(map.kind(), MapKind::Any | MapKind::Values),
-            // No value becomes an empty map; a nil in a box has a type of its own.
+            // No value becomes an empty map; a nil in an interface has a type.
             (Type::Map, Value::Nil) => !boxed,
             _ => false,
         };

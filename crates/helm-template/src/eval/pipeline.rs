@@ -2,14 +2,14 @@
 
 use super::{Datum, State};
 use crate::error::{Error, ErrorKind};
-use crate::functions::{Body, Call, Function, Type};
+use crate::functions::{self, Body, Call, Function, Type};
 use crate::template::ast::{Command, Operand, OperandKind, Pipeline, Span};
 use crate::value::Value;
 
 impl<'e> State<'e> {
-    /// The value of the last command; variables take it.
+    /// The value of the last command, which is assigned to the variables.
     pub(super) fn pipeline(&mut self, pipeline: &'e Pipeline<'e>, dot: &Datum) -> Result<Value, Error> {
-        // Not left after an error, which ends the render.
+        // Not left after an error, as it ends the render.
         self.engine.enter()?;
         let mut last = None;
         for command in &pipeline.commands {
@@ -39,7 +39,9 @@ impl<'e> State<'e> {
         let operands = &command.arguments;
         let arguments = Arguments { operands, last, span };
         let found = match &command.first.kind {
-            OperandKind::Function(function) => return self.function(function, arguments, dot),
+            OperandKind::Function(id) => {
+                return self.function(functions::get(*id), arguments, dot);
+            }
             OperandKind::Field(path) => self.path(dot.clone(), path, arguments, dot)?,
             OperandKind::Variable(name, path) if !path.is_empty() => {
                 let value = self.known_variable(name, span)?;
@@ -71,7 +73,6 @@ impl<'e> State<'e> {
         Err(self.fail(operand.span, message))
     }
 
-    /// Calls a function.
     pub(super) fn function(
         &mut self,
         function: &'static Function,
@@ -143,7 +144,7 @@ impl<'e> State<'e> {
     }
 }
 
-/// Names the function in an error of its own; one of a template inside has its place already.
+/// Adds the function's name to an error, unless the error comes from a template that it executed.
 fn name_function(function: &Function, error: Error) -> Error {
     if error.location().is_some() || error.kind() == ErrorKind::Refused {
         return error;
@@ -152,7 +153,7 @@ fn name_function(function: &Function, error: Error) -> Error {
     Error::new(error.kind(), message)
 }
 
-/// The arguments of a call: operands, and the value that the pipeline hands on.
+/// The arguments of a call: operands, and the value of the command before it in the pipeline.
 pub(super) struct Arguments<'a> {
     pub(super) operands: &'a [Operand<'a>],
     pub(super) last: Option<Value>,
@@ -174,7 +175,7 @@ impl Arguments<'_> {
     }
 }
 
-/// About how much memory a value takes that a function made.
+/// Roughly how much memory a function's result takes.
 fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),

@@ -3,7 +3,7 @@
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, variadic};
 use crate::golang::quote::is_printable;
-use crate::golang::{print, printf};
+use crate::print::{self, printf};
 use crate::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -72,7 +72,7 @@ fn position(key: &Value, length: usize) -> Result<usize, String> {
     position.ok_or_else(|| format!("index out of range: {number}"))
 }
 
-/// The arguments as the escaping functions take them, where nil is a text of its own.
+/// The arguments as the escaping functions see them; nil is printed as a text.
 fn joined(call: &Call<'_>) -> Result<String, String> {
     let text = |value: &Value| if value.is_nil() { "<no value>".into() } else { value.clone() };
     let args: Vec<Value> = call.args().iter().map(text).collect();

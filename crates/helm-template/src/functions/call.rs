@@ -64,7 +64,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Accounts for a result before it is made, so that none is made that is too large.
+    /// Accounts for a result before it is made, so that no result is too large.
     pub(crate) fn will_produce(&self, bytes: usize) -> Result<(), String> {
         self.budget.produce(bytes)
     }

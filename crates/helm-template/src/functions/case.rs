@@ -14,18 +14,18 @@ fn is_connector(c: char) -> bool {
     c == '-' || c == '_' || c.is_whitespace()
 }
 
-/// `http_server` and `HTTP_SERVER` become `HttpServer`; connectors at the ends and doubled ones stay.
+/// `http_server` and `HTTP_SERVER` become `HttpServer`; leading, trailing and doubled connectors stay.
 fn pascal_case(text: &str) -> String {
     let start = text.find(|c| !is_connector(c)).unwrap_or(text.len());
     let (leading, rest) = text.split_at(start);
     let mut out = leading.to_owned();
     let mut chars = rest.chars();
     let Some(first) = chars.next() else {
-        // As in the original, the last of nothing but connectors comes twice.
+        // As in the original, a text of only connectors gets its last one twice.
         out.extend(text.chars().next_back());
         return out;
     };
-    // Whether the word has had nothing but capitals so far: the others become small.
+    // Whether the word has only capitals so far, which become small except for the first.
     let mut shouted = first.is_uppercase();
     let mut previous = upper(first);
     for c in chars {
@@ -81,7 +81,7 @@ fn kind(c: char) -> Kind {
     }
 }
 
-/// Splits off the next run: a number, a word, an acronym before a word, or others alike.
+/// Splits off the next run: a number, a word, an acronym before a word, or other characters.
 fn next_run(text: &[char]) -> (Kind, usize) {
     let first = kind(text[0]);
     let same = |from: usize, wanted: Kind| text[from..].iter().take_while(|c| kind(**c) == wanted).count();
@@ -93,7 +93,7 @@ fn next_run(text: &[char]) -> (Kind, usize) {
     match (capitals, small) {
         (1, small) => (first, 1 + small),
         (capitals, 0) => (first, capitals),
-        // The last capital belongs to the word behind: HTTPServer is HTTP and Server.
+        // The last capital belongs to the next word: HTTPServer is HTTP and Server.
         (capitals, _) => (first, capitals - 1),
     }
 }
@@ -110,8 +110,8 @@ fn runs(text: &str) -> Vec<(Kind, String)> {
     runs
 }
 
-/// `HTTPServer` becomes `http_server`. A number goes with the word before it, or with the small
-/// letters behind it.
+/// `HTTPServer` becomes `http_server`. A number joins the word before it, or the small
+/// letters after it.
 fn joined_case(text: &str, connector: char) -> String {
     let runs = runs(text);
     let mut out = String::new();

@@ -63,11 +63,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-/// The size of a certificate's key, and of one that a template asks for alone.
+/// The sizes of a certificate's key, and of a key without a certificate.
 const CERTIFICATE_BITS: usize = 2048;
 const KEY_BITS: usize = 4096;
 
-/// What a bit of a key counts for, in bytes, so that no loop of keys goes on for too long.
+/// The cost of a bit of a key in produced bytes, which limits how many keys a render can make.
 const COST_OF_A_BIT: usize = 4 << 10;
 
 fn new_key(call: &Call<'_>, bits: usize) -> Result<PrivateKey, String> {
@@ -90,7 +90,7 @@ fn private_key(call: &Call<'_>) -> Result<Value, String> {
     match &*call.text(0) {
         "" | "rsa" => Ok(key_to_pem(&new_key(call, KEY_BITS)?)?.into()),
         "ed25519" => {
-            // RFC 8410: a key is 32 random bytes, and all before them is the same for every key.
+            // RFC 8410: a key is 32 random bytes after a constant prefix.
             let mut key = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20\
                              ................................";
             random::fill(&mut key[16..])?;
@@ -206,7 +206,7 @@ struct Authority {
     key: PrivateKey,
 }
 
-/// Issues a certificate; gives it with its key, in PEM.
+/// Issues a certificate; returns it with its key, in PEM.
 fn issue(subject: Subject, days: i64, key: &PrivateKey, issuer: &Issuer) -> Result<Value, String> {
     let failed = |error: builder::Error| format!("error creating certificate: {error}");
     let profile = Profile { subject, issuer };
@@ -224,7 +224,7 @@ fn issue(subject: Subject, days: i64, key: &PrivateKey, issuer: &Issuer) -> Resu
     Ok(pair(pem, key_to_pem(key)?))
 }
 
-/// From now on for some days.
+/// From now, for a number of days.
 fn validity(days: i64) -> Option<Validity> {
     let now = SystemTime::now();
     let length = Duration::from_secs(days.unsigned_abs().checked_mul(24 * 60 * 60)?);
@@ -232,7 +232,7 @@ fn validity(days: i64) -> Option<Validity> {
     Some(Validity::new(Time::try_from(now).ok()?, Time::try_from(end?).ok()?))
 }
 
-/// What sprig writes into its certificates, in the order in which Go's `crypto/x509` writes it.
+/// The extensions of sprig's certificates, in the order of Go's `crypto/x509`.
 struct Profile<'a> {
     subject: Subject,
     issuer: &'a Issuer,

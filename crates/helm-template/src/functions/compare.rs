@@ -123,7 +123,7 @@ fn order(call: &Call<'_>) -> Result<Option<Ordering>, String> {
     }
 }
 
-/// Go computes `a > b` as not `a <= b`, which matters for what is no number.
+/// Go computes `a > b` as not `a <= b`, which matters for NaN.
 fn greater(call: &Call<'_>) -> Result<Value, String> {
     Ok((!order(call)?.is_some_and(Ordering::is_le)).into())
 }

@@ -2,7 +2,8 @@
 
 use super::Type::{Any, String as Text};
 use super::{Call, Function, plain, variadic};
-use crate::golang::{float, print};
+use crate::golang::float;
+use crate::print;
 use crate::value::Value;
 use crate::yaml::integer_of;
 
@@ -43,7 +44,7 @@ pub(super) fn raw_bytes(value: &Value) -> &[u8] {
     }
 }
 
-/// The string that a value stands for; bytes are their text.
+/// The string of a value; bytes are taken as text.
 pub(crate) fn to_text(value: &Value) -> Result<Value, String> {
     match value {
         Value::String(_) | Value::RawString(_) => Ok(value.clone()),
@@ -68,7 +69,7 @@ pub(super) fn text_of(value: &Value) -> Result<String, String> {
     Ok(String::from_utf8_lossy(raw_bytes(&text)).into_owned())
 }
 
-/// The integer that a value stands for; 0 if it stands for none.
+/// The value as an integer; 0 if it is not a number.
 pub(super) fn to_int(value: &Value) -> i64 {
     match value {
         Value::Int(value) | Value::Int64(value) => *value,
@@ -82,12 +83,12 @@ pub(super) fn to_int(value: &Value) -> i64 {
 }
 
 fn float_to_int(value: f64) -> i64 {
-    // Out of range the processors that helm runs on give the smallest integer.
+    // Out of range, amd64 gives the smallest integer.
     const LIMIT: f64 = (1_u64 << 63) as f64;
     if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
 }
 
-/// Cuts `.0` and the like off.
+/// Removes a suffix such as `.0`.
 fn trim_zero_decimal(text: &str) -> &str {
     match text.rsplit_once('.') {
         Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => whole,
@@ -95,7 +96,7 @@ fn trim_zero_decimal(text: &str) -> &str {
     }
 }
 
-/// The float that a value stands for; 0 if it stands for none.
+/// The value as a float; 0 if it is not a number.
 pub(super) fn to_float(value: &Value) -> f64 {
     match value {
         Value::Int(value) | Value::Int64(value) => *value as f64,

@@ -42,7 +42,7 @@ fn json_of(call: &Call<'_>, pretty: bool, escape_html: bool) -> Result<String, S
     json::to_json(call.arg(0), Options { pretty, escape_html })
 }
 
-/// An error is handed to the template as a value.
+/// Templates get errors as a value.
 fn error_map(message: String) -> Value {
     Value::object([("Error", message.into())])
 }

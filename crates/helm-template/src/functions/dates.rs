@@ -3,26 +3,26 @@
 use super::Type::{Any, String as Text, Time as Date};
 use super::{Call, Function, plain};
 use crate::golang::time::{self, Time};
-use crate::golang::zone;
+use crate::golang::{time_layout, zone};
 use crate::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     plain("now", &[], |_| Ok(Value::Time(Time::now()))),
-    plain("date", &[Text, Any], |c| Ok(time::format(point(c.arg(1)).at_offset(0), &c.text(0)).into())),
+    plain("date", &[Text, Any], |c| Ok(time_layout::format(point(c.arg(1)).at_offset(0), &c.text(0)).into())),
     plain("dateInZone", &[Text, Any, Text], |c| in_zone(c, &c.text(0), c.arg(1), &c.text(2))),
     plain("date_in_zone", &[Text, Any, Text], |c| in_zone(c, &c.text(0), c.arg(1), &c.text(2))),
-    plain("htmlDate", &[Any], |c| Ok(time::format(point(c.arg(0)).at_offset(0), HTML).into())),
+    plain("htmlDate", &[Any], |c| Ok(time_layout::format(point(c.arg(0)).at_offset(0), HTML).into())),
     plain("htmlDateInZone", &[Any, Text], |c| in_zone(c, HTML, c.arg(0), &c.text(1))),
     plain("dateModify", &[Text, Date], |c| modified(c, false)),
     plain("date_modify", &[Text, Date], |c| modified(c, false)),
     plain("mustDateModify", &[Text, Date], |c| modified(c, true)),
     plain("must_date_modify", &[Text, Date], |c| modified(c, true)),
     plain("toDate", &[Text, Text], |c| {
-        let time = time::parse(&c.text(0), &c.text(1));
+        let time = time_layout::parse(&c.text(0), &c.text(1));
         Ok(Value::Time(time.unwrap_or_else(Time::zero)))
     }),
     plain("mustToDate", &[Text, Text], |c| {
-        let time = time::parse(&c.text(0), &c.text(1));
+        let time = time_layout::parse(&c.text(0), &c.text(1));
         time.map(Value::Time).ok_or_else(|| format!("parsing time {:?}", c.text(1)))
     }),
     plain("unixEpoch", &[Date], |c| Ok(point(c.arg(0)).seconds.to_string().into())),
@@ -35,10 +35,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// The layout of dates in HTML.
 const HTML: &str = "2006-01-02";
-/// What reading a zone counts for, so that no loop of them goes on for too long.
+/// The cost of reading a zone in produced bytes, which limits how many a render can read.
 const ZONE_COST: usize = 4 << 10;
 
-/// The point in time that a value stands for: seconds since 1970, or else now.
+/// A value as a point in time: seconds since 1970; the default is now.
 fn point(value: &Value) -> Time {
     match value {
         Value::Time(time) => *time,
@@ -47,12 +47,12 @@ fn point(value: &Value) -> Time {
     }
 }
 
-/// A zone that is not known is taken for UTC.
+/// An unknown zone means UTC.
 fn in_zone(call: &Call<'_>, layout: &str, value: &Value, zone: &str) -> Result<Value, String> {
     call.will_produce(ZONE_COST)?;
     let time = point(value);
     let (offset, name) = zone::at(zone, time.seconds).unwrap_or_else(|| (0, "UTC".into()));
-    Ok(time::format_in(time.at_offset(offset), &name, layout).into())
+    Ok(time_layout::format_in(time.at_offset(offset), &name, layout).into())
 }
 
 fn modified(call: &Call<'_>, strict: bool) -> Result<Value, String> {

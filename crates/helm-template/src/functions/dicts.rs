@@ -53,7 +53,7 @@ fn pluck(call: &Call<'_>) -> Result<Value, String> {
     Ok(Value::list(maps.filter_map(|map| map.get(&key)).collect()))
 }
 
-/// A copy of the entries that are wanted, by whether they were named.
+/// A copy of the entries that are named, or of those that are not.
 fn filtered(call: &Call<'_>, wanted: fn(bool) -> bool) -> Value {
     let names: Vec<_> = (1..call.args().len()).map(|index| call.text(index)).collect();
     let entries = call.map(0).entries().into_iter();
@@ -88,7 +88,7 @@ fn dig(call: &Call<'_>) -> Result<Value, String> {
     Ok(value)
 }
 
-/// Go asserts the exact type here, so `.Values` itself is refused.
+/// Go checks the exact type here, so `.Values` itself is refused.
 fn is_plain(map: &Map) -> bool {
     map.kind() == crate::value::MapKind::Any
 }

@@ -12,7 +12,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let seconds = match c.arg(0) {
             Value::String(text) => text.parse().unwrap_or(0),
             Value::Int64(seconds) => *seconds,
-            // Other types, an int among them, count as nothing.
+            // Other types, including int, count as 0.
             _ => 0,
         };
         Ok(time::duration_to_string(seconds.wrapping_mul(SECOND)).into())

@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     plain("b32dec", &[Text], |c| Ok(base32_decoded(c.bytes(0)))),
 ];
 
-/// The decoded bytes, or as in helm the message of the error.
+/// The decoded bytes, or the error message, as in helm.
 fn base64_decoded(text: &[u8]) -> Value {
     let packed: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'\n' | b'\r')).collect();
     match STANDARD.decode(&packed) {
@@ -30,7 +30,7 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
-/// Where Go's decoder stops: at the first byte that does not belong, or where input is missing.
+/// Where Go's decoder stops: at the first invalid byte, or where input is missing.
 fn offset_of_error(text: &[u8], belongs: fn(u8) -> bool, block: usize) -> usize {
     let end = text.iter().position(|byte| !belongs(*byte)).unwrap_or(text.len());
     if end < text.len() && text[end] != b'=' {

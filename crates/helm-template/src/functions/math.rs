@@ -1,4 +1,4 @@
-//! Arithmetic: on integers, and on floats by way of exact decimals.
+//! Arithmetic on integers, and on floats as exact decimals.
 
 use super::Type::{Any, Float, Int};
 use super::convert::{to_float, to_int};
@@ -53,7 +53,7 @@ fn extreme(call: &Call<'_>, better: fn(f64, f64) -> f64) -> Value {
     Value::Float(others.fold(to_float(call.arg(0)), better))
 }
 
-/// `round 3.14159 2`; a third argument is the fraction from which on it goes up.
+/// `round 3.14159 2`; a third argument is the smallest fraction that is rounded up.
 fn round(call: &Call<'_>) -> Result<Value, String> {
     let up_from = match call.rest(2).first() {
         Some(Value::Float(value)) => *value,

@@ -35,14 +35,14 @@ fn merge(call: &Call<'_>, target: &Map, source: &Map, overwrite: bool, depth: us
         match (target.get(&key), &value) {
             (Some(Value::Map(own)), Value::Map(other)) => {
                 merge(call, &own, other, overwrite, depth + 1)?;
-                // It can be empty still: of nils, say, none is taken over.
+                // It can still be empty: nils are not copied.
                 if own.len() == 0 {
                     target.insert(key, value.clone());
                 }
             }
-            // A nil is taken over only by force.
+            // A nil is copied only when overwriting.
             (_, Value::Nil) if !overwrite => {}
-            // Anything replaces what is empty, false and 0 included.
+            // Anything replaces an empty value, including false and 0.
             (Some(own), _) if !overwrite && !is_empty(&own) => {}
             _ => target.insert(key, value),
         }

@@ -12,6 +12,7 @@ mod dates;
 mod dicts;
 mod durations;
 mod encoding;
+mod environment;
 mod lists;
 mod logic;
 mod math;
@@ -33,9 +34,10 @@ use std::sync::LazyLock;
 
 pub(crate) use call::Call;
 pub(crate) use convert::to_text;
+pub(crate) use environment::Environment;
 
 use super::error::Error;
-use super::eval::State;
+use super::template::ast::FunctionId;
 use super::value::Value;
 
 /// The type of a parameter.
@@ -67,19 +69,18 @@ impl Type {
     }
 }
 
-/// What a function without access to the templates does.
+/// The body of a function without access to the render.
 pub(crate) type Plain = fn(&Call<'_>) -> Result<Value, String>;
-/// What a function that executes templates does.
-pub(crate) type Late = fn(&mut State<'_>, &[Value]) -> Result<Value, Error>;
+/// The body of a function that executes templates or ends the render.
+pub(crate) type Late = fn(&mut dyn Environment, &[Value]) -> Result<Value, Error>;
 
-/// What a function does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Body {
     Plain(Plain),
     Late(Late),
     /// `and`, which evaluates its arguments itself.
     And,
-    /// `or`, likewise.
+    /// `or`, which does the same.
     Or,
 }
 
@@ -139,12 +140,19 @@ const THEMES: &[&[Function]] = &[
     words::FUNCTIONS,
 ];
 
-static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
-    let all = THEMES.iter().flat_map(|theme| theme.iter());
-    all.map(|function| (function.name, function)).collect()
+static ALL: LazyLock<Vec<&'static Function>> =
+    LazyLock::new(|| THEMES.iter().flat_map(|theme| theme.iter()).collect());
+
+static BY_NAME: LazyLock<HashMap<&'static str, FunctionId>> = LazyLock::new(|| {
+    ALL.iter().enumerate().map(|(index, function)| (function.name, FunctionId(index))).collect()
 });
 
-/// The function of that name.
-pub(crate) fn find(name: &str) -> Option<&'static Function> {
+/// Finds a function by its name.
+pub(crate) fn find(name: &str) -> Option<FunctionId> {
     BY_NAME.get(name).copied()
+}
+
+/// The function that `find` found.
+pub(crate) fn get(id: FunctionId) -> &'static Function {
+    ALL[id.0]
 }

@@ -26,19 +26,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
     plain("decryptAES", &[Text, Text], decrypt),
 ];
 
-/// What a password that takes long on purpose counts for, so that no loop of them goes on for too
-/// long.
+/// The cost of a slow password hash in produced bytes, which limits how many a render can compute.
 const COST: usize = 1 << 20;
 
-/// The cost that Go's library takes where it is not told another.
+/// The default cost of Go's library.
 const BCRYPT_COST: u32 = 10;
-/// More bytes than these are refused, as they would not count.
+/// Longer passwords are refused, as bcrypt would ignore the rest.
 const BCRYPT_LENGTH: usize = 72;
 
 fn bcrypt(call: &Call<'_>, password: &[u8]) -> Result<String, String> {
     call.will_produce(COST)?;
     if password.len() > BCRYPT_LENGTH {
-        // A result in helm, not an error.
+        // As in helm, a result and not an error.
         return Ok("failed to encrypt string with bcrypt: bcrypt: password length exceeds 72 bytes".into());
     }
     let mut salt = [0; 16];
@@ -83,7 +82,7 @@ fn length(bytes: &[u8]) -> Result<[u8; 4], String> {
     u32::try_from(bytes.len()).map(u32::to_be_bytes).map_err(|_| "a name is too long".into())
 }
 
-/// Shapes of passwords by kind: a letter stands for a class of characters.
+/// Patterns of passwords by kind; each letter is a class of characters.
 const TEMPLATES: &[(&str, &[&str])] = &[
     ("maximum", &["anoxxxxxxxxxxxxxxxxx", "axxxxxxxxxxxxxxxxxno"]),
     (
@@ -131,10 +130,10 @@ fn class_of(class: u8) -> &'static [u8] {
     }
 }
 
-/// The size of a block of AES, and of what stands before what is encrypted.
+/// The size of an AES block, and of the initialization vector in front.
 const BLOCK: usize = 16;
 
-/// A password as a key: its first 32 bytes, and zeroes behind a shorter one.
+/// A password as a key: its first 32 bytes, padded with zeros.
 fn key_of(password: &[u8]) -> [u8; 32] {
     let mut key = [0; 32];
     let used = password.len().min(key.len());
@@ -163,7 +162,7 @@ fn decrypt(call: &Call<'_>) -> Result<Value, String> {
     let decryptor = cbc::Decryptor::<Aes256>::new(&key_of(call.bytes(0)).into(), start.into());
     let plain = decryptor.decrypt_padded_vec_mut::<NoPadding>(encrypted);
     let plain = plain.map_err(|_| "encrypted text is not whole")?;
-    // Only the count at the end is looked at, as in helm: a wrong password gives garbage.
+    // As in helm, only the count at the end is checked: a wrong password gives garbage.
     let padding = plain.last().map_or(0, |count| usize::from(*count));
     let length = plain.len().checked_sub(padding).ok_or("encrypted text is not whole")?;
     Ok(Value::string_of(&plain[..length]))

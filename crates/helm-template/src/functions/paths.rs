@@ -39,7 +39,7 @@ fn ext(call: &Call<'_>) -> Result<Value, String> {
     Ok(name.rfind('.').map_or("", |dot| &name[dot..]).into())
 }
 
-/// The shortest path that means the same.
+/// The shortest equivalent path.
 fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();

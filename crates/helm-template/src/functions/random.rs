@@ -62,7 +62,7 @@ fn random_bytes(call: &Call<'_>) -> Result<Vec<u8>, String> {
 
 /// A number below a bound, each with the same probability.
 fn below(bound: u64) -> Result<u64, String> {
-    // Numbers beyond the last whole multiple of the bound would favour small results.
+    // Numbers above the last multiple of the bound would favour small results.
     let limit = u64::MAX - u64::MAX % bound;
     loop {
         let mut bytes = [0; 8];

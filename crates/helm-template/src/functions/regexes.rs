@@ -39,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-/// What compiling an expression counts for, so that no loop of them goes on for too long.
+/// The cost of compiling an expression in produced bytes, which limits how many a render can compile.
 const COMPILE_COST: usize = 16 << 10;
 /// How large a compiled expression may be, in bytes.
 const MAX_COMPILED: usize = 2 << 20;
@@ -47,8 +47,8 @@ const MAX_COMPILED: usize = 2 << 20;
 const MAX_KEPT: usize = 16;
 
 thread_local! {
-    /// What has been compiled on this thread, which is that of one render: helpers use the same
-    /// few expressions again and again.
+    /// The expressions compiled on this thread, which belongs to one render: helpers use the same
+    /// few again and again.
     static COMPILED: RefCell<HashMap<String, Rc<Regex>>> = RefCell::default();
 }
 
@@ -84,7 +84,7 @@ fn find_all(call: &Call<'_>) -> Result<Value, String> {
     Ok(Value::list_or_nil(ListKind::Strings, found.collect()))
 }
 
-/// An upper bound of what a replacement makes, so that none grows without limit.
+/// An upper bound of the length of a replacement's result.
 fn check_size(call: &Call<'_>, regex: &Regex) -> Result<(), String> {
     let (text, replacement) = (call.text(1), call.text(2));
     let count = regex.find_iter(&text).count();

@@ -1,12 +1,9 @@
 //! The functions that execute templates or end the render.
 
 use super::Type::{Any, String as Text};
-use super::{Body, Function, Late, Type};
+use super::{Body, Environment, Function, Late, Type};
 use crate::error::{Error, ErrorKind};
-use crate::eval::State;
 use crate::json;
-use crate::limits::MAX_INCLUDES_OF_ONE_NAME;
-use crate::template::{self, Scope};
 use crate::value::Value;
 
 const fn late(name: &'static str, params: &'static [Type], body: Late) -> Function {
@@ -33,45 +30,18 @@ fn refused(message: &str) -> Error {
     Error::new(ErrorKind::Refused, message)
 }
 
-/// Executes a named template and returns what it prints.
-fn include(state: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
-    let name = text(args, 0);
+fn include(environment: &mut dyn Environment, args: &[Value]) -> Result<Value, Error> {
     let data = args.get(1).cloned().unwrap_or_default();
-    let depth = {
-        let mut includes = state.engine.includes.borrow_mut();
-        let depth = includes.entry(name.clone()).or_default();
-        *depth += 1;
-        *depth
-    };
-    let result = if depth > MAX_INCLUDES_OF_ONE_NAME {
-        let message = format!("rendering template has a nested reference name: {name}");
-        Err(Error::new(ErrorKind::Limit, message))
-    } else {
-        match state.scope.get(&name) {
-            Some(template) => state.engine.execute(state.scope, template, data),
-            None => Err(Error::new(ErrorKind::Execute, format!("no template {name:?}"))),
-        }
-    };
-    if let Some(depth) = state.engine.includes.borrow_mut().get_mut(&name) {
-        *depth -= 1;
-    }
-    result.map(Value::from)
+    environment.include(&text(args, 0), data).map(Value::from)
 }
 
-/// Parses a string as a template and executes it.
-fn tpl(state: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
-    let source = text(args, 0);
+fn tpl(environment: &mut dyn Environment, args: &[Value]) -> Result<Value, Error> {
     let data = args.get(1).cloned().unwrap_or_default();
-    let file = template::parse("tpl".into(), &source)?;
-    let mut scope = Scope::inside(state.scope);
-    for (name, template) in file.defined {
-        scope.add(name, template);
-    }
-    let printed = state.engine.execute(&scope, &file.own, data)?;
+    let printed = environment.execute(&text(args, 0), data)?;
     Ok(printed.replace("<no value>", "").into())
 }
 
-fn required(_: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
+fn required(_: &mut dyn Environment, args: &[Value]) -> Result<Value, Error> {
     match args.get(1) {
         None | Some(Value::Nil) => Err(refused(&text(args, 0))),
         Some(Value::String(text_of)) if text_of.is_empty() => Err(refused(&text(args, 0))),
@@ -79,10 +49,10 @@ fn required(_: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
     }
 }
 
-fn lookup(state: &mut State<'_>, args: &[Value]) -> Result<Value, Error> {
+fn lookup(environment: &mut dyn Environment, args: &[Value]) -> Result<Value, Error> {
     let (version, kind) = (text(args, 0), text(args, 1));
     let (namespace, name) = (text(args, 2), text(args, 3));
-    let found = state.engine.lookup.lookup(&version, &kind, &namespace, &name);
+    let found = environment.lookup(&version, &kind, &namespace, &name);
     let object = found.map_err(|message| Error::new(ErrorKind::Execute, message))?;
     Ok(json::from_cluster(object))
 }

@@ -87,7 +87,7 @@ fn trunc(call: &Call<'_>) -> Result<Value, String> {
     }
 }
 
-/// Cuts a text down to a width, with dots where something is missing.
+/// Shortens a text to a width, with dots for what is missing.
 fn abbreviate(text: &str, offset: i64, width: i64) -> String {
     let length = length(text.as_bytes());
     if width < 4 || length <= width {
@@ -97,7 +97,7 @@ fn abbreviate(text: &str, offset: i64, width: i64) -> String {
         let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
         String::from_utf8_lossy(text.as_bytes().get(range).unwrap_or_default()).into_owned()
     };
-    // The rest of the text has to fill the width.
+    // The rest of the text must fill the width.
     let offset = offset.min(length - (width - 3));
     if offset <= 4 {
         return cut(0, width - 3) + "...";

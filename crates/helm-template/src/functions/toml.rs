@@ -1,4 +1,4 @@
-//! Reads TOML, and writes it as the library behind `toToml` does.
+//! Reads TOML, and writes it as the library that helm uses for `toToml` does.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use crate::golang::time::Civil;
 use crate::limits::MAX_DATA_DEPTH;
 use crate::value::{Entries, Map, Value};
 
-/// The map that a TOML document means; its only entry says why there is none.
+/// The map of a TOML document, or a map with an error as its only entry.
 pub(super) fn from_toml(text: &str) -> Value {
     match text.parse::<toml::Table>() {
         Ok(table) => read(toml::Value::Table(table)),
@@ -30,7 +30,7 @@ fn read(value: toml::Value) -> Value {
     }
 }
 
-/// A date is one at midnight, and a time of day one of the year 0; without an offset it is UTC.
+/// A date becomes midnight, a time of day is in the year 0, and the default offset is UTC.
 fn point_in_time(time: &toml::value::Datetime) -> Value {
     let (year, month, day) = time.date.map_or((0, 1, 1), |date| (date.year, date.month, date.day));
     let (hour, minute, second, nanos) = time.time.map_or((0, 0, 0, 0), |time| {
@@ -87,7 +87,7 @@ fn inline_entries(out: &mut String, entries: &[Entry], more: bool, depth: usize)
             continue;
         }
         out.push_str(&format!("{} = {}", key(name), inline(item, depth + 1)?));
-        // Counted with the nils, which leave a comma behind.
+        // Nils count, too: they leave a comma.
         if more || index + 1 < entries.len() {
             out.push_str(", ");
         }
@@ -134,7 +134,7 @@ fn table(out: &mut String, map: &Map, path: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// An empty line stands before a table of the first level.
+/// An empty line precedes a table of the first level.
 fn separate(out: &mut String, path: &[String]) {
     if path.is_empty() && !out.is_empty() {
         out.push('\n');
@@ -193,7 +193,7 @@ fn inline(value: &Value, depth: usize) -> Result<String, String> {
     })
 }
 
-/// A float keeps a point, so that it is not read back as an integer.
+/// A float keeps its point, so that it is not read back as an integer.
 fn decimal(value: f64) -> String {
     let text = float::general(value, None, 'g').to_lowercase();
     if text.contains(['.', 'e', 'n', 'i']) { text } else { text + ".0" }

@@ -1,6 +1,5 @@
 //! Exact decimal arithmetic on floats, as sprig does it.
 
-/// What is done with the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     Add,
@@ -9,7 +8,7 @@ pub(crate) enum Operation {
     Divide,
 }
 
-/// How many digits a quotient has behind the point.
+/// How many digits a quotient has after the point.
 const DIVISION_DIGITS: i32 = 16;
 
 /// A number as digits and a power of ten.
@@ -35,7 +34,7 @@ pub(crate) fn apply(operation: Operation, first: f64, others: &[f64]) -> Result<
             Operation::Divide => rough / other,
         };
     }
-    // Numbers of more than 38 digits are left to binary arithmetic.
+    // Numbers of more than 38 digits use binary arithmetic.
     Ok(exact.map_or(rough, Decimal::to_float))
 }
 

@@ -1,9 +1,9 @@
 //! Go's text forms of floating-point numbers (`strconv.FormatFloat` and `ParseFloat`).
 
-/// No float has more significant digits or more digits behind the point.
+/// No float has more significant digits, or more digits after the point.
 const MAX_DIGITS: usize = 1100;
 
-/// A text with many digits behind the point: those beyond the last one that counts are zeros.
+/// A text with many digits after the point, of which those after the last significant one are zeros.
 fn exact(value: f64, precision: usize, format: fn(f64, usize) -> String) -> String {
     let text = format(value, precision.min(MAX_DIGITS));
     let zeros = "0".repeat(precision.saturating_sub(MAX_DIGITS));
@@ -13,7 +13,7 @@ fn exact(value: f64, precision: usize, format: fn(f64, usize) -> String) -> Stri
     }
 }
 
-/// The significant decimal digits of a number and where its decimal point stands.
+/// The significant decimal digits of a number and the position of its decimal point.
 struct Digits {
     negative: bool,
     digits: Vec<u8>,
@@ -80,8 +80,8 @@ impl Digits {
     }
 }
 
-/// The shortest scientific form. Of two that are equally close Go takes the even one, and Rust
-/// does so only where the number of digits is given.
+/// The shortest scientific form. Of two that are equally close Go takes the even one; Rust
+/// does that only for a given number of digits.
 fn shortest_even(value: f64) -> String {
     let shortest = format!("{value:e}");
     let mantissa = shortest.split('e').next().unwrap_or(&shortest);
@@ -136,7 +136,7 @@ fn general_form(digits: &Digits, precision: Option<usize>, verb: char) -> String
     }
 }
 
-/// The form that Go prints a float in by default: `%v`.
+/// `%v`: Go's default form of a float.
 pub(crate) fn shortest(value: f64) -> String {
     general(value, None, 'g')
 }
@@ -172,7 +172,7 @@ pub(crate) fn fixed(value: f64, precision: usize) -> String {
     )
 }
 
-/// Go's `strconv.ParseFloat` for decimal and hexadecimal numbers; out of range is no number.
+/// Go's `strconv.ParseFloat` for decimal and hexadecimal numbers; numbers out of range are refused.
 pub(crate) fn parse(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
@@ -190,7 +190,7 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
     value.is_finite().then_some(sign * value)
 }
 
-/// Takes out underscores, which have to stand between digits.
+/// Removes underscores, which are only allowed between digits.
 fn without_underscores(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);

@@ -1,7 +1,7 @@
 //! `strconv.ParseInt` with base 0, of texts without underscores.
 
-/// Reads an integer in Go's syntax: decimal, `0x`, `0o`, `0b`, or octal after a zero. Gives whether
-/// there is a minus before it, and its magnitude.
+/// Reads an integer in Go's syntax: decimal, `0x`, `0o`, `0b`, or octal after a zero. Returns
+/// whether it is negative, and its magnitude.
 pub(crate) fn parse(plain: &str) -> Option<(bool, u64)> {
     let unsigned = plain.strip_prefix(['+', '-']).unwrap_or(plain);
     let lower = unsigned.to_ascii_lowercase();
@@ -12,7 +12,7 @@ pub(crate) fn parse(plain: &str) -> Option<(bool, u64)> {
         [b'0', _, ..] => (&lower[1..], 8),
         _ => (&lower[..], 10),
     };
-    // A second sign would be taken by Rust's parser.
+    // Rust's parser would accept a second sign.
     if !digits.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return None;
     }

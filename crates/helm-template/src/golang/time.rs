@@ -1,14 +1,10 @@
 //! Points in time and durations, as Go prints and reads them.
 
-use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-pub(crate) use super::time_layout::{format, format_in, parse};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// A point in time: seconds and nanoseconds since 1970, and the seconds that its clocks are ahead of
-/// UTC.
+/// A point in time: seconds and nanoseconds since 1970, and the offset from UTC in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time {
     pub(crate) seconds: i64,
@@ -38,7 +34,7 @@ impl Time {
         Self { seconds, nanos: 0, offset: 0 }
     }
 
-    /// The same time on clocks that are that many seconds ahead of UTC.
+    /// The same time at another offset from UTC, in seconds.
     pub(crate) fn at_offset(self, offset: i64) -> Self {
         Self { offset, ..self }
     }
@@ -65,13 +61,13 @@ impl Time {
             .saturating_add(i64::from(self.nanos) - i64::from(earlier.nanos))
     }
 
-    /// The parts of a second since 1970, of which a second has so many; like Go's they wrap around
+    /// The time since 1970 in units of which a second has `per_second`; as in Go it wraps around
     /// where an `int64` is too small.
     pub(crate) fn since_1970(self, parts: i64) -> i64 {
         self.seconds.wrapping_mul(parts).wrapping_add(i64::from(self.nanos) / (SECOND / parts))
     }
 
-    /// The seconds since 1970 that the clocks show.
+    /// The local time as seconds since 1970.
     fn shown(self) -> i64 {
         self.seconds.saturating_add(self.offset)
     }
@@ -131,12 +127,6 @@ fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
 pub(crate) fn days_in_month(year: i64, month: u32) -> i64 {
     let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
     days_from_civil(next_year, next_month, 1) - days_from_civil(year, month, 1)
-}
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format(*self, "2006-01-02 15:04:05.999999999 -0700 MST"))
-    }
 }
 
 /// Go's `Duration.String`: `1h2m3.5s`.
@@ -207,7 +197,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     if total > 9.2e18 {
         return None;
     }
-    // In range: checked just above.
+    // In range, as checked above.
     let nanos = total.round() as i64;
     Some(if text.starts_with('-') { -nanos } else { nanos })
 }

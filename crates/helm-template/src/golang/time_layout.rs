@@ -1,4 +1,4 @@
-//! Go's time layouts, which spell a format by an example: `2006-01-02 15:04:05`.
+//! Go's time layouts, which give a format by example: `2006-01-02 15:04:05`.
 
 mod read;
 mod write;
@@ -49,7 +49,7 @@ enum Part<'a> {
         lower: bool,
     },
     ZoneName,
-    /// An offset, `Z` for UTC if so wished, with a colon if so wished.
+    /// An offset, optionally `Z` for UTC, optionally with a colon.
     Offset {
         zulu: bool,
         colon: bool,
@@ -64,7 +64,7 @@ enum Pad {
     Space,
 }
 
-/// The elements by their spelling; where one starts another, the longer one comes first.
+/// The elements by their spelling; longer ones come before their prefixes.
 const SPELLINGS: &[(&str, Part<'static>)] = &[
     ("January", Part::LongMonth),
     ("Jan", Part::ShortMonth),
@@ -139,7 +139,7 @@ fn part_at(rest: &str) -> Option<(Part<'static>, usize)> {
     Some((*part, length))
 }
 
-/// `Jan` and `Mon` are text where the word goes on: `Janet`, `Month`.
+/// `Jan` and `Mon` are literal text in longer words: `Janet`, `Month`.
 fn is_in_word(spelling: &str, rest: &str) -> bool {
     matches!(spelling, "Jan" | "Mon")
         && rest.as_bytes().get(spelling.len()).is_some_and(u8::is_ascii_lowercase)

@@ -1,4 +1,4 @@
-//! Time zones by name, from the system's database, which is the one that Go reads.
+//! Time zones by name, from the system's database, as in Go.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 const FOLDERS: [&str; 4] =
     ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/locale/TZ", "/etc/zoneinfo"];
 
-/// The offset in seconds and the abbreviation that hold in a zone at a time, in seconds since 1970;
-/// nothing if the zone is not known.
+/// The offset in seconds and the abbreviation of a zone at a time, given in seconds since 1970;
+/// `None` for an unknown zone.
 pub(crate) fn at(name: &str, seconds: i64) -> Option<(i64, String)> {
     let inside =
         !name.is_empty() && !name.starts_with(['/', '\\']) && name.split('/').all(|part| part != "..");

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use super::MAX_FILE;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How large all files of an archive may be together.
+/// How large all files of an archive may be in total.
 const MAX_ARCHIVE: u64 = 100 << 20;
 
 fn failed(error: &std::io::Error) -> Error {

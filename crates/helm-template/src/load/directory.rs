@@ -7,7 +7,7 @@ use super::MAX_FILE;
 use super::ignore::Rules;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Directories deeper than this are taken for a loop of links.
+/// Deeper directories are treated as a loop of links.
 const MAX_DEPTH: usize = 64;
 
 /// The files below a directory, without those that `.helmignore` names.

@@ -1,23 +1,23 @@
-//! The fields of a structure in `Chart.yaml` as Go reads them: a name matches whatever its case is,
-//! and where text is wanted a scalar is taken as text, such as `appVersion: 1.16`.
+//! The fields of a structure in `Chart.yaml` as Go reads them: names match in any case, and
+//! text may be given as another scalar, such as `appVersion: 1.16`.
 
 use std::collections::BTreeMap;
 
 use crate::golang::float;
 use crate::value::Value;
 
-/// A structure's fields by the small letters of their names.
+/// A structure's fields by their names in lower case.
 pub(super) struct Fields(BTreeMap<String, Value>);
 
 impl Fields {
-    /// The fields of a map; of names that differ in case alone the last one counts.
+    /// The fields of a map; of names that differ only in case the last one counts.
     pub(super) fn of(value: &Value) -> Result<Self, String> {
         let entries = match value {
             Value::Nil => Vec::new(),
             Value::Map(map) => map.entries(),
             _ => return Err("a map is wanted".into()),
         };
-        // Go leaves a field as it is where null stands for it.
+        // Go leaves a field that is null unchanged.
         let given = entries.into_iter().filter(|(_, value)| !value.is_nil());
         Ok(Self(given.map(|(name, value)| (folded(&name), value)).collect()))
     }
@@ -82,7 +82,7 @@ impl Fields {
     }
 }
 
-/// A name without regard to case, in which Go counts two odd letters as well.
+/// A name in lower case, with the two letters that Go also folds to ASCII.
 fn folded(name: &str) -> String {
     let fold = |c: char| match c {
         '\u{17f}' => 's',

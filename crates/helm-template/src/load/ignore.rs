@@ -14,7 +14,7 @@ struct Rule {
     pattern: Regex,
     negated: bool,
     only_directories: bool,
-    /// Compared with the whole path rather than with the name alone.
+    /// Compared with the whole path rather than with the last name.
     whole_path: bool,
 }
 

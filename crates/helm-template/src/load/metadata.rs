@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use super::fields::Fields;
 use crate::error::{Error, ErrorKind, Result};
-use crate::golang::print;
 use crate::golang::quote::is_printable;
 use crate::json;
+use crate::print;
 use crate::semver::Version;
 use crate::value::{Map, MapKind, Value};
 use crate::yaml::{self, Numbers};
 
-/// What `Chart.yaml` says of a chart.
+/// The content of `Chart.yaml`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Metadata {
     pub(crate) name: String,
@@ -34,7 +34,6 @@ pub(crate) struct Metadata {
     kind: String,
 }
 
-/// Someone who looks after a chart.
 #[derive(Debug, Clone, Default)]
 struct Maintainer {
     name: String,
@@ -108,7 +107,7 @@ impl Metadata {
         })
     }
 
-    /// Takes out what does not print, as helm does.
+    /// Removes characters that are not printable, as helm does.
     fn sanitize(&mut self) {
         let texts = [
             &mut self.name,
@@ -172,7 +171,7 @@ impl Metadata {
         self.api_version == "v1"
     }
 
-    /// A library has only definitions for other charts.
+    /// Library charts only have definitions for other charts.
     pub(crate) fn is_library(&self) -> bool {
         self.kind.eq_ignore_ascii_case("library")
     }
@@ -208,13 +207,12 @@ impl Metadata {
     }
 }
 
-/// The fields of a YAML document, whose integers are told from other numbers.
+/// The fields of a YAML document; integers stay integers.
 fn fields(text: &str) -> std::result::Result<Fields, String> {
     Fields::of(&yaml::parse(text, Numbers::Exact)?)
 }
 
-/// The dependencies in a `requirements.yaml`: names and versions, which mean the same in YAML of any
-/// version.
+/// The dependencies in a `requirements.yaml`.
 fn required(text: &str) -> std::result::Result<Vec<Dependency>, String> {
     let value: serde_json::Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
     dependencies(&Fields::of(&json::from_serde(value))?)
@@ -248,7 +246,7 @@ impl Maintainer {
 
 impl Dependency {
     fn of(fields: &Fields) -> std::result::Result<Self, String> {
-        // Read for its type alone: helm sets it.
+        // Only its type is checked; helm sets the value.
         fields.flag("enabled")?;
         let imports = fields.list("import-values", |item| Ok(Import::of(item)))?;
         Ok(Self {
@@ -288,8 +286,8 @@ impl Dependency {
 }
 
 impl Import {
-    /// A name is that of a table below `exports`, which becomes part of the top level. What is neither
-    /// a name nor a map with both paths imports nothing, but nobody is told.
+    /// A name is that of a table below `exports`, which becomes part of the top level. Other
+    /// items import nothing, silently.
     fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(name) => Some(Self { child: format!("exports.{name}"), parent: ".".into() }),
@@ -308,7 +306,7 @@ impl Import {
     }
 }
 
-/// Go prints whatever stands there, all numbers being floats.
+/// The text that Go prints for the value, with all numbers as floats.
 fn path_of(value: &Value) -> String {
     let float = match value {
         Value::Int64(value) => Some(*value as f64),

@@ -82,15 +82,15 @@ fn parse_group(text: &str) -> Result<Vec<Condition>, String> {
         rest = after[end..].trim_start();
         rest = rest.strip_prefix(',').map_or(rest, str::trim_start);
         if rest.is_empty() {
-            // A trailing comma wants another condition.
+            // Another condition has to follow a trailing comma.
             let complete = !text.trim_end().ends_with(',');
             return complete.then_some(conditions).ok_or_else(improper);
         }
     }
 }
 
-/// Two versions with a hyphen between them, in the words of the library that helm uses: wherever
-/// they stand in a text, and with bars among the digits.
+/// Two versions with a hyphen between them, as the library that helm uses matches them: anywhere in a
+/// text, and with bars among the digits.
 static RANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     const PART: &str = r"[0-9|xX*]+";
     const WORDS: &str = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*";
@@ -197,7 +197,7 @@ impl Condition {
         if v.compare(con) == Ordering::Less {
             return false;
         }
-        // `~0.0.0` and `*` take everything.
+        // `~0.0.0` and `*` match everything.
         if (con.major, con.minor, con.patch) == (0, 0, 0) && !self.minor_dirty && !self.patch_dirty {
             return true;
         }

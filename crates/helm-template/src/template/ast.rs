@@ -1,10 +1,8 @@
-//! The syntax tree of a template. It borrows from the text, and can go to another thread.
+//! The syntax tree of a template, which borrows from its text.
 
 use std::borrow::Cow;
 
-use crate::functions::Function;
-
-/// A byte offset in the template's text.
+/// A byte offset in a template's text.
 pub(crate) type Pos = usize;
 
 /// A piece of a template.
@@ -34,7 +32,7 @@ pub(crate) struct Branch<'a> {
     pub(crate) otherwise: Vec<Node<'a>>,
 }
 
-/// Commands that hand their results on, with the variables that take the last one.
+/// Commands that pass their results on, and the variables that get the last one.
 #[derive(Debug)]
 pub(crate) struct Pipeline<'a> {
     pub(crate) span: Span,
@@ -52,14 +50,13 @@ pub(crate) struct Command<'a> {
     pub(crate) arguments: Vec<Operand<'a>>,
 }
 
-/// An operand and where it stands.
+/// An operand and its place.
 #[derive(Debug)]
 pub(crate) struct Operand<'a> {
     pub(crate) span: Span,
     pub(crate) kind: OperandKind<'a>,
 }
 
-/// What an operand is.
 #[derive(Debug)]
 pub(crate) enum OperandKind<'a> {
     Dot,
@@ -74,16 +71,23 @@ pub(crate) enum OperandKind<'a> {
     Variable(&'a str, Vec<&'a str>),
     /// `(pipeline).a.b`
     Chain(Box<Operand<'a>>, Vec<&'a str>),
-    Function(&'static Function),
+    Function(FunctionId),
     Parenthesized(Box<Pipeline<'a>>),
 }
+
+/// A function, by its index in the table of functions. The parser only knows that it exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FunctionId(pub(crate) usize);
+
+/// Finds a function by its name.
+pub(crate) type FindFunction = fn(&str) -> Option<FunctionId>;
 
 /// A numeric literal; it can be an integer and a float at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Number {
     pub(crate) int: Option<i64>,
     pub(crate) float: Option<f64>,
-    /// Written as a float: it is one unless an integer is asked for.
+    /// Written as a float: it is a float unless an integer is wanted.
     pub(crate) is_float: bool,
 }
 

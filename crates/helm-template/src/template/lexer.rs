@@ -1,24 +1,14 @@
 //! Cuts a template into text, comments and actions.
 
 use super::scan::Scanner;
-use super::token::{Kind, SyntaxError, Token};
+use super::token::{Kind, SyntaxError, Token, has_right_trim, is_space};
 
 const LEFT: &str = "{{";
 const RIGHT: &str = "}}";
 
-/// The white space that trim markers take away.
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
-}
-
-/// Whether the text behind a left delimiter starts with a trim marker: `- `.
+/// Whether the text after a left delimiter starts with a trim marker: `- `.
 fn has_left_trim(text: &str) -> bool {
     text.starts_with('-') && text[1..].starts_with(is_space)
-}
-
-/// Whether the text starts with a right delimiter behind a trim marker: ` -}}`.
-pub(super) fn has_right_trim(text: &str) -> bool {
-    text.starts_with(is_space) && text[1..].starts_with("-}}")
 }
 
 /// All tokens of a template; the last one is the end.
@@ -74,7 +64,7 @@ fn push_text<'a>(
     }
 }
 
-/// Skips a comment; returns where the text goes on and whether it is trimmed there.
+/// Skips a comment; returns where the text continues and whether it is trimmed there.
 fn comment(text: &str, start: usize) -> Result<(usize, bool), SyntaxError> {
     let Some(length) = text[start..].find("*/") else {
         return Err(SyntaxError::new(start, "unclosed comment"));

@@ -13,9 +13,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Error, ErrorKind, Location};
-use ast::{Node, Pos};
+use ast::{FindFunction, Node, Pos};
 
-/// The text that templates were parsed from, for places in messages.
+/// The text of a file, for the places in messages.
 #[derive(Debug)]
 pub(crate) struct Source<'a> {
     /// Path of the file, with the chart's name in front.
@@ -24,7 +24,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The place of a position, with the expression there if it is given.
+    /// The line and column of a position, with the expression there if it is given.
     pub(crate) fn locate(&self, pos: Pos, expression: Option<&str>) -> Location {
         let before = self.text.get(..pos).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -53,27 +53,27 @@ pub(crate) struct Template<'a> {
     pub(crate) root: Vec<Node<'a>>,
 }
 
-/// What parsing a file gives.
+/// A parsed file.
 #[derive(Debug)]
 pub(crate) struct File<'a> {
-    /// The file itself, but for what is defined in it.
+    /// The file itself, without the definitions in it.
     pub(crate) own: Template<'a>,
     /// The templates that are defined in it, by name.
     pub(crate) defined: Vec<(Cow<'a, str>, Template<'a>)>,
 }
 
-/// Parses a file; its name is for messages.
-pub(crate) fn parse(name: String, text: &str) -> Result<File<'_>, Error> {
+/// Parses a file; its name is for messages, `functions` finds the functions that it may call.
+pub(crate) fn parse(name: String, text: &str, functions: FindFunction) -> Result<File<'_>, Error> {
     let source = Arc::new(Source { name, text });
-    let parsed = parser::parse(text)
+    let parsed = parser::parse(text, functions)
         .map_err(|error| Error::new(ErrorKind::Parse, error.message).at(source.locate(error.pos, None)))?;
     let template = |root| Template { source: Arc::clone(&source), root };
     let defined = parsed.defined.into_iter().map(|(name, root)| (name, template(root)));
     Ok(File { defined: defined.collect(), own: template(parsed.root) })
 }
 
-/// The templates that can be called by name. `tpl` works on a scope inside another one: what
-/// is defined there is not seen outside.
+/// The templates that can be called by name. `tpl` works on a scope inside another one: its
+/// definitions are not visible outside.
 #[derive(Debug, Default)]
 pub(crate) struct Scope<'a> {
     parent: Option<&'a Scope<'a>>,
@@ -89,7 +89,7 @@ impl<'a> Scope<'a> {
         self.templates.get(name).or_else(|| self.parent?.get(name))
     }
 
-    /// Adds a template unless it is empty and would replace one that is not.
+    /// Adds a template, unless it is empty and would replace one that is not.
     pub(crate) fn add(&mut self, name: Cow<'a, str>, template: Template<'a>) {
         if !ast::is_empty(&template.root) || self.get(&name).is_none() {
             self.templates.insert(name, template);

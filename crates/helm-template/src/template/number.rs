@@ -43,7 +43,7 @@ pub(super) fn number(text: &str) -> Result<Number, String> {
     Ok(Number { int: whole.then_some(value as i64), float: Some(value), is_float: true })
 }
 
-/// An underscore has to stand between digits, or between a base prefix and a digit.
+/// Underscores are allowed between digits, and between a base prefix and a digit.
 fn underscores_separate_digits(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mut previous = '_';

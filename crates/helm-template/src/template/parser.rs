@@ -1,13 +1,14 @@
-//! Parses blocks: text, conditions, loops and definitions.
+//! Parses blocks: text, conditions, loops and definitions. The inside of actions is parsed in
+//! `pipeline`; the two files implement one parser and refer to each other.
 
 use std::borrow::Cow;
 
-use super::ast::{self, Branch, Node, Pos};
+use super::ast::{self, Branch, FindFunction, Node, Pos};
 use super::lexer;
 use super::token::{Keyword, Kind, SyntaxError, Token};
 use crate::limits::MAX_SYNTAX_DEPTH;
 
-/// What one file holds.
+/// The content of one file.
 pub(super) struct Parsed<'a> {
     pub(super) root: Vec<Node<'a>>,
     /// The templates that were defined in the file.
@@ -17,8 +18,9 @@ pub(super) struct Parsed<'a> {
 pub(super) type Parse<T> = Result<T, SyntaxError>;
 
 /// Parses a file.
-pub(super) fn parse(text: &str) -> Parse<Parsed<'_>> {
+pub(super) fn parse(text: &str, functions: FindFunction) -> Parse<Parsed<'_>> {
     let mut parser = Parser {
+        functions,
         tokens: lexer::tokens(text)?,
         next: 0,
         variables: vec!["$"],
@@ -34,7 +36,7 @@ pub(super) fn parse(text: &str) -> Parse<Parsed<'_>> {
     }
 }
 
-/// What ended a list of nodes.
+/// Why a list of nodes ended.
 enum Stop {
     End(Pos),
     Else(Pos),
@@ -42,6 +44,7 @@ enum Stop {
 }
 
 pub(super) struct Parser<'a> {
+    pub(super) functions: FindFunction,
     pub(super) tokens: Vec<Token<'a>>,
     pub(super) next: usize,
     /// The variables that can be used here.
@@ -91,7 +94,7 @@ impl<'a> Parser<'a> {
     fn nodes(&mut self, top: bool) -> Parse<(Vec<Node<'a>>, Stop)> {
         let mut nodes = Vec::new();
         let stop = self.nodes_into(&mut nodes, top)?;
-        // They stay until the render ends, and most lists are short.
+        // They live until the render ends, and most lists are short.
         nodes.shrink_to_fit();
         Ok((nodes, stop))
     }
@@ -222,7 +225,7 @@ impl<'a> Parser<'a> {
         Ok(Node::Call { pos, name, argument })
     }
 
-    /// `{{block "name" pipeline}}`: a definition that is called where it stands.
+    /// `{{block "name" pipeline}}`: a definition that is called in place.
     fn block_definition(&mut self, pos: Pos) -> Parse<Node<'a>> {
         let name = self.name("block clause")?;
         let argument = Some(self.pipeline("block clause", Kind::RightDelim)?);
@@ -238,7 +241,7 @@ impl<'a> Parser<'a> {
         self.nested(|p| p.definition(name, pos))
     }
 
-    /// The body of a definition, which sees no variable of its surroundings.
+    /// The body of a definition, which does not see the variables around it.
     fn definition(&mut self, name: Cow<'a, str>, pos: Pos) -> Parse<()> {
         let variables = std::mem::replace(&mut self.variables, vec!["$"]);
         let loops = std::mem::take(&mut self.loops);

@@ -1,4 +1,4 @@
-//! Parses what stands inside an action: variables, commands and operands.
+//! Parses the inside of actions: variables, commands and operands.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,6 @@ use super::ast::{Command, Operand, OperandKind, Pipeline, Span};
 use super::number;
 use super::parser::{Parse, Parser, unexpected};
 use super::token::{Kind, SyntaxError, Token};
-use crate::functions;
 use crate::golang::quote;
 
 /// The bytes of a string literal.
@@ -33,7 +32,7 @@ impl<'a> Parser<'a> {
         self.skip_space();
         let start = self.peek().pos;
         let (variables, assigns) = self.declarations(context)?;
-        // Most have one, and there are many: room for four each would be most of a tree's memory.
+        // Most have one, and there are many: capacity for four would be most of a tree's memory.
         let mut commands = Vec::with_capacity(1);
         loop {
             self.skip_space();
@@ -132,7 +131,7 @@ impl<'a> Parser<'a> {
         Ok(Command { span, first, arguments: operands.collect() })
     }
 
-    /// A term and the fields that are taken from it.
+    /// A term and the fields taken from it.
     fn operand(&mut self) -> Parse<Option<Operand<'a>>> {
         let Some(mut term) = self.term()? else {
             return Ok(None);
@@ -175,7 +174,7 @@ impl<'a> Parser<'a> {
             Kind::String | Kind::RawString => OperandKind::String(string_literal(token)?),
             Kind::Field => OperandKind::Field(vec![&token.text[1..]]),
             Kind::Variable => self.variable(token)?,
-            Kind::Identifier => OperandKind::Function(functions::find(token.text).ok_or_else(|| {
+            Kind::Identifier => OperandKind::Function((self.functions)(token.text).ok_or_else(|| {
                 SyntaxError::new(token.pos, format!("function {:?} not defined", token.text))
             })?),
             Kind::LeftParen => {

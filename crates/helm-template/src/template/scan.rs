@@ -1,9 +1,8 @@
 //! Cuts the inside of an action into tokens.
 
-use super::lexer::has_right_trim;
-use super::token::{Kind, SyntaxError, Token, word};
+use super::token::{Kind, SyntaxError, Token, has_right_trim, word};
 
-/// Reads one action, from behind its left delimiter to behind its right one.
+/// Reads one action, from after its left delimiter to after its right one.
 pub(super) struct Scanner<'a> {
     text: &'a str,
     start: usize,
@@ -158,7 +157,7 @@ impl<'a> Scanner<'a> {
         Ok(word(&self.text[self.start..self.pos]))
     }
 
-    /// Whether what follows may stand behind a field or a name.
+    /// Whether the next character may follow a field or a name.
     fn at_terminator(&self) -> bool {
         match self.peek() {
             None => true,

@@ -2,7 +2,6 @@
 
 use super::ast::Pos;
 
-/// What kind of token it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -28,7 +27,7 @@ pub(super) enum Kind {
     Variable,
     Identifier,
     Keyword(Keyword),
-    /// Another printable character, which no rule takes.
+    /// Another printable character, which no rule accepts.
     Other,
     End,
 }
@@ -48,7 +47,6 @@ pub(super) enum Keyword {
     With,
 }
 
-/// A token and its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     pub(super) kind: Kind,
@@ -87,4 +85,14 @@ pub(super) fn word(text: &str) -> Kind {
         "with" => Kind::Keyword(Keyword::With),
         _ => Kind::Identifier,
     }
+}
+
+/// The white space that trim markers remove.
+pub(super) fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+/// Whether the text starts with a trim marker and a right delimiter: ` -}}`.
+pub(super) fn has_right_trim(text: &str) -> bool {
+    text.starts_with(is_space) && text[1..].starts_with("-}}")
 }

@@ -1,26 +1,26 @@
-//! Fills the user's values up with a chart's defaults.
+//! Adds a chart's defaults to the user's values.
 
-use super::dependencies::Node;
+use super::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Entries, Map, MapKind, Value};
 
-/// What becomes of nulls.
+/// How nulls are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nulls {
     /// A null deletes the default.
     Delete,
-    /// Nulls are kept for a later step that deletes.
+    /// Nulls are kept for a later step.
     Keep,
 }
 
-/// The values of a chart and its dependencies: the user's, and the defaults where he says nothing.
+/// The values of a chart and its dependencies: the user's, and defaults for the rest.
 pub(crate) fn coalesce_values(chart: &Node<'_>, values: &Map) -> Result<Map> {
     let copy = copy(values);
     coalesce(chart, &copy, Nulls::Delete)?;
     Ok(copy)
 }
 
-/// As [`coalesce_values`] of no values at all, but nulls are kept.
+/// Like [`coalesce_values`] without values of the user, but nulls are kept.
 pub(super) fn merged_defaults(chart: &Node<'_>) -> Result<Map> {
     let values = Map::new(MapKind::Any, Entries::new());
     coalesce(chart, &values, Nulls::Keep)?;
@@ -61,7 +61,7 @@ fn coalesce(chart: &Node<'_>, values: &Map, nulls: Nulls) -> Result<()> {
     Ok(())
 }
 
-/// Takes over the chart's own defaults.
+/// Adds the chart's own defaults.
 fn fill(chart: &Node<'_>, values: &Map, nulls: Nulls) {
     for (key, default) in copy(&chart.values).entries() {
         match values.get(&key) {
@@ -71,7 +71,7 @@ fn fill(chart: &Node<'_>, values: &Map, nulls: Nulls) {
             }
             Some(Value::Map(own)) => {
                 if let Value::Map(default) = default {
-                    // What is meant for a dependency still meets that chart's own defaults.
+                    // Values for a dependency are merged with that chart's own defaults later.
                     let is_dependency = chart.dependencies.iter().any(|d| *d.name == *key);
                     let nulls = if is_dependency { Nulls::Keep } else { nulls };
                     fill_table(&own, &default, nulls);
@@ -82,7 +82,7 @@ fn fill(chart: &Node<'_>, values: &Map, nulls: Nulls) {
     }
 }
 
-/// Takes over the entries of a table that the target lacks.
+/// Adds the entries of a table that the target does not have.
 pub(super) fn fill_table(target: &Map, source: &Map, nulls: Nulls) {
     for (key, value) in source.entries() {
         match (target.get(&key), value) {
@@ -98,7 +98,7 @@ pub(super) fn fill_table(target: &Map, source: &Map, nulls: Nulls) {
     }
 }
 
-/// Hands `global` down to a dependency; what the parent says wins.
+/// Passes `global` on to a dependency; the parent's values win.
 fn pass_globals(parent: &Map, child: &Map) {
     let table = |map: &Map| match map.get("global") {
         None => Some(Map::new(MapKind::Any, Entries::new())),

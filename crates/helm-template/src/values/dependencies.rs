@@ -1,24 +1,11 @@
 //! Decides which dependencies take part, under which names, and what a chart imports from them.
 
 use super::coalesce::{Nulls, coalesce_values, copy, fill_table, merged_defaults};
-use super::sources;
+use super::node::Node;
 use crate::error::{Error, ErrorKind, Result};
 use crate::load::{Chart, Dependency, Import};
 use crate::semver::{Constraints, Version};
 use crate::value::{Entries, Map, MapKind, Value};
-
-/// A chart that takes part in a render.
-#[derive(Debug)]
-pub(crate) struct Node<'a> {
-    pub(crate) chart: &'a Chart,
-    /// The chart's name, or its alias.
-    pub(crate) name: String,
-    /// What the chart says of the dependencies that take part.
-    pub(crate) declared: Vec<&'a Dependency>,
-    /// The defaults, with what was imported.
-    pub(crate) values: Map,
-    pub(crate) dependencies: Vec<Node<'a>>,
-}
 
 /// The tree of charts that take part, for the user's values.
 pub(crate) fn resolve<'a>(chart: &'a Chart, values: &Map) -> Result<Node<'a>> {
@@ -48,20 +35,7 @@ fn is_compatible(constraint: &str, version: &str) -> bool {
 }
 
 impl<'a> Node<'a> {
-    fn new(chart: &'a Chart, name: &str) -> Result<Self> {
-        let values = sources::read(&chart.values)
-            .map_err(|message| Error::new(ErrorKind::Chart, message).on(format!("{name}/values.yaml")))?;
-        let dependencies = chart.dependencies.iter().map(|own| Node::new(own, own.name()));
-        Ok(Self {
-            chart,
-            name: name.to_owned(),
-            declared: chart.metadata.dependencies.iter().collect(),
-            values,
-            dependencies: dependencies.collect::<Result<_>>()?,
-        })
-    }
-
-    /// Names the dependencies and drops those that conditions or tags switch off.
+    /// Names the dependencies and drops those that conditions or tags disable.
     fn choose(&mut self, values: &Map, path: &str) -> Result<()> {
         if self.declared.is_empty() {
             return Ok(());
@@ -100,7 +74,7 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    /// Takes over what `import-values` names, from the innermost charts outwards.
+    /// Imports what `import-values` names, from the innermost charts outwards.
     fn import(&mut self) -> Result<()> {
         for dependency in &mut self.dependencies {
             dependency.import()?;
@@ -121,7 +95,7 @@ impl<'a> Node<'a> {
                 }
             }
         }
-        // Only now a copy: as in helm, one import can add to a table that another one shares.
+        // Copied only now: as in helm, an import can add to a table that another one shares.
         let defaults = copy(&defaults);
         fill_table(&defaults, &imported, Nulls::Keep);
         self.values = defaults;
@@ -137,7 +111,7 @@ fn table(values: &Map, path: &str) -> Option<Map> {
     })
 }
 
-/// Wraps a table so that it stands at a path.
+/// Wraps a table in maps so that it is found at a path.
 fn nested(path: &str, table: Map) -> Map {
     if path == "." {
         return table;
@@ -146,7 +120,7 @@ fn nested(path: &str, table: Map) -> Map {
         .fold(table, |inner, name| Map::new(MapKind::Any, [(name.into(), Value::Map(inner))].into()))
 }
 
-/// The first condition that is set decides; else the tags do.
+/// The first condition that is set decides; if there is none, the tags do.
 fn is_enabled(dependency: &Dependency, values: &Map, path: &str) -> bool {
     for condition in dependency.condition.trim().split(',').filter(|c| !c.is_empty()) {
         if let Some(Value::Bool(enabled)) = value_at(values, &format!("{path}{condition}")) {

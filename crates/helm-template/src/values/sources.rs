@@ -1,4 +1,4 @@
-//! Where the user's values come from, and their order.
+//! The sources of the user's values, and their precedence.
 
 use super::strvals::{self, Mode};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ pub struct ValuesFile {
 /// `--set-json`, `--set`, `--set-string` and `--set-file`, then overrides.
 #[derive(Debug, Clone, Default)]
 pub struct ValueSources {
-    /// Objects that a program puts in front of everything that the user says.
+    /// Objects of the calling program that the user's values override.
     pub presets: Vec<serde_json::Value>,
     /// Values files, in the order of `--values`.
     pub files: Vec<ValuesFile>,
@@ -31,15 +31,15 @@ pub struct ValueSources {
     pub set_string: Vec<String>,
     /// Arguments of `--set-file`: as `--set`, but every value is the path of a file to read.
     pub set_file: Vec<String>,
-    /// Objects that a program puts behind everything that the user says.
+    /// Objects of the calling program that override the user's values.
     pub overrides: Vec<serde_json::Value>,
 }
 
 impl ValueSources {
-    /// What all sources together say, without the chart's defaults. A null in it deletes a default.
+    /// All sources merged, without the chart's defaults. A null in it deletes a default.
     ///
     /// # Errors
-    /// What cannot be read.
+    /// If a source cannot be read.
     pub fn merged(&self) -> Result<serde_json::Value> {
         Ok(json::to_serde(&Value::Map(self.merge()?)))
     }
@@ -114,7 +114,7 @@ pub(super) fn read(text: &str) -> Result<Map, String> {
     Ok(values)
 }
 
-/// Merges a map into another one, whose own values give way.
+/// Merges a map into another one and overrides its values.
 fn merge_maps(target: &Map, source: &Map) {
     for (key, value) in source.entries() {
         match (target.get(&key), &value) {

@@ -9,7 +9,7 @@ const MAX_INDEX: usize = 65_536;
 /// How many dots a path may have.
 const MAX_LEVEL: usize = 30;
 
-/// What values are.
+/// How values are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Numbers, booleans and null are recognized.
@@ -38,7 +38,7 @@ pub(super) fn parse(argument: &str, target: &Map, mode: Mode) -> Result<(), Stri
     Ok(())
 }
 
-/// Whether the argument goes on.
+/// Whether there is more to read of the argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     More,
@@ -63,7 +63,7 @@ impl Parser<'_> {
         rest.is_some()
     }
 
-    /// Reads up to one of the stops, which is taken too; a backslash takes its meaning away.
+    /// Reads up to and including one of the stops; a backslash escapes it.
     fn until(&mut self, stops: &str) -> (String, Option<char>) {
         let mut text = String::new();
         loop {
@@ -127,7 +127,7 @@ impl Parser<'_> {
         Ok(step)
     }
 
-    /// Reads an index; none if the argument ends within it, which sets nothing.
+    /// Reads an index; `None` if the argument ends within it, which sets nothing.
     fn index(&mut self) -> Result<Option<usize>, String> {
         let (text, stop) = self.until("]");
         if stop.is_none() {
@@ -172,7 +172,7 @@ impl Parser<'_> {
                     Some(Value::Map(map)) => map.clone(),
                     _ => new_map(),
                 };
-                // What is no map gives way to one even if nothing follows.
+                // A map replaces any other value even if nothing follows.
                 if let Some(item) = list.get_mut(index) {
                     *item = Value::Map(inner.clone());
                 }
@@ -223,7 +223,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A JSON value; nothing but spaces is null.
+    /// A JSON value; only spaces mean null.
     fn json_value(&mut self) -> Result<Value, String> {
         if self.separator() {
             return Ok(Value::Nil);
@@ -238,7 +238,7 @@ impl Parser<'_> {
         Ok(json::from_serde(value))
     }
 
-    /// Skips spaces and a comma behind them; whether there is no value here.
+    /// Skips spaces and a comma after them; returns whether the value is missing.
     fn separator(&mut self) -> bool {
         self.rest = self.rest.trim_start();
         self.rest.is_empty() || self.skip(',')

@@ -3,7 +3,6 @@
 use super::scalar;
 use super::sort::sort_keys;
 use super::style::{self, Style, Version, is_break, is_printable};
-use crate::capabilities;
 use crate::golang::float;
 use crate::json;
 use crate::limits::{MAX_DATA_DEPTH, MAX_LENGTH};
@@ -13,15 +12,15 @@ use crate::value::Value;
 const WIDTH: usize = 80;
 /// How far a level is indented.
 const INDENT: usize = 2;
-/// A key that is longer cannot be read back from the JSON in between.
+/// Longer keys cannot be read back from the intermediate JSON.
 const MAX_KEY: usize = 1024;
 
-/// `toYaml`: nothing if the value has no YAML form.
+/// `toYaml`; an error if the value has no YAML form.
 pub(crate) fn to_yaml(value: &Value) -> Result<String, String> {
     emit(value, Version::V2)
 }
 
-/// Writes a value and the line break at its end.
+/// Writes a value and a final line break.
 pub(super) fn emit(value: &Value, version: Version) -> Result<String, String> {
     let mut emitter = Emitter { out: String::new(), column: 0, whitespace: true, indention: true, version };
     emitter.node(value, None, Place::Root, 0)?;
@@ -29,7 +28,7 @@ pub(super) fn emit(value: &Value, version: Version) -> Result<String, String> {
     Ok(emitter.out)
 }
 
-/// Where a node stands.
+/// The context of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Root,
@@ -42,7 +41,7 @@ struct Emitter {
     column: usize,
     /// The last character was white space.
     whitespace: bool,
-    /// Nothing but indentation and indicators stand on this line.
+    /// Only indentation and indicators are on this line so far.
     indention: bool,
     version: Version,
 }
@@ -64,7 +63,7 @@ impl Emitter {
         }
         let inner = indent.map_or(0, |indent| indent + INDENT);
         match value {
-            // What comes by way of JSON has no lists or maps that are nil.
+            // Values that went through JSON have no nil lists or maps.
             value if value.is_any_nil() && self.version == Version::V2 => {
                 self.plain("null", inner, true);
                 Ok(())
@@ -80,7 +79,7 @@ impl Emitter {
             }
             Value::List(list) => {
                 // A list that is a map's value is not indented further than its key, unless it
-                // starts on the line of a colon that stands alone.
+                // starts on the line of an explicit `:`.
                 let behind_key = place == Place::Value && !self.indention;
                 let indentless = behind_key && self.version == Version::V2;
                 let inner = if indentless { indent.unwrap_or(0) } else { inner };
@@ -91,7 +90,7 @@ impl Emitter {
                 }
                 Ok(())
             }
-            scalar => match capabilities::json_fields(scalar).filter(|_| self.version == Version::V2) {
+            scalar => match json::structure_fields(scalar).filter(|_| self.version == Version::V2) {
                 Some(fields) => {
                     let entries: Vec<_> =
                         fields.into_iter().map(|(key, value)| (key.into(), value)).collect();
@@ -150,7 +149,7 @@ impl Emitter {
         if !value.is_finite() {
             return Err(format!("unsupported value: {}", float::shortest(value)));
         }
-        // On the way through JSON whole numbers become integers.
+        // Going through JSON turns whole numbers into integers.
         let text = float::json(value);
         if self.version == Version::V2 && value.fract() == 0.0 && scalar::integer(&text).is_some() {
             return Ok(if value == 0.0 { "0".into() } else { text });
@@ -195,7 +194,7 @@ impl Emitter {
         self.indention = indention;
     }
 
-    /// Moves to a column on a fresh line, or on this one if nothing but indentation is on it.
+    /// Moves to a column on a new line, or on this one if it has only indentation.
     fn indent(&mut self, indent: usize) {
         let fresh = self.indention && (self.column < indent || (self.column == indent && self.whitespace));
         if !fresh {
@@ -346,7 +345,7 @@ impl Emitter {
     }
 }
 
-/// Characters that go-yaml refuses to read from the JSON in between.
+/// Characters that go-yaml refuses to read from the intermediate JSON.
 fn is_unreadable(c: char) -> bool {
     matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
 }

@@ -1,22 +1,25 @@
 //! YAML 1.1 as helm reads and writes it.
 
+mod cursor;
 mod emitter;
+mod events;
 mod pretty;
 mod reader;
-mod repair;
 mod scalar;
+mod scanner;
 mod sort;
 mod stream;
 mod style;
-mod tabs;
+mod typed;
 
 pub(crate) use emitter::to_yaml;
 pub(crate) use pretty::to_yaml_pretty;
-pub(crate) use reader::{Numbers, parse};
+pub(crate) use reader::parse;
 pub(crate) use stream::documents;
+pub(crate) use typed::Numbers;
 
-/// An integer in Go's syntax with any prefix: `10`, `0x10`, `0o17`, `1_000`. Underscores have to stand
-/// between digits, or behind the prefix.
+/// An integer in Go's syntax with any prefix: `10`, `0x10`, `0o17`, `1_000`. Underscores are allowed
+/// between digits and after the prefix.
 pub(crate) fn integer_of(text: &str) -> Option<i64> {
     let is_digit = |part: Option<&u8>| part.is_some_and(u8::is_ascii_alphanumeric);
     let parts: Vec<&[u8]> = text.split('_').map(str::as_bytes).collect();

@@ -1,4 +1,4 @@
-//! `toYamlPretty`: the younger go-yaml, which indents lists and does not fold.
+//! `toYamlPretty`: go-yaml 3, which indents lists and does not fold.
 
 use super::emitter;
 use super::style::Version;

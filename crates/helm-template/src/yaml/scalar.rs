@@ -1,8 +1,7 @@
 //! What a plain scalar means in YAML 1.1, as go-yaml resolves it.
 
-use crate::golang::{self, float, time};
+use crate::golang::{self, float, time_layout};
 
-/// A resolved scalar.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Scalar {
     Null,
@@ -10,7 +9,7 @@ pub(crate) enum Scalar {
     Int(i64),
     Uint(u64),
     Float(f64),
-    /// A date or a time: a string for everyone, but one that has to be quoted to stay one.
+    /// A date or a time: a string, but one that has to be quoted to stay a string.
     Timestamp,
     String,
 }
@@ -104,10 +103,10 @@ fn is_timestamp(text: &str) -> bool {
         "2006-1-2",
     ]
     .iter()
-    .any(|layout| time::parse(layout, text).is_some())
+    .any(|layout| time_layout::parse(layout, text).is_some())
 }
 
-/// A number in base 60, which other readers of YAML 1.1 know: `12:30:45`.
+/// A number in base 60, which other readers of YAML 1.1 recognize: `12:30:45`.
 pub(crate) fn is_base60(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));

@@ -1,4 +1,4 @@
-//! The order in which go-yaml writes the keys of a map: letters as they are, numbers by size.
+//! The order in which go-yaml writes the keys of a map: letters by code point, numbers by value.
 
 use std::cmp::Ordering;
 
@@ -40,13 +40,13 @@ fn less(a: &[char], b: &[char], version: Version) -> bool {
     match (x.is_alphabetic(), y.is_alphabetic()) {
         (true, true) => return x < y,
         (x_is_letter, y_is_letter) if x_is_letter != y_is_letter => {
-            // The younger version ends a number at a letter.
+            // The newer version ends a number at a letter.
             let in_number = common > 0 && a[common - 1].is_numeric();
             return if version == Version::V3 && in_number { x_is_letter } else { y_is_letter };
         }
         _ => {}
     }
-    // Zeros count as leading ones unless another digit stands before them.
+    // Zeros are leading zeros unless another digit precedes them.
     let zero = *x == '0' || *y == '0';
     let digits_before = a[..common].iter().rev().take_while(|c| c.is_ascii_digit());
     let start = i64::from(zero && digits_before.into_iter().any(|c| *c != '0'));

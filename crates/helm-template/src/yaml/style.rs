@@ -9,7 +9,7 @@ pub(super) enum Style {
     Literal,
 }
 
-/// What an emitter has to know of a text before it can choose a style.
+/// The properties of a text that determine which styles it can have.
 #[derive(Debug, Clone, Copy)]
 struct Analysis {
     multiline: bool,
@@ -34,9 +34,9 @@ pub(super) fn is_printable(c: char) -> bool {
 /// Which go-yaml the emitter follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
-    /// Behind `toYaml`.
+    /// go-yaml 2, for `toYaml`.
     V2,
-    /// Behind `toYamlPretty`.
+    /// go-yaml 3, for `toYamlPretty`.
     V3,
 }
 
@@ -107,7 +107,7 @@ pub(super) fn choose(text: &str, needs_quotes: bool, simple_key: bool, version: 
     style
 }
 
-/// Whether the key can stand on one line before its colon.
+/// Whether the key fits on one line with its colon.
 pub(super) fn is_simple_key(key: &str) -> bool {
     key.len() <= 128 && !key.contains(is_break)
 }

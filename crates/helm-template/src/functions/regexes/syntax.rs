@@ -3,10 +3,10 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Go refuses more repetitions than these.
+/// Go refuses more repetitions.
 const MAX_REPEAT: u32 = 1000;
 
-/// The same expression for the crate; nothing if Go refuses it and the crate would not.
+/// The same expression for the crate; `None` if Go refuses it and the crate would not.
 pub(super) fn translate(pattern: &str) -> Option<String> {
     let mut translator =
         Translator { chars: pattern.chars().peekable(), out: String::with_capacity(pattern.len()) };
@@ -43,7 +43,7 @@ impl Translator<'_> {
         false
     }
 
-    /// A repetition, and the mark that makes it reluctant.
+    /// A repetition, and the mark that makes it lazy.
     fn repetition(&mut self, operator: &str) -> bool {
         self.out.push_str(operator);
         if self.chars.next_if_eq(&'?').is_some() {
@@ -52,7 +52,7 @@ impl Translator<'_> {
         true
     }
 
-    /// The rest of `{2,3}`, in two layers: whether it is one, and whether Go accepts its numbers.
+    /// The rest of `{2,3}`; the outer layer says whether it is one, the inner whether Go accepts its numbers.
     fn counts(&mut self) -> Option<Option<String>> {
         let mut ahead = self.chars.clone();
         let body: String = ahead.by_ref().take_while(|c| *c != '}').collect();
@@ -121,7 +121,7 @@ impl Translator<'_> {
         self.out.push_str(&regex::escape(&literal));
     }
 
-    /// A class of characters, whose members are written so that no operator of the crate arises.
+    /// A class of characters, whose members are written so that they form no operator of the crate.
     fn class(&mut self) -> Option<bool> {
         self.out.push('[');
         if self.chars.next_if_eq(&'^').is_some() {

@@ -3,7 +3,7 @@
 use super::{DAYS, MONTHS, Pad, Part, parts};
 use crate::golang::time::{Civil, Time, days_in_month};
 
-/// What has been read of a text so far.
+/// The parts of a time that have been read so far.
 struct Reader<'a> {
     rest: &'a str,
     /// The month and the day are 0 until they are read.
@@ -14,7 +14,7 @@ struct Reader<'a> {
     afternoon: Option<bool>,
 }
 
-/// Reads a time in a layout; nothing if the text does not follow it.
+/// Reads a time in a layout; `None` if the text does not match it.
 pub(crate) fn parse(layout: &str, text: &str) -> Option<Time> {
     let mut reader = Reader {
         rest: text,
@@ -51,7 +51,7 @@ pub(crate) fn parse(layout: &str, text: &str) -> Option<Time> {
 }
 
 impl Reader<'_> {
-    /// The date, with a month and a day from the day of the year, which no others may contradict.
+    /// The date. The day of the year, if given, must agree with month and day.
     fn date(&self) -> Option<Civil> {
         let mut civil = self.civil;
         if let Some(year_day) = self.year_day {
@@ -139,7 +139,7 @@ impl Reader<'_> {
         u32::try_from(index + 1).ok()
     }
 
-    /// A text of the layout: a space stands for any number of them, and for none at the end.
+    /// Literal text of the layout. A space matches any number of spaces, and none at the end.
     fn literal(&mut self, text: &str) -> Option<()> {
         let mut wanted = text;
         while let Some(c) = wanted.chars().next() {
@@ -186,7 +186,7 @@ impl Reader<'_> {
         let negative = self.rest.starts_with('-');
         self.rest = self.rest.strip_prefix(['+', '-'])?;
         let mut seconds = 0;
-        // Go lets a whole day, hour or minute pass.
+        // Go accepts 24 hours and 60 minutes here.
         for (unit, most) in [(3600, 24), (60, 60), (1, 60)].into_iter().take(length) {
             if unit < 3600 && colon {
                 self.rest = self.rest.strip_prefix(':')?;

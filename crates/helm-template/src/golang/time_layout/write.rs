@@ -1,5 +1,7 @@
 //! Writes times in a layout.
 
+use std::fmt;
+
 use super::{DAYS, MONTHS, Pad, Part, parts};
 use crate::golang::time::Time;
 
@@ -8,7 +10,7 @@ pub(crate) fn format(time: Time, layout: &str) -> String {
     format_in(time, if time.offset == 0 { "UTC" } else { "" }, layout)
 }
 
-/// Writes a time of a zone whose name, if it has one, stands for its offset.
+/// Writes a time in a zone; its abbreviation, if it has one, is printed for the offset.
 pub(crate) fn format_in(time: Time, zone: &str, layout: &str) -> String {
     let civil = time.civil();
     let mut out = String::new();
@@ -67,4 +69,10 @@ fn number(out: &mut String, value: u32, pad: Pad) {
         Pad::Zero => format!("{value:02}"),
         Pad::Space => format!("{value:2}"),
     });
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format(*self, "2006-01-02 15:04:05.999999999 -0700 MST"))
+    }
 }
