@@ -75,36 +75,43 @@ async fn move_back(
 ) -> Result<(), workqueue_amqp::Error> {
     let mut retrier = Retrier::open(&connection.broker, queue).await?;
     let Some(mut reader) = Look::open(&connection.broker, queue).await? else { return Ok(()) };
-    let mut interrupt = std::pin::pin!(interrupt);
-    let moving = async {
-        loop {
-            let message = tokio::select! {
-                biased;
-                () = &mut interrupt => {
-                    report.interrupted = true;
-                    break;
-                }
-                message = reader.next() => message?,
-            };
-            let Some(message) = message else { break };
-            if let Selection::Ids(ids) = selection {
-                if !ids.contains(&message.id) {
-                    reader.keep(&message).await?;
-                    continue;
-                }
-                report.missing.remove(&message.id);
-            }
-            retrier.publish(&message).await?;
-            if retrier.is_full() {
-                report.retried += retrier.settle(&mut reader).await?;
-            }
-        }
-        report.retried += retrier.settle(&mut reader).await?;
-        Ok(())
-    };
-    let moved = moving.await;
+    let moved = move_items(&mut reader, &mut retrier, selection, interrupt, report).await;
     let closed = reader.close().await;
     moved.and(closed)
+}
+
+async fn move_items(
+    reader: &mut Look,
+    retrier: &mut Retrier,
+    selection: &Selection,
+    interrupt: impl Future<Output = ()>,
+    report: &mut RetryReport,
+) -> Result<(), workqueue_amqp::Error> {
+    let mut interrupt = std::pin::pin!(interrupt);
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = &mut interrupt => {
+                report.interrupted = true;
+                break;
+            }
+            message = reader.next() => message?,
+        };
+        let Some(message) = message else { break };
+        if let Selection::Ids(ids) = selection {
+            if !ids.contains(&message.id) {
+                reader.keep(&message).await?;
+                continue;
+            }
+            report.missing.remove(&message.id);
+        }
+        retrier.publish(&message).await?;
+        if retrier.is_full() {
+            report.retried += retrier.settle(reader).await?;
+        }
+    }
+    report.retried += retrier.settle(reader).await?;
+    Ok(())
 }
 
 /// The number of failed items, without those that somebody holds at this moment.

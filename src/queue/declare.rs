@@ -1,4 +1,4 @@
-//! Declares a queue together with the queues beside it.
+//! Declares a queue and the queues that belong to it.
 
 use crate::error::Error;
 use crate::notice::{Observer, Warning};
@@ -6,13 +6,13 @@ use crate::queue::connection::BrokerConnection;
 use workqueue_amqp::topology::{self, Ensured, QueueSpec};
 
 /// Declares the queue if it is missing. With `warn`, reports an existing queue that lacks
-/// guarantees. Returns whether the queue was declared.
+/// guarantees.
 pub(crate) async fn ensure_queue(
     connection: &BrokerConnection,
     spec: &QueueSpec,
     observer: &dyn Observer,
     warn: bool,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let ensured =
         topology::ensure(&connection.broker, spec).await.map_err(|error| connection.explain(error))?;
     let warning = match &ensured {
@@ -23,5 +23,5 @@ pub(crate) async fn ensure_queue(
     if let Some(warning) = warning.filter(|_| warn) {
         observer.warn(warning);
     }
-    Ok(matches!(ensured, Ensured::Created | Ensured::CreatedClassic(_)))
+    Ok(())
 }

@@ -46,16 +46,16 @@ impl InputSummary {
     ) -> Result<(), Error> {
         let mut interrupt = std::pin::pin!(interrupt);
         loop {
-            let batch = tokio::select! {
+            let chunk = tokio::select! {
                 biased;
                 () = &mut interrupt => {
                     self.interrupted = true;
                     return Ok(());
                 }
-                batch = items.next_batch() => batch?,
+                chunk = items.next_batch() => chunk?,
             };
-            let Some(batch) = batch else { return Ok(()) };
-            for item in batch {
+            let Some(chunk) = chunk else { return Ok(()) };
+            for item in chunk {
                 self.count(item, keep);
             }
         }

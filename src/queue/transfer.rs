@@ -138,7 +138,7 @@ impl<'a> Transfer<'a> {
                         self.report_progress(items);
                     }
                 }
-                batch = items.next_batch(), if read_on => self.take_batch(batch, reconnector),
+                chunk = items.next_batch(), if read_on => self.accept_items(chunk, reconnector),
                 () = tokio::time::sleep_until(reconnector.stalls_at()), if waiting && reconnector.can_stall() => {
                     return Err(reconnector.stalled());
                 }
@@ -157,17 +157,17 @@ impl<'a> Transfer<'a> {
 
     /// Accepts items from the input. Bad input ends the reading; the items before it are still
     /// published.
-    fn take_batch(
+    fn accept_items(
         &mut self,
-        batch: Result<Option<Vec<Item>>, items::Error>,
+        chunk: Result<Option<Vec<Item>>, items::Error>,
         reconnector: &mut Reconnector<'_>,
     ) {
-        match batch {
-            Ok(Some(mut batch)) => {
-                let skipped = usize::try_from(self.skip).map_or(batch.len(), |skip| skip.min(batch.len()));
+        match chunk {
+            Ok(Some(mut chunk)) => {
+                let skipped = usize::try_from(self.skip).map_or(chunk.len(), |skip| skip.min(chunk.len()));
                 self.skip -= skipped as u64;
-                batch.drain(..skipped);
-                self.pending = batch.into_iter();
+                chunk.drain(..skipped);
+                self.pending = chunk.into_iter();
                 reconnector.restart_timeout();
             }
             Ok(None) => self.reading = false,

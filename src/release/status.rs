@@ -48,6 +48,8 @@ impl RunStatus {
     }
 }
 
+/// Gathers the state of a release and of all runs that it knows.
+///
 /// # Errors
 /// A broker that is missing or not ready; what the cluster or the broker refuse.
 pub async fn status(

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
-use crate::cluster::apply::{Change, ObjectRef, Planned};
+use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::rollout::Workload;
 use crate::error::Error;
 use crate::notice::{Deadline, Notice, ObjectChange, Observer, Wait, deadline_after};
@@ -100,7 +100,12 @@ async fn apply(
     if plan.create_namespace {
         cluster.ensure_namespace(dry_run).await?;
     }
-    let planned = plan_objects(cluster, &installation.objects, plan.force_conflicts).await?;
+    // Plans everything before changing anything, so that what the server refuses (such as changes to
+    // immutable fields) stops us here.
+    let mut planned = Vec::new();
+    for manifest in &installation.objects {
+        planned.push(cluster.plan(manifest, plan.force_conflicts).await?);
+    }
     let objects: Vec<ObjectRef> = planned.iter().map(|planned| planned.object.clone()).collect();
     let obsolete = storage::obsolete(cluster, &plan.release, &objects).await?;
     let mut stored = StoredRelease { values, objects };
@@ -127,20 +132,6 @@ async fn apply(
         stored.save(cluster, &plan.release).await?;
     }
     Ok(report)
-}
-
-/// Plans all objects before anything is changed, so that what the server refuses (such as changes to
-/// immutable fields) leaves the release as it is.
-async fn plan_objects(
-    cluster: &Cluster,
-    objects: &[Value],
-    force_conflicts: bool,
-) -> Result<Vec<Planned>, Error> {
-    let mut planned = Vec::new();
-    for manifest in objects {
-        planned.push(cluster.plan(manifest, force_conflicts).await?);
-    }
-    Ok(planned)
 }
 
 /// All commands find the objects of a release by a label that holds the chart's name.
