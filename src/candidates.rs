@@ -1,4 +1,4 @@
-//! Names in a cluster, for completion: quick, and silent about what cannot be had.
+//! Names in a cluster, for shell completion: quick, and silent about errors.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,22 +8,24 @@ use crate::failed;
 use crate::queue::connection::BrokerConnection;
 use workqueue_core::names::{QueueName, ReleaseName};
 
-/// How long the broker may take to list its queues; those of the runs are there sooner.
+/// How long the broker may take to list its queues. Without an answer, only those of the runs are
+/// offered.
 const BROKER_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// The queues of a release: those of its runs, and those that its broker lists.
 pub async fn queues(cluster: &Cluster, release: &ReleaseName) -> BTreeSet<String> {
-    let of_broker = async {
+    let from_broker = async {
         let pod = cluster.broker_pod(release).await.ok()?.pod;
         cluster.broker_queues(&pod).await.ok()
     };
-    let (jobs, listed) = tokio::join!(cluster.runs(release), tokio::time::timeout(BROKER_TIMEOUT, of_broker));
-    let of_runs = jobs.unwrap_or_default().into_iter().map(|job| job.queue);
+    let (jobs, listed) =
+        tokio::join!(cluster.runs(release), tokio::time::timeout(BROKER_TIMEOUT, from_broker));
+    let from_runs = jobs.unwrap_or_default().into_iter().map(|job| job.queue);
     let listed = listed.ok().flatten().unwrap_or_default();
-    of_runs.chain(listed.into_iter().map(|(queue, _)| queue)).filter(|queue| !queue.is_empty()).collect()
+    from_runs.chain(listed.into_iter().map(|(queue, _)| queue)).filter(|queue| !queue.is_empty()).collect()
 }
 
-/// The runs of a release, each with its queue and state in a few words.
+/// The runs of a release, each with a short description of its queue and state.
 pub async fn runs(cluster: &Cluster, release: &ReleaseName) -> Vec<(String, String)> {
     let jobs = cluster.runs(release).await.unwrap_or_default();
     let described = jobs.into_iter().rev().map(|job| {
@@ -33,8 +35,8 @@ pub async fn runs(cluster: &Cluster, release: &ReleaseName) -> Vec<(String, Stri
     described.collect()
 }
 
-/// Failed items that are looked at: more would not fit a terminal.
-const FAILED_LOOKED_AT: usize = 200;
+/// The most failed items to offer: more would not fit on a terminal.
+const MAX_FAILED_ITEMS: usize = 200;
 
 /// The ids of failed items of a queue, each with its reason.
 pub async fn failed_items(
@@ -43,15 +45,16 @@ pub async fn failed_items(
     queue: &QueueName,
 ) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let Ok(session) = BrokerConnection::open(cluster, release, "kubectl-workqueue completion").await else {
+    let Ok(connection) = BrokerConnection::open(cluster, release, "kubectl-workqueue completion").await
+    else {
         return found;
     };
-    let looked = failed::look(&session, queue, |message| {
+    let reading = failed::read(&connection, queue, |message| {
         found.push((message.id, message.history.reason));
-        found.len() < FAILED_LOOKED_AT
+        found.len() < MAX_FAILED_ITEMS
     });
-    // What was found before an error is as good.
-    looked.await.ok();
-    session.close().await;
+    // What was found before an error is still useful.
+    reading.await.ok();
+    connection.close().await;
     found
 }

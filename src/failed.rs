@@ -1,4 +1,4 @@
-//! The items that have failed for good: looked at, sent back, deleted.
+//! Lists, retries, counts and deletes failed items.
 
 use std::collections::BTreeSet;
 
@@ -6,125 +6,121 @@ use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
 use workqueue_amqp::failed::{self, Look};
 use workqueue_amqp::retry::Retrier;
-use workqueue_amqp::{self, FailedMessage, topology};
+use workqueue_amqp::{FailedMessage, topology};
 use workqueue_core::names::QueueName;
 
-/// Looks at every failed item; none is taken out of its queue. `see` says whether to go on.
-///
-/// # Errors
-/// What the broker refuses, and lost connections.
-pub async fn look(
-    session: &BrokerConnection,
+/// Passes every failed item to `visit` until it returns `false`. The items stay in their queue.
+pub async fn read(
+    connection: &BrokerConnection,
     queue: &QueueName,
-    mut see: impl FnMut(FailedMessage) -> bool,
+    mut visit: impl FnMut(FailedMessage) -> bool,
 ) -> Result<(), Error> {
-    let failed = |error| session.explain(error);
-    let Some(mut look) = Look::open(&session.broker, queue).await.map_err(failed)? else { return Ok(()) };
-    let seen = async {
-        while let Some(message) = look.next().await? {
-            look.keep(&message).await?;
-            if !see(message) {
+    let explain = |error| connection.explain(error);
+    let reader = Look::open(&connection.broker, queue).await.map_err(explain)?;
+    let Some(mut reader) = reader else { return Ok(()) };
+    let reading = async {
+        while let Some(message) = reader.next().await? {
+            reader.keep(&message).await?;
+            if !visit(message) {
                 break;
             }
         }
         Ok(())
     };
-    let seen = seen.await;
-    let closed = look.close().await;
-    seen.and(closed).map_err(failed)
+    let result = reading.await;
+    let closed = reader.close().await;
+    result.and(closed).map_err(explain)
 }
 
-/// Which items to send back.
+/// Which items to retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
-    /// All.
+pub enum Selection {
     All,
-    /// Those with these ids.
     Ids(BTreeSet<String>),
 }
 
-/// What was sent back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetryReport {
-    /// Items that are in their queue again, and no longer among the failed ones.
+    /// Items moved back to their queue.
     pub retried: u64,
-    /// Ids that no failed item has; not known if it was interrupted.
+    /// Ids that no failed item has. After an interrupt, those that were not found so far.
     pub missing: BTreeSet<String>,
-    /// Whether the user stopped it.
+    /// Whether the user stopped the retry.
     pub interrupted: bool,
 }
 
-/// Sends failed items back to their queue: an item leaves the failed ones once the broker has
-/// taken charge of its copy. Where that is cut off, an item may be in both queues, and in none
-/// never. The report is exact also when an error ends it.
+/// Moves failed items back to their queue. An item is deleted from the failed ones once the broker
+/// has confirmed its copy: after a crash it may be in both queues, but never in neither. The report
+/// is exact even if an error ends the retry.
 pub async fn retry(
-    session: &BrokerConnection,
+    connection: &BrokerConnection,
     queue: &QueueName,
-    which: &Which,
+    selection: &Selection,
     interrupt: impl Future<Output = ()>,
 ) -> (RetryReport, Result<(), Error>) {
     let mut report = RetryReport::default();
-    if let Which::Ids(ids) = which {
+    if let Selection::Ids(ids) = selection {
         report.missing = ids.clone();
     }
-    let result = send_back(session, queue, which, interrupt, &mut report).await;
-    (report, result.map_err(|error| session.explain(error)))
+    let result = move_back(connection, queue, selection, interrupt, &mut report).await;
+    (report, result.map_err(|error| connection.explain(error)))
 }
 
-async fn send_back(
-    session: &BrokerConnection,
+async fn move_back(
+    connection: &BrokerConnection,
     queue: &QueueName,
-    which: &Which,
+    selection: &Selection,
     interrupt: impl Future<Output = ()>,
     report: &mut RetryReport,
 ) -> Result<(), workqueue_amqp::Error> {
-    let mut retrier = Retrier::open(&session.broker, queue).await?;
-    let Some(mut look) = Look::open(&session.broker, queue).await? else { return Ok(()) };
+    let mut retrier = Retrier::open(&connection.broker, queue).await?;
+    let Some(mut reader) = Look::open(&connection.broker, queue).await? else { return Ok(()) };
+    let moved = move_items(&mut reader, &mut retrier, selection, interrupt, report).await;
+    let closed = reader.close().await;
+    moved.and(closed)
+}
+
+async fn move_items(
+    reader: &mut Look,
+    retrier: &mut Retrier,
+    selection: &Selection,
+    interrupt: impl Future<Output = ()>,
+    report: &mut RetryReport,
+) -> Result<(), workqueue_amqp::Error> {
     let mut interrupt = std::pin::pin!(interrupt);
-    let sending = async {
-        loop {
-            let message = tokio::select! {
-                biased;
-                () = &mut interrupt => {
-                    report.interrupted = true;
-                    break;
-                }
-                message = look.next() => message?,
-            };
-            let Some(message) = message else { break };
-            if let Which::Ids(ids) = which {
-                if !ids.contains(&message.id) {
-                    look.keep(&message).await?;
-                    continue;
-                }
-                report.missing.remove(&message.id);
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = &mut interrupt => {
+                report.interrupted = true;
+                break;
             }
-            retrier.publish(&message).await?;
-            if retrier.is_full() {
-                report.retried += retrier.settle(&mut look).await?;
+            message = reader.next() => message?,
+        };
+        let Some(message) = message else { break };
+        if let Selection::Ids(ids) = selection {
+            if !ids.contains(&message.id) {
+                reader.keep(&message).await?;
+                continue;
             }
+            report.missing.remove(&message.id);
         }
-        report.retried += retrier.settle(&mut look).await?;
-        Ok(())
-    };
-    let sent = sending.await;
-    let closed = look.close().await;
-    sent.and(closed)
+        retrier.publish(&message).await?;
+        if retrier.is_full() {
+            report.retried += retrier.settle(reader).await?;
+        }
+    }
+    report.retried += retrier.settle(reader).await?;
+    Ok(())
 }
 
-/// Items that have failed and that nobody holds at this moment.
-///
-/// # Errors
-/// What the broker refuses, and lost connections.
-pub async fn count(session: &BrokerConnection, queue: &QueueName) -> Result<u32, Error> {
-    let depth = topology::depth(&session.broker, &queue.failed()).await;
-    Ok(depth.map_err(|error| session.explain(error))?.unwrap_or_default().ready)
+/// The number of failed items, without those that somebody holds at this moment.
+pub async fn count(connection: &BrokerConnection, queue: &QueueName) -> Result<u32, Error> {
+    let depth = topology::depth(&connection.broker, &queue.failed()).await;
+    Ok(depth.map_err(|error| connection.explain(error))?.unwrap_or_default().ready)
 }
 
-/// Deletes all failed items; gives how many.
-///
-/// # Errors
-/// What the broker refuses, and lost connections.
-pub async fn purge(session: &BrokerConnection, queue: &QueueName) -> Result<u64, Error> {
-    failed::purge(&session.broker, queue).await.map_err(|error| session.explain(error))
+/// Deletes all failed items and returns how many there were.
+pub async fn purge(connection: &BrokerConnection, queue: &QueueName) -> Result<u64, Error> {
+    failed::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))
 }

@@ -1,6 +1,6 @@
 //! `kubectl workqueue`: a work queue on Kubernetes, from the broker to the results.
 //!
-//! `docs/design/architecture.md` shows the rooms and what may import what.
+//! `docs/design/architecture.md` describes the modules and what may import what.
 
 pub mod build;
 pub mod candidates;

@@ -1,4 +1,4 @@
-//! The plugin's executable.
+//! The executable that kubectl finds as the `workqueue` plugin.
 
 use std::process::ExitCode;
 

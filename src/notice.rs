@@ -1,4 +1,4 @@
-//! What operations report while they go on: typed notices, which `ui` turns into sentences.
+//! What operations report while they run: typed notices, which `ui` turns into sentences.
 
 use std::time::Duration;
 
@@ -10,87 +10,86 @@ use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 use workqueue_worker::output::Stream;
 
-/// What an operation reports.
 #[derive(Debug)]
 pub enum Notice<'a> {
     /// An object was applied, created or deleted.
     Object { object: &'a ObjectRef, change: ObjectChange },
-    /// What is being waited for now; replaces the wait before it.
+    /// What the operation waits for now; replaces the previous wait.
     Waiting(Wait<'a>),
     /// Items enqueued so far.
     Enqueued {
         published: u64,
         confirmed: u64,
-        /// The share of the input that has been read, where its size is known.
+        /// The share of the input that has been read, from 0 to 1; `None` if its size is unknown.
         share: Option<f64>,
     },
-    /// Items of a run so far.
+    /// What is in the queues of a run now.
     Items { job: &'a JobState, counts: RunCounts },
     /// A Job's state changed.
     Job(&'a JobState),
-    /// What a program on this machine wrote.
+    /// Output of a program on this machine.
     Output { stream: Stream, bytes: &'a [u8] },
     /// Items processed on this machine so far.
     Work { done: u64, failed: u64, running: u64 },
     /// A line of a worker's log, without its newline.
     LogLine { pod: &'a str, line: &'a [u8] },
-    /// Something that the user should look at.
+    /// Something that needs the user's attention.
     Warning(Warning<'a>),
     /// Something works again.
     Recovered(Recovery<'a>),
-    /// An item will be tried again; for users who asked for every step.
+    /// An item will be retried; for users who asked to see every step.
     Retry { record: &'a ResultRecord, pause: Duration },
 }
 
 /// What an operation waits for.
 #[derive(Debug)]
 pub enum Wait<'a> {
-    /// Pods to be ready or gone, in the words of the cluster.
+    /// Pods to become ready or to be gone, as described by `cluster`.
     Cluster(&'a str),
-    /// The broker's login.
+    /// The broker to accept a login.
     BrokerLogin,
-    /// The broker to be reached again; holds what went wrong last.
+    /// The broker to be reachable again; holds the last error.
     BrokerBack(&'a str),
-    /// The broker, to count what a run has left.
+    /// The broker, to count what a run has left in its queues.
     FinalCount,
 }
 
-/// What a user should look at.
+/// What needs the user's attention.
 #[derive(Debug)]
 pub enum Warning<'a> {
-    /// The API server does not answer while a run is followed.
+    /// The API server stopped answering while a run is followed.
     ApiServerAway { run: &'a str, reason: &'a str },
-    /// The broker cannot be asked how a run goes.
+    /// The broker cannot be reached to count the items of a run.
     BrokerAway { reason: &'a str },
-    /// The broker accepts no messages; holds its reason, an alarm.
+    /// The broker accepts no messages, because of an alarm that `reason` names.
     BrokerBlocked { reason: &'a str },
-    /// The connection broke while items were enqueued.
+    /// The connection broke while items were being enqueued.
     ConnectionBroken { error: String, in_flight: usize },
-    /// A queue that was made with other arguments is used; holds the broker's words.
+    /// The queue was declared with other arguments and is used as it is; `reason` is the broker's.
     QueueDiffers { queue: &'a QueueName, reason: &'a str },
     /// The broker has no quorum queues.
     ClassicQueue { queue: &'a QueueName, reason: &'a str },
-    /// An earlier enqueue of the same files was left after so many items.
+    /// An earlier enqueue of the same files stopped after `settled` items.
     EarlierEnqueue { settled: u64 },
-    /// A run was not started though its items were enqueued.
+    /// A run was not started although its items were enqueued.
     ItemsStayInQueue { items: u64, queue: &'a QueueName },
     /// A pod was deleted before it had ended.
     PodDeleted { pod: &'a str },
-    /// A pod failed; says how.
+    /// A pod failed.
     PodFailed { pod: &'a str, failure: &'a str },
-    /// Lines are missing in the log of a pod.
+    /// Lines are missing from the log of a pod.
     LogIncomplete { pod: &'a str, reason: &'a str },
-    /// Logs were still on their way when a run was over.
+    /// Some log lines did not arrive in time after the end of a run.
     LogsLate,
-    /// An image fits none of the nodes.
+    /// The image is for another platform than the nodes.
     ImageMisfit { image: &'a str, nodes: &'a [&'a str] },
     /// An item has failed on this machine.
     ItemFailed(&'a ResultRecord),
-    /// The work on this machine ends; so many items still run.
+    /// The work on this machine ends; `running` items may finish.
     Stopping { running: usize },
-    /// So many items have failed that the work on this machine ends.
+    /// The work on this machine ends because `failed` items have failed.
     Halting { failed: u64, running: usize },
-    /// What the worker's loop says of itself.
+    /// A message from the worker's event loop.
     Worker(&'a str),
 }
 
@@ -111,13 +110,12 @@ pub enum Recovery<'a> {
 /// What is in the queues of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunCounts {
-    /// Items that wait for a worker.
+    /// Items waiting for a worker.
     pub waiting: u32,
-    /// Items that have failed since the run began.
+    /// Items that have failed since the run started.
     pub failed: u32,
 }
 
-/// What was done to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectChange {
     Applied(Change),
@@ -128,7 +126,7 @@ pub enum ObjectChange {
 pub trait Observer: Sync {
     fn on(&self, notice: Notice<'_>);
 
-    /// Reports something that the user should look at.
+    /// Reports something that needs the user's attention.
     fn warn(&self, warning: Warning<'_>) {
         self.on(Notice::Warning(warning));
     }
@@ -137,7 +135,7 @@ pub trait Observer: Sync {
 /// The point in time at which an operation gives up; `None` for never.
 pub type Deadline = Option<Instant>;
 
-/// The deadline that lies `timeout` ahead; a timeout of 0 means none, as for kubectl.
+/// The deadline `timeout` from now. A timeout of 0 means no deadline, as in kubectl.
 pub fn deadline_after(timeout: Duration) -> Deadline {
     (!timeout.is_zero()).then(|| Instant::now() + timeout)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::flags::{ClusterFlags, Output, QueueFlags};
 use crate::error::Error;
-use crate::queue::connection::Reach;
+use crate::queue::connection::BrokerTarget;
 use crate::ui::failure::Failure;
 use workqueue_amqp::Endpoint;
 use workqueue_core::names::QueueName;
@@ -38,7 +38,7 @@ pub struct BrokerFlags {
 
 impl BrokerFlags {
     /// The way to the broker.
-    pub async fn reach(&self, cluster: &ClusterFlags) -> Result<Reach, Failure> {
+    pub async fn reach(&self, cluster: &ClusterFlags) -> Result<BrokerTarget, Failure> {
         let authorities = self.authorities()?;
         let url = match (&self.broker_url, &self.broker_secret) {
             (Some(url), _) => url.clone(),
@@ -48,11 +48,11 @@ impl BrokerFlags {
             }
             (None, None) => match std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty()) {
                 Some(url) => url,
-                None => return Ok(Reach::Release(cluster.connect().await?, cluster.release.clone())),
+                None => return Ok(BrokerTarget::Release(cluster.connect().await?, cluster.release.clone())),
             },
         };
         let endpoint = Endpoint::parse(&url, authorities).map_err(Error::from)?;
-        Ok(Reach::Direct(endpoint))
+        Ok(BrokerTarget::Direct(endpoint))
     }
 
     fn authorities(&self) -> Result<Option<String>, Failure> {
@@ -77,7 +77,7 @@ pub struct BrokerQueueFlags {
 
 impl BrokerQueueFlags {
     /// The way to the broker, and the queue.
-    pub async fn reach(&self) -> Result<(Reach, &QueueName), Failure> {
+    pub async fn reach(&self) -> Result<(BrokerTarget, &QueueName), Failure> {
         Ok((self.broker.reach(&self.cluster).await?, &self.queue.queue))
     }
 }

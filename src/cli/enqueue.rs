@@ -9,7 +9,7 @@ use super::flags::{ClusterFlags, Output, QueueSpecFlags, duration};
 use super::items::{EnvelopeFlags, ItemFlags, preview};
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, input_summary_json, input_summary_words};
 use crate::items::Source;
-use crate::queue::dry_run::survey;
+use crate::queue::dry_run::summarize;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
@@ -87,15 +87,15 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 }
 
 async fn dry_run(source: Source, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let (survey, result) = survey(source, args.items.max_item_size, SHOWN, ui.interrupted()).await;
+    let (summary, result) = summarize(source, args.items.max_item_size, SHOWN, ui.interrupted()).await;
     if args.output.is_json() {
-        ui.json(&input_summary_json(&survey));
+        ui.json(&input_summary_json(&summary));
     } else {
-        for item in &survey.first {
+        for item in &summary.first {
             ui.data(format!("{}\t{}", item.position, preview(&item.body)).as_bytes());
         }
     }
-    ui.status(&input_summary_words(&survey));
+    ui.status(&input_summary_words(&summary));
     result?;
-    Ok(if survey.interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
+    Ok(if summary.interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::failed_report::{as_json, document, in_words, row};
 use super::flags::{ClusterFlags, Output, QueueFlags};
-use crate::failed::{self, RetryReport, Which};
+use crate::failed::{self, RetryReport, Selection};
 use crate::queue::connection::BrokerConnection;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
@@ -102,7 +102,7 @@ pub async fn run(args: FailedArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
                 .await
         }
         Command::Retry { failed, all, common } => {
-            let which = if all { Which::All } else { Which::Ids(failed.into_iter().collect()) };
+            let which = if all { Selection::All } else { Selection::Ids(failed.into_iter().collect()) };
             with_session(common, async |session, queue| retry(session, queue, &which, json, ui).await).await
         }
         Command::Purge { yes, common } => {
@@ -132,7 +132,7 @@ async fn list(
     ui: &Ui,
 ) -> Result<ExitStatus, Failure> {
     let (mut rows, mut count) = (Vec::new(), 0_u64);
-    failed::look(session, queue, |message| {
+    failed::read(session, queue, |message| {
         count += 1;
         match (json, count) {
             (false, _) => rows.push(row(&message)),
@@ -164,7 +164,7 @@ async fn show(
     ui: &Ui,
 ) -> Result<ExitStatus, Failure> {
     let mut found: Option<FailedMessage> = None;
-    failed::look(session, queue, |message| {
+    failed::read(session, queue, |message| {
         if message.id == id {
             found = Some(message);
         }
@@ -188,7 +188,7 @@ async fn show(
 async fn retry(
     session: &BrokerConnection,
     queue: &QueueName,
-    which: &Which,
+    which: &Selection,
     json: bool,
     ui: &Ui,
 ) -> Result<ExitStatus, Failure> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::broker::BrokerQueueFlags;
 use super::items::{add_body, preview};
-use crate::queue::peek::look;
+use crate::queue::peek;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_amqp::look::{Looked, Message};
@@ -44,7 +44,7 @@ pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
     let json = args.target.output.is_json();
     let mut rows = Vec::new();
-    let looked = look(&reach, queue, Some(args.count), |message| {
+    let looked = peek::peek(&reach, queue, Some(args.count), |message| {
         if json {
             rows.push(to_json(&message));
         } else {
@@ -65,7 +65,7 @@ pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
     let (json, end) = (args.target.output.is_json(), if args.null { b'\0' } else { b'\n' });
-    let shown = look(&reach, queue, None, |message| {
+    let shown = peek::peek(&reach, queue, None, |message| {
         if json {
             ui.bytes(format!("{}\n", to_json(&message)).as_bytes())
         } else {

@@ -29,13 +29,13 @@ pub fn enqueue_json(queue: &QueueName, report: &EnqueueReport) -> Value {
 }
 
 /// An input that was only read, as JSON. Bodies that are not UTF-8 are shown with `U+FFFD`.
-pub fn input_summary_json(survey: &InputSummary) -> Value {
-    let first = survey.first.iter();
+pub fn input_summary_json(summary: &InputSummary) -> Value {
+    let first = summary.first.iter();
     json!({
         "dryRun": true,
-        "items": survey.items,
-        "bytes": survey.bytes,
-        "largest": survey.largest.as_ref().map(|(position, size)| {
+        "items": summary.items,
+        "bytes": summary.bytes,
+        "largest": summary.largest.as_ref().map(|(position, size)| {
             json!({"item": position.to_string(), "bytes": size})
         }),
         "first": first.map(|item| String::from_utf8_lossy(&item.body)).collect::<Vec<_>>(),
@@ -43,10 +43,10 @@ pub fn input_summary_json(survey: &InputSummary) -> Value {
 }
 
 /// An input that was only read, in words.
-pub fn input_summary_words(survey: &InputSummary) -> String {
-    let InputSummary { items, bytes, .. } = survey;
+pub fn input_summary_words(summary: &InputSummary) -> String {
+    let InputSummary { items, bytes, .. } = summary;
     let largest =
-        survey.largest.as_ref().map(|(position, size)| format!(", the largest {size} at {position}"));
+        summary.largest.as_ref().map(|(position, size)| format!(", the largest {size} at {position}"));
     format!("{items} items, {bytes} bytes{}; nothing was enqueued", largest.unwrap_or_default())
 }
 

@@ -1,4 +1,4 @@
-//! A login at a release's broker through a tunnel: what all operations on queues start with.
+//! A connection to a broker, through a tunnel or direct: every operation on queues starts here.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use workqueue_amqp as broker;
 use workqueue_amqp::{Broker, Endpoint};
 use workqueue_core::names::ReleaseName;
 
-/// Pause between two attempts to log in.
+/// Pause between two attempts to connect.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// How often a question is asked again that a lost connection left without an answer.
-const ASK_RETRIES: u32 = 2;
+/// How often a query is repeated after its connection broke.
+const QUERY_RETRIES: u32 = 2;
 
-/// How to reach a broker.
-pub enum Reach {
-    /// Through a tunnel to the pod of a release.
+/// Which broker to connect to.
+pub enum BrokerTarget {
+    /// A release's broker, through a tunnel to its pod.
     Release(Cluster, ReleaseName),
-    /// Straight to its address.
+    /// Any broker, directly at its address.
     Direct(Endpoint),
 }
 
-impl Reach {
-    /// What tells this broker from others.
+impl BrokerTarget {
+    /// Distinguishes this broker from others.
     pub(crate) fn identity(&self) -> String {
         match self {
             Self::Release(cluster, release) => {
@@ -39,25 +39,25 @@ impl Reach {
     }
 }
 
-/// A connection to the broker, and the tunnel that it goes through.
+/// A connection to a broker, and the tunnel that it uses.
 pub struct BrokerConnection {
-    /// The connection.
     pub broker: Broker,
     pub(crate) tunnel: Option<Tunnel>,
-    /// Where further connections go.
+    /// Where to open further connections.
     pub(crate) endpoint: Endpoint,
 }
 
 impl BrokerConnection {
-    /// The broker's pod, or its host if it is reached without a tunnel.
+    /// The broker's pod, or its host if there is no tunnel.
     pub fn pod(&self) -> &str {
         self.tunnel.as_ref().map_or(&self.endpoint.host, Tunnel::pod)
     }
 
-    /// Finds the ready broker pod, opens a tunnel to it and logs in.
+    /// Finds the ready broker pod, opens a tunnel to it, and logs in. `purpose` names the connection
+    /// in the broker's own tools.
     ///
     /// # Errors
-    /// No broker, none ready, no right to forward ports, a refused login.
+    /// A broker that is missing or not ready, no permission to forward ports, a refused login.
     pub async fn open(cluster: &Cluster, release: &ReleaseName, purpose: &str) -> Result<Self, Error> {
         let target = cluster.broker_pod(release).await?;
         let tunnel = cluster.tunnel(&target.pod, target.port).await?;
@@ -69,24 +69,21 @@ impl BrokerConnection {
         }
     }
 
-    /// Logs in at a broker, whichever way leads to it.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
-    pub async fn reach(reach: &Reach, purpose: &str) -> Result<Self, Error> {
-        match reach {
-            Reach::Release(cluster, release) => Self::open(cluster, release, purpose).await,
-            Reach::Direct(endpoint) => {
+    /// Connects to a target as [`open`](Self::open) does.
+    pub async fn open_target(target: &BrokerTarget, purpose: &str) -> Result<Self, Error> {
+        match target {
+            BrokerTarget::Release(cluster, release) => Self::open(cluster, release, purpose).await,
+            BrokerTarget::Direct(endpoint) => {
                 let broker = Broker::connect(endpoint, purpose).await?;
                 Ok(Self { broker, tunnel: None, endpoint: endpoint.clone() })
             }
         }
     }
 
-    /// Opens a session as soon as the broker lets us in; what does not heal by waiting ends it.
+    /// Connects as soon as the broker accepts the login.
     ///
     /// # Errors
-    /// The last error at the deadline, or the first that waiting cannot mend.
+    /// The last error at the deadline, or the first error that is not transient.
     pub async fn open_when_ready(
         cluster: &Cluster,
         release: &ReleaseName,
@@ -96,7 +93,7 @@ impl BrokerConnection {
         let started = Instant::now();
         loop {
             let error = match Self::open(cluster, release, purpose).await {
-                Ok(session) => return Ok(session),
+                Ok(connection) => return Ok(connection),
                 Err(error) => error,
             };
             if !is_transient(&error) {
@@ -109,22 +106,23 @@ impl BrokerConnection {
         }
     }
 
-    /// Asks a release's broker for something that changes nothing, again on a new connection where the
-    /// first one breaks: a stream whose writer is not there yet ends it with an internal error.
+    /// Runs a read-only `query` on a release's broker, and repeats it on a new connection if the
+    /// connection breaks: reading a stream whose leader is not yet available closes the connection
+    /// with an internal error.
     ///
     /// # Errors
-    /// As for [`open`](Self::open), and what the question gives.
-    pub async fn ask<T>(
+    /// As for [`open`](Self::open); what the query returns.
+    pub async fn query<T>(
         cluster: &Cluster,
         release: &ReleaseName,
         purpose: &str,
-        question: impl AsyncFn(&Self) -> Result<T, Error>,
+        query: impl AsyncFn(&Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut retries = ASK_RETRIES;
+        let mut retries = QUERY_RETRIES;
         loop {
-            let session = Self::open(cluster, release, purpose).await?;
-            let answer = question(&session).await;
-            session.close().await;
+            let connection = Self::open(cluster, release, purpose).await?;
+            let answer = query(&connection).await;
+            connection.close().await;
             match answer {
                 Err(error) if is_transient(&error) && retries > 0 => retries -= 1,
                 answer => return answer,
@@ -133,13 +131,13 @@ impl BrokerConnection {
         }
     }
 
-    /// The tunnel's own reason for a failure, where it has one; it says more than the client's
-    /// "connection reset".
+    /// Replaces an error by the tunnel's own failure if there is one: it says more than the AMQP
+    /// client's "connection reset".
     pub fn explain(&self, error: broker::Error) -> Error {
         explain(self.tunnel.as_ref(), error)
     }
 
-    /// Logs out and closes the tunnel.
+    /// Closes the connection and the tunnel.
     pub async fn close(self) {
         self.broker.close().await;
     }
@@ -152,7 +150,7 @@ pub(crate) fn explain(tunnel: Option<&Tunnel>, error: broker::Error) -> Error {
     }
 }
 
-/// An error at the deadline says how long it was waited for.
+/// Adds to an error at the deadline how long the broker was waited for.
 pub(crate) fn after_waiting(error: Error, started: Instant) -> Error {
     match error {
         Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) => {

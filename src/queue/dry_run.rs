@@ -1,4 +1,4 @@
-//! Reads items without sending them anywhere: what an enqueue would put into the queue.
+//! Reads items without publishing them, for `enqueue --dry-run`.
 
 use std::future::Future;
 
@@ -6,35 +6,35 @@ use crate::error::Error;
 use crate::items::{Items, Source};
 use workqueue_core::item::{Item, Position};
 
-/// What an input holds.
+/// What an input contains.
 #[derive(Debug, Default)]
 pub struct InputSummary {
-    /// Items read, bad input not counted.
+    /// Items read, not counting bad input.
     pub items: u64,
-    /// Bytes in them.
+    /// Their total size.
     pub bytes: u64,
-    /// The largest one's place and size in bytes.
+    /// Position and size in bytes of the largest item.
     pub largest: Option<(Position, usize)>,
     /// The first ones.
     pub first: Vec<Item>,
-    /// Whether the user stopped it.
+    /// Whether the user stopped the reading.
     pub interrupted: bool,
 }
 
-/// RunCounts the items of a source, and keeps the first `keep` of them. What was read before an
-/// error is counted.
-pub async fn survey(
+/// Reads the items of a source and keeps the first `keep` of them. The summary includes what was
+/// read before an error.
+pub async fn summarize(
     source: Source,
     max_item_size: usize,
     keep: usize,
     interrupt: impl Future<Output = ()>,
 ) -> (InputSummary, Result<(), Error>) {
-    let mut survey = InputSummary::default();
+    let mut summary = InputSummary::default();
     let result = match Items::open(source, max_item_size) {
-        Ok(items) => survey.read(items, keep, interrupt).await,
+        Ok(items) => summary.read(items, keep, interrupt).await,
         Err(error) => Err(error.into()),
     };
-    (survey, result)
+    (summary, result)
 }
 
 impl InputSummary {
@@ -46,16 +46,16 @@ impl InputSummary {
     ) -> Result<(), Error> {
         let mut interrupt = std::pin::pin!(interrupt);
         loop {
-            let batch = tokio::select! {
+            let chunk = tokio::select! {
                 biased;
                 () = &mut interrupt => {
                     self.interrupted = true;
                     return Ok(());
                 }
-                batch = items.next_batch() => batch?,
+                chunk = items.next_batch() => chunk?,
             };
-            let Some(batch) = batch else { return Ok(()) };
-            for item in batch {
+            let Some(chunk) = chunk else { return Ok(()) };
+            for item in chunk {
                 self.count(item, keep);
             }
         }
@@ -79,11 +79,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_input_is_counted_up_to_its_first_error() {
+    async fn the_items_of_an_input_are_counted() {
         let source = Source::Arguments(vec![b"a".to_vec(), b"ccc".to_vec(), b"bb".to_vec()]);
-        let (survey, result) = survey(source, 99, 2, std::future::pending()).await;
+        let (summary, result) = summarize(source, 99, 2, std::future::pending()).await;
         result.expect("good items");
-        assert_eq!((survey.items, survey.bytes, survey.first.len()), (3, 6, 2));
-        assert_eq!(survey.largest, Some((Position::Argument(2), 3)));
+        assert_eq!((summary.items, summary.bytes, summary.first.len()), (3, 6, 2));
+        assert_eq!(summary.largest, Some((Position::Argument(2), 3)));
     }
 }

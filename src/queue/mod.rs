@@ -1,8 +1,10 @@
-//! A queue: the way to its broker, items in, a look at what it holds.
+//! Operations on queues: connect to the broker, enqueue items, peek, count, purge.
 
 pub mod connection;
+pub mod declare;
 pub mod dry_run;
 pub mod enqueue;
 pub mod peek;
-pub mod reconnect;
+mod reconnect;
 mod resume_point;
+mod transfer;

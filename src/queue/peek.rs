@@ -1,75 +1,68 @@
-//! Looks into queues, counts what they hold, empties them.
+//! Shows, counts and deletes the messages of queues.
 
 use std::collections::BTreeMap;
 
 use crate::error::Error;
-use crate::queue::connection::{BrokerConnection, Reach};
-use workqueue_amqp;
+use crate::queue::connection::{BrokerConnection, BrokerTarget};
 use workqueue_amqp::look::{self, Looked, Message};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::QueueName;
 
-/// How the connection is called in the broker's own tools.
+/// The connection's name in the broker's own tools.
 const PURPOSE: &str = "kubectl-workqueue look";
 
-/// Shows the first messages of a queue, or all of them.
+/// Passes the first `limit` messages of a queue, or all of them, to `show` until it returns `false`.
 ///
 /// # Errors
-/// No broker, no such queue, and what cluster and broker refuse.
-pub async fn look(
-    reach: &Reach,
+/// A queue that does not exist; what the cluster or the broker refuse.
+pub async fn peek(
+    target: &BrokerTarget,
     queue: &QueueName,
     limit: Option<u64>,
     show: impl FnMut(Message) -> bool,
 ) -> Result<Looked, Error> {
-    let session = BrokerConnection::reach(reach, PURPOSE).await?;
-    let shown = look::look(&session.broker, queue, limit, show).await;
-    let shown = shown.map_err(|error| session.explain(error))?;
-    session.close().await;
+    let connection = BrokerConnection::open_target(target, PURPOSE).await?;
+    let shown = look::look(&connection.broker, queue, limit, show).await;
+    let shown = shown.map_err(|error| connection.explain(error))?;
+    connection.close().await;
     Ok(shown)
 }
 
-/// Messages that are ready in a queue; `None` if there is no such queue.
-///
-/// # Errors
-/// As for [`look`].
-pub async fn depth(reach: &Reach, queue: &QueueName) -> Result<Option<Depth>, Error> {
-    let session = BrokerConnection::reach(reach, PURPOSE).await?;
-    let depth = topology::depth(&session.broker, queue).await.map_err(|error| session.explain(error))?;
-    session.close().await;
+/// The depth of a queue; `None` if it does not exist.
+pub async fn depth(target: &BrokerTarget, queue: &QueueName) -> Result<Option<Depth>, Error> {
+    let connection = BrokerConnection::open_target(target, PURPOSE).await?;
+    let depth =
+        topology::depth(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
+    connection.close().await;
     Ok(depth)
 }
 
-/// Deletes the ready messages of a queue, and gives their number.
+/// Deletes the ready messages of a queue and returns how many there were.
 ///
 /// # Errors
-/// As for [`look`].
-pub async fn purge(reach: &Reach, queue: &QueueName) -> Result<u32, Error> {
-    let session = BrokerConnection::reach(reach, PURPOSE).await?;
-    let purged = look::purge(&session.broker, queue).await.map_err(|error| session.explain(error))?;
-    session.close().await;
+/// As for [`peek`].
+pub async fn purge(target: &BrokerTarget, queue: &QueueName) -> Result<u32, Error> {
+    let connection = BrokerConnection::open_target(target, PURPOSE).await?;
+    let purged = look::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
+    connection.close().await;
     Ok(purged)
 }
 
-/// A queue and what is in it.
+/// A queue and its depth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueRow {
-    /// Its name.
     pub name: QueueName,
-    /// Messages that wait, and consumers.
     pub depth: Depth,
 }
 
-/// The queues of a broker. AMQP cannot list them: the tool in the broker's pod can, where the
-/// user may run it; elsewhere `known` and the queues beside it are what is looked for.
-///
-/// # Errors
-/// As for [`look`].
-pub async fn queues(reach: &Reach, known: &QueueName) -> Result<(Vec<QueueRow>, bool), Error> {
-    let session = BrokerConnection::reach(reach, PURPOSE).await?;
-    let listed = match reach {
-        Reach::Release(cluster, _) => cluster.broker_queues(session.pod()).await.ok(),
-        Reach::Direct(_) => None,
+/// The queues of a broker, and whether the list is complete. AMQP cannot list queues. The tool in
+/// the broker's pod can, if the user is allowed to run it; otherwise only `known` and its queue of
+/// failed items are looked up.
+pub async fn queues(target: &BrokerTarget, known: &QueueName) -> Result<(Vec<QueueRow>, bool), Error> {
+    let connection = BrokerConnection::open_target(target, PURPOSE).await?;
+    let listed = match target {
+        BrokerTarget::Release(cluster, _) => cluster.broker_queues(connection.pod()).await.ok(),
+        BrokerTarget::Direct(_) => None,
     };
     let complete = listed.is_some();
     let mut counted: BTreeMap<String, u64> = listed.into_iter().flatten().collect();
@@ -79,15 +72,15 @@ pub async fn queues(reach: &Reach, known: &QueueName) -> Result<(Vec<QueueRow>, 
     let mut rows = Vec::new();
     for (name, messages) in counted {
         let Ok(name) = name.parse::<QueueName>() else { continue };
-        let depth = match topology::depth(&session.broker, &name).await {
-            // Another connection's own queue: its tool's count is all that can be known of it.
+        let depth = match topology::depth(&connection.broker, &name).await {
+            // A queue that is exclusive to another connection: only the tool's count is known.
             Err(workqueue_amqp::Error::Refused { .. }) => {
                 Some(Depth { ready: u32::try_from(messages).unwrap_or(u32::MAX), consumers: 0 })
             }
-            depth => depth.map_err(|error| session.explain(error))?,
+            depth => depth.map_err(|error| connection.explain(error))?,
         };
         rows.extend(depth.map(|depth| QueueRow { name, depth }));
     }
-    session.close().await;
+    connection.close().await;
     Ok((rows, complete))
 }

@@ -1,7 +1,7 @@
-//! How far an enqueue of files has come, kept on disk, so that `--resume` goes on from there.
+//! How far an enqueue of files has progressed, saved on disk so that `--resume` continues there.
 //!
-//! The file is written ten times a second and replaced as a whole: after a crash at most the
-//! window, and what was confirmed since, is published again, under the same ids.
+//! The file is replaced atomically ten times a second. After a crash, at most the publisher's window
+//! and what was confirmed since the last save is published again, under the same ids.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,47 +12,47 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 use crate::items::{Framing, Source};
-use crate::queue::connection::Reach;
+use crate::queue::connection::BrokerTarget;
 use workqueue_core::names::QueueName;
 
-/// Bytes from the start of a file that tell it from another.
-const HEAD: u64 = 64 * 1024;
+/// In bytes: how much of the start of a file identifies it.
+const HEAD_SIZE: u64 = 64 * 1024;
 
-/// A journal on disk, and what stands in it.
 pub(crate) struct ResumePoint {
     path: PathBuf,
-    record: Record,
-    /// Items that an earlier attempt had settled which this one does not go on with.
-    left_behind: Option<u64>,
+    state: SavedState,
+    /// Items settled by an earlier attempt that this one does not resume.
+    abandoned: Option<u64>,
 }
 
+/// What the file on disk holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
+struct SavedState {
     files: Vec<Identity>,
     batch: String,
-    /// Items from the first on that are settled, without a gap.
+    /// How many items from the start are settled without a gap.
     settled: u64,
 }
 
-/// What must not have changed for the items to be the same.
+/// Identifies a file's contents: if nothing of this has changed, its items are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     path: PathBuf,
     size: u64,
     /// Time of the last change, in nanoseconds since 1970.
     modified: u64,
-    /// SHA-256 of the first bytes.
+    /// SHA-256 of the first [`HEAD_SIZE`] bytes.
     head: String,
 }
 
 impl ResumePoint {
-    /// The journal of a source; `None` if it cannot be read a second time, or if there is no
-    /// place to keep one. With `resume` it is the one of the last attempt.
+    /// The resume point for a source; `None` if the source cannot be read a second time, or if
+    /// there is no directory to save it in. With `resume`, that of the last attempt.
     ///
     /// # Errors
-    /// [`Error::NotResumable`], with `resume` alone.
+    /// [`Error::NotResumable`], only with `resume`.
     pub(crate) fn open(
-        reach: &Reach,
+        target: &BrokerTarget,
         queue: &QueueName,
         source: &Source,
         batch: &str,
@@ -62,46 +62,46 @@ impl ResumePoint {
         let Some((files, framing)) = identities(source) else {
             return if resume { refuse("only files can be read a second time") } else { Ok(None) };
         };
-        let Some(path) = state_dir().map(|dir| dir.join(name(reach, queue, &files, framing))) else {
-            return if resume { refuse("there is no home directory to keep states in") } else { Ok(None) };
+        let Some(path) = state_dir().map(|dir| dir.join(file_name(target, queue, &files, framing))) else {
+            return if resume { refuse("there is no home directory to save the state in") } else { Ok(None) };
         };
-        let kept = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
+        let saved =
+            std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<SavedState>(&text).ok());
         if !resume {
-            let same = kept.filter(|kept| kept.files == files && kept.settled > 0);
-            let record = Record { files, batch: batch.to_owned(), settled: 0 };
-            return Ok(Some(Self { path, record, left_behind: same.map(|kept| kept.settled) }));
+            let earlier = saved.filter(|saved| saved.files == files && saved.settled > 0);
+            let state = SavedState { files, batch: batch.to_owned(), settled: 0 };
+            return Ok(Some(Self { path, state, abandoned: earlier.map(|saved| saved.settled) }));
         }
-        let Some(record) = kept else { return refuse("no earlier attempt at this queue is known") };
-        if record.files != files {
-            return refuse("the file has changed since, and its items with it");
+        let Some(state) = saved else { return refuse("no earlier attempt for this queue is known") };
+        if state.files != files {
+            return refuse("the file has changed since then, so its items may differ");
         }
-        Ok(Some(Self { path, record, left_behind: None }))
+        Ok(Some(Self { path, state, abandoned: None }))
     }
 
-    /// Items of an earlier attempt at the same files that it has settled, if this is a new one.
-    pub(crate) fn left_behind(&self) -> Option<u64> {
-        self.left_behind
+    /// Items settled by an earlier attempt at the same files that this one does not resume.
+    pub(crate) fn abandoned(&self) -> Option<u64> {
+        self.abandoned
     }
 
     /// The batch that the items belong to.
     pub(crate) fn batch(&self) -> &str {
-        &self.record.batch
+        &self.state.batch
     }
 
-    /// Items from the first on that are settled already.
+    /// How many items from the start an earlier attempt settled.
     pub(crate) fn settled(&self) -> u64 {
-        self.record.settled
+        self.state.settled
     }
 
-    /// Writes down how far it has come; an earlier attempt's journal stays until it has come
-    /// anywhere. A full disk must not stop the transfer: the worst that comes of it is that more is
-    /// repeated.
-    pub(crate) fn keep(&mut self, settled: u64) {
-        if settled == 0 && self.left_behind.is_some() {
+    /// Saves the progress. The file of an earlier attempt stays until there is any. Failures are
+    /// ignored: a full disk must not stop the transfer, and at worst more items are repeated.
+    pub(crate) fn save(&mut self, settled: u64) {
+        if settled == 0 && self.abandoned.is_some() {
             return;
         }
-        self.record.settled = settled;
-        let Ok(text) = serde_json::to_vec(&self.record) else { return };
+        self.state.settled = settled;
+        let Ok(text) = serde_json::to_vec(&self.state) else { return };
         let Some(dir) = self.path.parent() else { return };
         let draft = self.path.with_extension(format!("{}.tmp", std::process::id()));
         let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&draft, text));
@@ -110,13 +110,13 @@ impl ResumePoint {
         }
     }
 
-    /// Everything is settled: there is nothing to go on with.
+    /// Deletes the file: there is nothing to resume.
     pub(crate) fn remove(self) {
         std::fs::remove_file(&self.path).ok();
     }
 }
 
-/// The directory for states: `$XDG_STATE_HOME/kubectl-workqueue`, by default under `~/.local/state`.
+/// The directory to save it in: `$XDG_STATE_HOME/kubectl-workqueue`, by default under `~/.local/state`.
 fn state_dir() -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
@@ -135,14 +135,14 @@ fn identity(path: &Path) -> Option<Identity> {
     let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos() as u64;
     let mut head = Vec::new();
-    file.take(HEAD).read_to_end(&mut head).ok()?;
+    file.take(HEAD_SIZE).read_to_end(&mut head).ok()?;
     Some(Identity { path, size: metadata.len(), modified, head: hex(&Sha256::digest(&head)) })
 }
 
-/// The journal's file name: of this broker, this queue, these files, cut this way.
-fn name(reach: &Reach, queue: &QueueName, files: &[Identity], framing: &Framing) -> String {
+/// The file name, unique to this broker, queue, files and framing.
+fn file_name(target: &BrokerTarget, queue: &QueueName, files: &[Identity], framing: &Framing) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("{}\n{queue}\n{framing:?}\n", reach.identity()));
+    hash.update(format!("{}\n{queue}\n{framing:?}\n", target.identity()));
     for file in files {
         hash.update(format!("{}\n", file.path.display()));
     }
@@ -159,28 +159,31 @@ mod tests {
     use workqueue_amqp::Endpoint;
 
     #[test]
-    fn a_journal_is_found_again_as_long_as_its_file_is_the_same() {
-        let dir = std::env::temp_dir().join(format!("workqueue-journal-{}", std::process::id()));
+    fn a_resume_point_is_valid_only_while_its_file_is_unchanged() {
+        let dir = std::env::temp_dir().join(format!("workqueue-resume-{}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a temporary directory");
-        let (file, path) = (dir.join("items"), dir.join("state/journal.json"));
+        let (file, path) = (dir.join("items"), dir.join("state/resume.json"));
         std::fs::write(&file, "a\nb\n").expect("writable");
         let source = Source::Files { paths: vec![file.clone()], framing: Framing::Lines };
-        let reach = Reach::Direct(Endpoint::parse("amqp://mq", None).expect("legal"));
+        let target = BrokerTarget::Direct(Endpoint::parse("amqp://mq", None).expect("legal"));
         let queue = "job1".parse().expect("legal");
-        let mut journal =
-            ResumePoint::open(&reach, &queue, &source, "b1", false).expect("no refusal").expect("a file");
-        journal.path = path.clone();
-        journal.keep(7);
-        let kept: Record = serde_json::from_slice(&std::fs::read(&path).expect("kept")).expect("JSON");
-        assert_eq!((kept.settled, kept.batch.as_str()), (7, "b1"));
-        assert_eq!(kept.files, identities(&source).expect("files").0);
+        let mut resume_point =
+            ResumePoint::open(&target, &queue, &source, "b1", false).expect("no refusal").expect("a file");
+        resume_point.path = path.clone();
+        resume_point.save(7);
+        let saved: SavedState = serde_json::from_slice(&std::fs::read(&path).expect("kept")).expect("JSON");
+        assert_eq!((saved.settled, saved.batch.as_str()), (7, "b1"));
+        assert_eq!(saved.files, identities(&source).expect("files").0);
 
         std::fs::write(&file, "a\nc\n").expect("writable");
-        assert_ne!(kept.files, identities(&source).expect("files").0, "its head is another one");
-        journal.remove();
+        assert_ne!(saved.files, identities(&source).expect("files").0, "its head has changed");
+        resume_point.remove();
         assert!(!path.exists());
         let pipe = Source::Files { paths: vec!["-".into()], framing: Framing::Lines };
-        assert!(ResumePoint::open(&reach, &queue, &pipe, "b1", true).is_err(), "a pipe cannot be read again");
-        std::fs::remove_dir_all(&dir).expect("ours");
+        assert!(
+            ResumePoint::open(&target, &queue, &pipe, "b1", true).is_err(),
+            "a pipe cannot be read again"
+        );
+        std::fs::remove_dir_all(&dir).expect("removable");
     }
 }

@@ -1,4 +1,4 @@
-//! What `up` would change, object by object, in the server's own words.
+//! What `up` would change, object by object, according to a dry run on the server.
 
 use serde_json::{Value, json};
 
@@ -12,18 +12,14 @@ use workqueue_core::names::ReleaseName;
 /// One object that would change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectDiff {
-    /// The object.
     pub object: ObjectRef,
-    /// As it is; `None` if it does not exist.
+    /// `None` if the object does not exist.
     pub before: Option<Value>,
-    /// As it would be; `None` if it would be deleted.
+    /// `None` if the object would be deleted.
     pub after: Option<Value>,
 }
 
-/// Compares what `up` would apply with what is there. Changes nothing; what Secrets hold is masked.
-///
-/// # Errors
-/// What the chart, its values and the server refuse.
+/// Compares what `up` would apply with what exists. Changes nothing, and masks the values of Secrets.
 pub async fn diff(
     cluster: &Cluster,
     release: &ReleaseName,
@@ -35,7 +31,7 @@ pub async fn diff(
     let version = cluster.server_version().await?;
     let rendered = manifests::render(&loaded, &values, release, cluster.namespace(), &version)?;
     let mut diffs = Vec::new();
-    let mut wanted = Vec::new();
+    let mut kept = Vec::new();
     let installation = Installation::of(rendered, release);
     if let Some(spec) = &installation.credentials
         && let Some((before, after)) = cluster.plan_credentials(spec).await?
@@ -45,26 +41,26 @@ pub async fn diff(
     }
     for manifest in &installation.objects {
         let planned = cluster.plan(manifest, force_conflicts).await?;
-        wanted.push(planned.object.clone());
+        kept.push(planned.object.clone());
         if planned.change() != Change::Unchanged {
             let (before, after) = mask(planned.before(), Some(planned.after()));
             diffs.push(ObjectDiff { object: planned.object, before, after });
         }
     }
-    for object in storage::unwanted(cluster, release, &wanted).await? {
+    for object in storage::obsolete(cluster, release, &kept).await? {
         let (before, after) = mask(cluster.find(&object).await?, None);
         diffs.push(ObjectDiff { object, before, after });
     }
     Ok(diffs)
 }
 
-/// Where a Secret holds its values.
+/// The fields of a Secret that hold its values.
 const SECRET_FIELDS: [&str; 2] = ["data", "stringData"];
 
-/// Annotation of what `kubectl apply` has applied: the whole manifest, with the values of a Secret.
+/// The annotation in which `kubectl apply` keeps the whole manifest, including the values of a Secret.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Replaces the values of a Secret by stars, which differ where the values do.
+/// Replaces the values of a Secret with stars. Values that differ get stars that differ.
 fn mask(mut before: Option<Value>, mut after: Option<Value>) -> (Option<Value>, Option<Value>) {
     let (was, is) = (before.clone(), after.clone());
     for (object, other, changed) in [(&mut before, &is, "*** (before)"), (&mut after, &was, "*** (after)")] {
@@ -89,20 +85,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_masked_and_changes_in_them_still_show() {
+    fn secrets_are_masked_and_their_changes_still_show() {
         let secret =
             |password: &str| Some(json!({"kind": "Secret", "data": {"user": "dQ==", "password": password}}));
         let (before, after) = mask(secret("b2xk"), secret("bmV3"));
-        assert_eq!(before.expect("kept")["data"], json!({"user": "***", "password": "*** (before)"}));
-        assert_eq!(after.expect("kept")["data"], json!({"user": "***", "password": "*** (after)"}));
+        assert_eq!(before.expect("still there")["data"], json!({"user": "***", "password": "*** (before)"}));
+        assert_eq!(after.expect("still there")["data"], json!({"user": "***", "password": "*** (after)"}));
         let (none, created) = mask(None, secret("bmV3"));
-        assert_eq!((none, created.expect("kept")["data"]["password"].clone()), (None, json!("***")));
+        assert_eq!((none, created.expect("still there")["data"]["password"].clone()), (None, json!("***")));
         let map = Some(json!({"kind": "ConfigMap", "data": {"a": "b"}}));
         assert_eq!(mask(map.clone(), None), (map, None));
     }
 
     #[test]
-    fn nothing_of_a_secret_is_left_beside_its_data() {
+    fn annotations_do_not_reveal_a_secret() {
         let secret = |password: &str| {
             let applied = json!({"data": {"password": password}}).to_string();
             Some(json!({

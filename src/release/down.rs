@@ -1,4 +1,4 @@
-//! Takes a release down: what `up` and `run` made, after a look at what would be lost.
+//! Deletes a release: everything that `up` and `run` created, after showing what would be lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,37 +12,36 @@ use crate::release::storage;
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::{QueueName, ReleaseName};
 
-/// How long the look at the queues may take; a broker that does not answer must not keep anyone
-/// from taking it down.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long counting the messages may take. A broker that does not answer must not prevent its own
+/// deletion.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What to take down.
 pub struct DownPlan {
-    /// The release.
     pub release: ReleaseName,
-    /// The queue to look at, besides those of the runs.
+    /// The queue to count even if the broker's tool does not list it.
     pub queue: QueueName,
-    /// Keep the claims and the Secrets.
+    /// Keep the PVCs and the Secrets.
     pub keep_data: bool,
     /// Delete nothing.
     pub dry_run: bool,
-    /// The time for all of it.
+    /// For the whole operation; 0 for no limit.
     pub timeout: Duration,
 }
 
-/// What taking down would delete.
+/// What `down` would delete.
 #[derive(Debug)]
 pub struct DownPreview {
     /// The objects, in the order of deletion.
     pub objects: Vec<ObjectRef>,
-    /// Queues with messages, and how many; `None` if the broker could not be asked.
+    /// The queues that hold messages, and how many; `None` if the broker did not answer.
     pub messages: Option<Vec<(String, u64)>>,
 }
 
-/// Looks at what taking down would delete.
+/// Finds what `down` would delete.
 ///
 /// # Errors
-/// [`crate::cluster::Error::NotOurs`] when Helm installed the release; and as for every request.
+/// [`crate::cluster::Error::NotOurs`] if Helm installed the release; [`Error::PvcsDeleted`] if the
+/// plan keeps data but the chart's values delete the PVCs with their StatefulSet.
 pub async fn preview(cluster: &Cluster, plan: &DownPlan) -> Result<DownPreview, Error> {
     if plan.keep_data
         && let Some(owner) = cluster.claims_owner(&plan.release).await?
@@ -50,42 +49,43 @@ pub async fn preview(cluster: &Cluster, plan: &DownPlan) -> Result<DownPreview, 
         return Err(Error::PvcsDeleted(owner));
     }
     let labelled = cluster.release_objects(&plan.release, plan.keep_data).await?;
-    // What a chart of the user's own brought along need not have our labels.
-    let mut objects = storage::unwanted(cluster, &plan.release, &labelled).await?;
+    // Objects from a user's own chart may lack our labels.
+    let mut objects = storage::obsolete(cluster, &plan.release, &labelled).await?;
     objects.retain(|object| !(plan.keep_data && object.holds_data()));
     objects.extend(labelled);
-    // Whatever stops us, the next attempt finds the rest by it.
-    objects.sort_by_key(|object| storage::is_record(object, &plan.release));
+    // The release storage goes last: if we are interrupted, the next attempt finds the rest by it.
+    objects.sort_by_key(|object| storage::is_storage(object, &plan.release));
     let messages = if objects.is_empty() {
         Some(Vec::new())
     } else {
-        tokio::time::timeout(LOOK_TIMEOUT, messages(cluster, plan)).await.ok().and_then(Result::ok)
+        tokio::time::timeout(COUNT_TIMEOUT, messages(cluster, plan)).await.ok().and_then(Result::ok)
     };
     Ok(DownPreview { objects, messages })
 }
 
 async fn messages(cluster: &Cluster, plan: &DownPlan) -> Result<Vec<(String, u64)>, Error> {
-    let session = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue down").await?;
-    // The broker's own tool knows all queues, and counts what workers hold, but lags by seconds,
-    // and the user may lack the right to run it; AMQP is exact and has to be told the names.
-    let listed = cluster.broker_queues(session.pod()).await.unwrap_or_default();
+    let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue down").await?;
+    // The broker's own tool lists all queues and counts unacked messages too, but lags by seconds,
+    // and the user may not be allowed to run it. AMQP is exact, but only answers for known names.
+    let listed = cluster.broker_queues(connection.pod()).await.unwrap_or_default();
     let mut messages: BTreeMap<String, u64> = listed.into_iter().collect();
     let known: Vec<QueueName> = messages.keys().filter_map(|name| name.parse().ok()).collect();
     for name in known.into_iter().chain([plan.queue.clone(), plan.queue.failed()]) {
-        let depth = topology::depth(&session.broker, &name).await.map_err(|error| session.explain(error))?;
+        let depth =
+            topology::depth(&connection.broker, &name).await.map_err(|error| connection.explain(error))?;
         let Depth { ready, consumers } = depth.unwrap_or_default();
         let count = messages.entry(name.to_string()).or_default();
-        // Without a consumer nobody holds a message, and what AMQP counts is all there is.
+        // Without a consumer no message is unacked, so AMQP's count is complete.
         *count = if consumers == 0 { ready.into() } else { u64::from(ready).max(*count) };
     }
-    session.close().await;
+    connection.close().await;
     Ok(messages.into_iter().filter(|(_, messages)| *messages > 0).collect())
 }
 
-/// Deletes, and waits until all of it is gone.
+/// Deletes the objects and waits until they are gone.
 ///
 /// # Errors
-/// What the cluster refuses, and the deadline with what is still there.
+/// What the cluster refuses; the deadline, with the objects that are left.
 pub async fn down(
     cluster: &Cluster,
     plan: &DownPlan,

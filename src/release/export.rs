@@ -1,4 +1,4 @@
-//! Writes the bundled chart out, as a directory or as the archive that Helm takes.
+//! Exports the bundled chart as a directory or as a Helm chart archive.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use flate2::write::GzEncoder;
 use crate::chart::{bundled, bundled_files};
 use crate::error::{Error, cannot_write};
 
-/// Writes the chart's files into a directory, made if it is missing, and names them in order.
+/// Writes the chart's files into a directory, which is created if it is missing. Returns their sorted
+/// paths.
 ///
 /// # Errors
-/// [`Error::NotEmpty`] for a directory that holds anything, unless `force` is set; what cannot be
-/// written.
+/// [`Error::NotEmpty`] for a directory that is not empty, unless `force` is set; [`Error::Write`].
 pub fn export(directory: &Path, force: bool) -> Result<Vec<PathBuf>, Error> {
     let occupied = match std::fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_some(),
@@ -35,10 +35,7 @@ pub fn export(directory: &Path, force: bool) -> Result<Vec<PathBuf>, Error> {
     Ok(written)
 }
 
-/// Packs the chart into `NAME-VERSION.tgz` in a directory, as `helm package` does, and gives its path.
-///
-/// # Errors
-/// What cannot be written.
+/// Packs the chart into `NAME-VERSION.tgz` in a directory, as `helm package` does. Returns its path.
 pub fn package(directory: &Path) -> Result<PathBuf, Error> {
     let chart = bundled()?;
     let path = directory.join(format!("{}-{}.tgz", chart.name(), chart.version()));
@@ -50,8 +47,8 @@ pub fn package(directory: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// The archive: every file below a directory with the chart's name. Without times and owners, so
-/// that one chart always gives one archive.
+/// Builds the archive: every file below a directory with the chart's name. It has no times or owners,
+/// so that the same chart always gives the same archive.
 fn pack(name: &str) -> io::Result<Vec<u8>> {
     let mut files = bundled_files();
     files.sort();
@@ -73,7 +70,7 @@ mod tests {
     use helm_template::Chart;
 
     #[test]
-    fn the_package_is_the_chart_again() {
+    fn the_package_holds_the_chart() {
         let archive = pack("workqueue").expect("in memory");
         let chart = Chart::from_archive(&archive).expect("a chart");
         assert_eq!(chart.name(), "workqueue");

@@ -1,4 +1,4 @@
-//! From the chart and its values to manifests: the path that `render`, `up` and `run` share.
+//! Turns a chart and its values into manifests, for `render`, `up`, `diff` and `run`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,34 +14,30 @@ use crate::error::Error;
 use helm_template::{Chart, KubeVersion, NoCluster, Release, Rendered, ValueSources, ValuesFile};
 use workqueue_core::names::{CHART, ReleaseName};
 
-/// The Kubernetes version to render for when no cluster is asked: what `helm template` of the
-/// Helm release that our renderer is compared with assumes.
+/// The Kubernetes version to render for without a cluster: the default of `helm template` in the Helm
+/// release that our renderer is compared with.
 pub const DEFAULT_KUBE_VERSION: &str = "1.35.0";
 
-/// The chart and values that a user names on the command line.
+/// The chart and values given on the command line.
 #[derive(Debug, Clone, Default)]
 pub struct ChartPlan {
-    /// A chart's directory instead of the bundled chart.
+    /// The directory of a chart; `None` for the bundled chart.
     pub chart: Option<PathBuf>,
     /// A preset of the chart, applied before all other values.
     pub preset: Option<String>,
-    /// Values files, the last one wins; `-` is standard input.
+    /// Values files, of which later ones take precedence; `-` is standard input.
     pub values: Vec<PathBuf>,
     /// `key=value` settings in Helm's syntax.
     pub set: Vec<String>,
-    /// The same, with every value a string.
+    /// The same, but every value is a string.
     pub set_string: Vec<String>,
-    /// `key=path` settings: the value is what the file holds.
+    /// `key=path` settings: the value is the content of the file.
     pub set_file: Vec<String>,
     /// Settings in JSON: an object, or `key=json`.
     pub set_json: Vec<String>,
 }
 
 impl ChartPlan {
-    /// Loads the chart.
-    ///
-    /// # Errors
-    /// A directory that is no chart.
     pub fn load_chart(&self) -> Result<Chart, Error> {
         Ok(match &self.chart {
             Some(dir) => Chart::from_dir(dir)?,
@@ -49,10 +45,10 @@ impl ChartPlan {
         })
     }
 
-    /// Reads the values' files.
+    /// Reads the preset and the values files.
     ///
     /// # Errors
-    /// Files that cannot be read, and a preset that the chart does not have.
+    /// [`Error::NoPreset`], [`Error::Read`].
     pub fn load_values(&self, chart: &Chart) -> Result<ValueSources, Error> {
         let mut files = Vec::new();
         if let Some(preset) = &self.preset {
@@ -78,7 +74,7 @@ impl ChartPlan {
     }
 }
 
-/// What standard input holds: it can be read once, and values are loaded more than once.
+/// The text of standard input, cached: it can be read only once, but values are loaded repeatedly.
 fn standard_input() -> std::io::Result<String> {
     static TEXT: OnceLock<String> = OnceLock::new();
     if let Some(text) = TEXT.get() {
@@ -89,9 +85,6 @@ fn standard_input() -> std::io::Result<String> {
 }
 
 /// Renders a chart for a release.
-///
-/// # Errors
-/// What the chart, its schema or its templates refuse.
 pub fn render(
     chart: &Chart,
     values: &ValueSources,
@@ -104,13 +97,13 @@ pub fn render(
     Ok(helm_template::render(chart, values, &release, &version, &NoCluster)?)
 }
 
-/// The labels by which a release is found again.
+/// The labels by which the objects of a release are found.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
-/// Marks an object that the chart did not mark (the tutorial's have labels of their own, and extra
-/// objects may have none) as a part of the release, so that all commands find it again.
+/// Labels an object as a part of the release unless the chart did so, so that all commands find it.
+/// The tutorial's objects have labels of their own, and extra objects may have none.
 pub fn adopt(object: &mut Value, release: &ReleaseName) {
     let is_job = object["kind"] == "Job";
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
@@ -129,61 +122,59 @@ pub fn adopt(object: &mut Value, release: &ReleaseName) {
     }
 }
 
-/// What `up` installs, and what it has to know of it.
+/// What `up` installs.
 pub struct Installation {
-    /// The objects, in the order to apply them: all but the Jobs.
+    /// All objects except Jobs, in the order in which to apply them.
     pub objects: Vec<Value>,
-    /// The Jobs, which are left to `run`: it makes them when there is work for them.
+    /// The Jobs, which `run` creates when there is work for them.
     pub left_out: Vec<ObjectRef>,
     /// The workloads to wait for.
     pub workloads: Vec<Workload>,
-    /// The Secret that they refer to, unless the objects bring it along.
+    /// The Secret that the workloads refer to, unless it is among the objects.
     pub credentials: Option<CredentialsSpec>,
 }
 
 impl Installation {
-    /// Reads it from what was rendered for a release.
     pub fn of(rendered: Rendered, release: &ReleaseName) -> Self {
         let values = rendered.values;
         let objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
         let (jobs, mut objects): (Vec<Value>, Vec<Value>) =
             objects.partition(|object| object["kind"] == "Job");
         objects.iter_mut().for_each(|object| adopt(object, release));
-        let of_kind = |kinds: &'static [&str]| {
-            objects
-                .iter()
-                .filter(move |manifest| manifest["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)))
-        };
-        let workloads: Vec<Workload> = of_kind(&["StatefulSet", "ReplicationController"])
+        let workloads: Vec<Workload> = of_kind(&objects, &["StatefulSet", "ReplicationController"])
             .map(|manifest| Workload { manifest: manifest.clone() })
             .collect();
-        let brought =
-            |name: &str| of_kind(&["Secret"]).any(|secret| secret["metadata"]["name"].as_str() == Some(name));
-        let service = of_kind(&["Service"]).find(|service| service["spec"]["clusterIP"] != "None");
-        let credentials = workloads
-            .iter()
-            .find_map(|workload| secret_of(&workload.manifest))
-            .filter(|name| !brought(name))
-            .zip(service)
-            .map(|(name, service)| CredentialsSpec {
-                labels: text_map(&service["metadata"]["labels"]),
-                // A broker that takes TLS alone has no port of the other name.
-                scheme: service
-                    .pointer("/spec/ports/0/name")
-                    .and_then(Value::as_str)
-                    .unwrap_or("amqp")
-                    .to_owned(),
-                authority: authority(service),
-                // A name that the user chose is theirs to make.
-                generate: values.pointer("/auth/existingSecret").is_none_or(|name| name == ""),
-                name,
-            });
+        let credentials = credentials(&objects, &workloads, &values);
         let left_out = jobs.iter().filter_map(ObjectRef::of).collect();
         Self { objects, left_out, workloads, credentials }
     }
 }
 
-/// The Secret that a broker's pods take their password from.
+fn of_kind<'a>(objects: &'a [Value], kinds: &'a [&str]) -> impl Iterator<Item = &'a Value> {
+    objects.iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)))
+}
+
+/// The Secret that `up` has to create for the workloads; `None` if the chart renders it, or if they
+/// refer to none.
+fn credentials(objects: &[Value], workloads: &[Workload], values: &Value) -> Option<CredentialsSpec> {
+    let name = workloads.iter().find_map(|workload| secret_of(&workload.manifest))?;
+    if of_kind(objects, &["Secret"]).any(|secret| secret["metadata"]["name"].as_str() == Some(&name)) {
+        return None;
+    }
+    let service = of_kind(objects, &["Service"]).find(|service| service["spec"]["clusterIP"] != "None")?;
+    // The first port is named after its scheme: amqps if the broker only accepts TLS.
+    let scheme = service.pointer("/spec/ports/0/name").and_then(Value::as_str).unwrap_or("amqp");
+    Some(CredentialsSpec {
+        labels: text_map(&service["metadata"]["labels"]),
+        scheme: scheme.to_owned(),
+        authority: authority(service),
+        // A Secret that the user named is the user's to create.
+        generate: values.pointer("/auth/existingSecret").is_none_or(|name| name == ""),
+        name,
+    })
+}
+
+/// The Secret that holds the password of a broker's pods.
 fn secret_of(workload: &Value) -> Option<String> {
     let containers = workload.pointer("/spec/template/spec/containers")?.as_array()?;
     let variables = containers.iter().filter_map(|container| container["env"].as_array()).flatten();
@@ -209,7 +200,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn unmarked_objects_are_adopted_and_marked_ones_left_alone() {
+    fn only_objects_without_a_release_label_are_adopted() {
         let release: ReleaseName = "r1".parse().expect("legal");
         let mut service =
             json!({"kind": "Service", "metadata": {"name": "s", "labels": {"component": "rabbitmq"}}});

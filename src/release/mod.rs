@@ -1,4 +1,4 @@
-//! A release: one installation of the chart, from its values to its objects in the cluster.
+//! Operations on a release, which is one installation of the chart.
 
 pub mod diff;
 pub mod down;

@@ -1,4 +1,4 @@
-//! The state of a release: its broker, its queue, its runs.
+//! The state of a release: its broker, its queues, its runs.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,48 +13,45 @@ use crate::results::progress::{Progress, progress};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::{QueueName, ReleaseName};
 
-/// How long the records of one queue may be read.
-const READING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long reading the records of one queue may take.
+const RECORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What `status` shows.
 #[derive(Debug)]
 pub struct StatusReport {
     /// The broker's pod.
     pub broker: String,
-    /// The queues that were asked for and exist, with their depths.
+    /// The requested queue, those of the runs, and their queues of failed items, as far as they exist.
     pub queues: Vec<(QueueName, Depth)>,
     /// The runs, oldest first.
     pub runs: Vec<RunStatus>,
 }
 
-/// A run as `status` shows it.
 #[derive(Debug)]
 pub struct RunStatus {
-    /// Its Job.
     pub job: JobState,
-    /// What its workers have recorded, if they record.
+    /// From its records; `None` if there are none.
     pub progress: Option<Progress>,
-    /// Items of it that the broker itself gave up, as far as the queue of failed items tells: those
-    /// there that no worker has recorded.
+    /// Items of the run that the broker itself dead-lettered: those in the queue of failed items of
+    /// which no worker has a record.
     pub given_up: u64,
-    /// Items that wait in its queue; `None` once it is over.
+    /// Items waiting in its queue; `None` once the run has ended.
     pub left: Option<u64>,
-    /// Items that workers hold, as the broker's tool says, some seconds late; `None` if it is over,
-    /// or the tool cannot be asked.
+    /// Items that workers hold, as reported by the broker's tool some seconds late; `None` once the
+    /// run has ended, or if the tool cannot be run.
     pub held: Option<u64>,
 }
 
 impl RunStatus {
-    /// How long it will take from now.
+    /// The estimated time until the run ends.
     pub fn time_left(&self) -> Option<Duration> {
         self.progress.as_ref()?.time_for(self.left? + self.held.unwrap_or(0))
     }
 }
 
-/// Looks at a release.
+/// Gathers the state of a release and of all runs that it knows.
 ///
 /// # Errors
-/// No broker, none ready, and what cluster and broker refuse.
+/// A broker that is missing or not ready; what the cluster or the broker refuse.
 pub async fn status(
     cluster: &Cluster,
     release: &ReleaseName,
@@ -65,9 +62,9 @@ pub async fn status(
     names.extend(jobs.iter().filter_map(|job| job.queue.parse().ok()));
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
-    let look = async |session: &BrokerConnection| look(cluster, session, &names, &jobs).await;
-    let Seen { broker, queues, counted, held } =
-        BrokerConnection::ask(cluster, release, "kubectl-workqueue status", look).await?;
+    let query = async |connection: &BrokerConnection| query(cluster, connection, &names, &jobs).await;
+    let BrokerState { broker, queues, progress, held } =
+        BrokerConnection::query(cluster, release, "kubectl-workqueue status", query).await?;
     let left = |job: &JobState| {
         let depth = queues.iter().find(|(name, _)| name.as_str() == job.queue);
         depth.filter(|_| job.end.is_none()).map(|(_, depth)| depth.ready.into())
@@ -76,10 +73,10 @@ pub async fn status(
         let name = queue.parse::<QueueName>().ok()?.failed();
         queues.iter().find(|(other, _)| *other == name).map(|(_, depth)| depth.ready)
     };
-    let recorded = |job: &JobState| counted.get(&job.run).map_or(0, |progress| progress.failed);
+    let recorded = |job: &JobState| progress.get(&job.run).map_or(0, |progress| progress.failed);
     let given_up: Vec<u64> = (0..jobs.len()).map(|at| given_up(&jobs[at..], failed_now, recorded)).collect();
     let runs = jobs.into_iter().zip(given_up).map(|(job, given_up)| RunStatus {
-        progress: counted.get(&job.run).cloned(),
+        progress: progress.get(&job.run).cloned(),
         given_up,
         left: left(&job),
         held: held.get(&job.queue).copied().filter(|_| job.end.is_none()),
@@ -89,35 +86,36 @@ pub async fn status(
     Ok(StatusReport { broker, queues, runs })
 }
 
-/// What the broker tells.
-struct Seen {
+struct BrokerState {
+    /// The broker's pod.
     broker: String,
     queues: Vec<(QueueName, Depth)>,
     /// By run.
-    counted: HashMap<String, Progress>,
+    progress: HashMap<String, Progress>,
     /// By queue.
     held: HashMap<String, u64>,
 }
 
-async fn look(
+async fn query(
     cluster: &Cluster,
-    session: &BrokerConnection,
+    connection: &BrokerConnection,
     names: &[QueueName],
     jobs: &[JobState],
-) -> Result<Seen, Error> {
+) -> Result<BrokerState, Error> {
     let mut queues = Vec::new();
     for name in names.iter().flat_map(|name| [name.clone(), name.failed()]) {
-        let depth = topology::depth(&session.broker, &name).await;
-        if let Some(depth) = depth.map_err(|error| session.explain(error))? {
+        let depth = topology::depth(&connection.broker, &name).await;
+        if let Some(depth) = depth.map_err(|error| connection.explain(error))? {
             queues.push((name, depth));
         }
     }
-    let (counted, held) = tokio::join!(count(session, names, jobs), held(cluster, session, jobs));
-    Ok(Seen { broker: session.pod().to_owned(), queues, counted: counted?, held })
+    let (progress, held) =
+        tokio::join!(progress_of_runs(connection, names, jobs), held(cluster, connection, jobs));
+    Ok(BrokerState { broker: connection.pod().to_owned(), queues, progress: progress?, held })
 }
 
-/// Failed items that came with the first of these runs (up to the next one on its queue) and that no
-/// worker has recorded. Items that were retried or purged meanwhile are missing in it.
+/// Items that failed during the first of these runs (before the next one on its queue) and of which no
+/// worker has a record. Items that were retried or purged since then are missing from the number.
 fn given_up(
     runs: &[JobState],
     failed_now: impl Fn(&str) -> Option<u32>,
@@ -129,32 +127,33 @@ fn given_up(
     u64::from(after.saturating_sub(run.failed_before)).saturating_sub(recorded(run))
 }
 
-/// Counts the records of the runs, from the start of a queue's oldest one on.
-async fn count(
-    session: &BrokerConnection,
+/// Counts the records of the runs, by run. Reads each queue's records from the start of its oldest run.
+async fn progress_of_runs(
+    connection: &BrokerConnection,
     queues: &[QueueName],
     jobs: &[JobState],
 ) -> Result<HashMap<String, Progress>, Error> {
-    let mut counted = HashMap::new();
+    let mut runs = HashMap::new();
     for queue in queues {
         let of_queue = jobs.iter().filter(|job| job.queue == queue.as_str());
         let mut created: Vec<Option<Timestamp>> =
             of_queue.map(|job| job.created.as_ref()?.parse().ok()).collect();
-        // None comes first, and means all records.
+        // None sorts first and means all records.
         created.sort();
         if let Some(&since) = created.first() {
-            counted.extend(progress(session, queue, since, READING_TIMEOUT).await?);
+            runs.extend(progress(connection, queue, since, RECORDS_TIMEOUT).await?);
         }
     }
-    Ok(counted)
+    Ok(runs)
 }
 
-/// Items that workers hold, by queue. AMQP does not tell; the broker's tool need not be allowed.
-async fn held(cluster: &Cluster, session: &BrokerConnection, jobs: &[JobState]) -> HashMap<String, u64> {
+/// Items that workers hold, by queue. AMQP does not tell; the broker's tool does, if the user is
+/// allowed to run it.
+async fn held(cluster: &Cluster, connection: &BrokerConnection, jobs: &[JobState]) -> HashMap<String, u64> {
     if jobs.iter().all(|job| job.end.is_some()) {
         return HashMap::new();
     }
-    cluster.held_messages(session.pod()).await.unwrap_or_default().into_iter().collect()
+    cluster.held_messages(connection.pod()).await.unwrap_or_default().into_iter().collect()
 }
 
 #[cfg(test)]
@@ -162,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_items_without_a_record_were_given_up_by_the_broker() {
+    fn failed_items_without_a_record_were_dead_lettered_by_the_broker() {
         let run = |queue: &str, failed_before: u32| JobState {
             queue: queue.to_owned(),
             failed_before,

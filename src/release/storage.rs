@@ -1,7 +1,7 @@
-//! What `up` was told and did, kept in the cluster: the values, so that `run` renders with the same
-//! ones, and the objects, so that a later `up` finds those that it no longer wants.
+//! The release storage, which `up` keeps in the cluster: the values, so that `run` renders with the
+//! same ones, and the objects, so that a later `up` finds those that are obsolete.
 //!
-//! In a Secret, since values may hold passwords.
+//! It is a Secret because values may contain passwords.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,13 +13,12 @@ use crate::release::manifests::ChartPlan;
 use helm_template::{Chart, ValueSources};
 use workqueue_core::names::{CHART, ReleaseName};
 
-/// Tells people who look around in a cluster what the Secret is.
+/// Tells people who inspect the cluster what the Secret is.
 const SECRET_TYPE: &str = "kubectl-workqueue/release.v1";
 
 /// The key in the Secret.
 const KEY: &str = "release";
 
-/// What is kept of a release.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct StoredRelease {
     /// The values that the user gave.
@@ -29,21 +28,20 @@ pub(crate) struct StoredRelease {
 }
 
 impl StoredRelease {
-    /// Reads the record of a release; one that was made by Helm or by hand has none, and one of
-    /// another version of ours that no longer reads is as good as none.
+    /// Loads what is stored of a release; `None` if it was installed by Helm or by hand, or if another
+    /// version of the plugin stored it in a form that this one cannot read.
     pub(crate) async fn load(cluster: &Cluster, release: &ReleaseName) -> Result<Option<Self>, Error> {
-        let kept = cluster.find_secret_value(&name(release), KEY).await?;
-        Ok(kept.and_then(|text| serde_json::from_str(&text).ok()))
+        let stored = cluster.find_secret_value(&secret_name(release), KEY).await?;
+        Ok(stored.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Keeps the record.
     pub(crate) async fn save(&self, cluster: &Cluster, release: &ReleaseName) -> Result<(), Error> {
         let text = serde_json::to_string(self).expect("values and names are JSON");
         let manifest = json!({
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {
-                "name": name(release),
+                "name": secret_name(release),
                 "labels": {
                     "app.kubernetes.io/name": CHART,
                     "app.kubernetes.io/instance": release.as_str(),
@@ -54,44 +52,41 @@ impl StoredRelease {
             "type": SECRET_TYPE,
             "stringData": {KEY: text},
         });
-        // Ours alone: whatever it holds is replaced.
+        // The Secret is only ours, so conflicting fields are overwritten.
         cluster.apply(&manifest, true).await?;
         Ok(())
     }
 }
 
-fn name(release: &ReleaseName) -> String {
+fn secret_name(release: &ReleaseName) -> String {
     format!("kubectl-workqueue.{release}")
 }
 
-/// Whether an object is the Secret that a release's record is kept in.
-pub(crate) fn is_record(object: &ObjectRef, release: &ReleaseName) -> bool {
-    object.kind == "Secret" && object.name == name(release)
+/// Whether an object is the Secret of the release storage.
+pub(crate) fn is_storage(object: &ObjectRef, release: &ReleaseName) -> bool {
+    object.kind == "Secret" && object.name == secret_name(release)
 }
 
-/// What an earlier `up` applied, is still there, and is not among `wanted`.
-pub(crate) async fn unwanted(
+/// The objects that an earlier `up` applied, that still exist, and that are not among `current`.
+pub(crate) async fn obsolete(
     cluster: &Cluster,
     release: &ReleaseName,
-    wanted: &[ObjectRef],
+    current: &[ObjectRef],
 ) -> Result<Vec<ObjectRef>, Error> {
     let applied = StoredRelease::load(cluster, release).await?.unwrap_or_default().objects;
-    let mut unwanted = Vec::new();
-    // The API version may be another one now: kind and name tell.
-    let is_wanted =
-        |object: &ObjectRef| wanted.iter().any(|other| other.is_same_object(object, cluster.namespace()));
-    for object in applied.into_iter().filter(|object| !is_wanted(object)) {
+    let mut obsolete = Vec::new();
+    // Compares kind and name only: the API version may have changed.
+    let is_current =
+        |object: &ObjectRef| current.iter().any(|other| other.is_same_object(object, cluster.namespace()));
+    for object in applied.into_iter().filter(|object| !is_current(object)) {
         if cluster.find(&object).await?.is_some() {
-            unwanted.push(object);
+            obsolete.push(object);
         }
     }
-    Ok(unwanted)
+    Ok(obsolete)
 }
 
-/// The values of a release: those that `up` kept, then those that this command was given.
-///
-/// # Errors
-/// As for every request.
+/// The values of a release: those that `up` stored, overridden by those in `plan`.
 pub(crate) async fn values_for(
     cluster: &Cluster,
     release: &ReleaseName,
@@ -99,6 +94,6 @@ pub(crate) async fn values_for(
     plan: &ChartPlan,
 ) -> Result<ValueSources, Error> {
     let mut values = plan.load_values(chart)?;
-    values.presets.extend(StoredRelease::load(cluster, release).await?.map(|record| record.values));
+    values.presets.extend(StoredRelease::load(cluster, release).await?.map(|stored| stored.values));
     Ok(values)
 }

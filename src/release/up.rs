@@ -1,4 +1,4 @@
-//! Brings the broker up: render, credentials, apply, wait until it lets us log in.
+//! Installs or upgrades a release: render, apply, wait until the broker accepts a login.
 
 use std::time::Duration;
 
@@ -15,58 +15,47 @@ use crate::release::manifests::{self, ChartPlan, DEFAULT_KUBE_VERSION, Installat
 use crate::release::storage::{self, StoredRelease};
 use workqueue_core::names::{CHART, ReleaseName};
 
-/// How far a dry run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DryRun {
-    /// It is none.
     #[default]
     None,
-    /// Render, and ask no server.
+    /// Only render, without contacting a server.
     Client,
-    /// Let the server validate, and change nothing.
+    /// Let the server validate, but change nothing.
     Server,
 }
 
-/// What to bring up.
 pub struct UpPlan {
-    /// The release.
     pub release: ReleaseName,
-    /// Chart and values.
     pub chart: ChartPlan,
-    /// Stop before something is changed.
     pub dry_run: DryRun,
-    /// Make the namespace if it is missing.
+    /// Create the namespace if it is missing.
     pub create_namespace: bool,
     /// Take over fields that others manage.
     pub force_conflicts: bool,
-    /// Wait until the broker lets us log in.
+    /// Wait until the broker accepts a login.
     pub wait: bool,
-    /// The time for all of it.
+    /// For the whole operation; 0 for no limit.
     pub timeout: Duration,
 }
 
-/// What was done.
 #[derive(Debug)]
 pub struct UpReport {
-    /// Every object and what became of it, in the order of the apply.
+    /// Every object and what was done to it, in that order.
     pub objects: Vec<(ObjectRef, Change)>,
-    /// Jobs of the chart, which are left to `run`.
+    /// The chart's Jobs, which `run` creates.
     pub left_out: Vec<ObjectRef>,
-    /// How long it took until the broker let us log in, if that was waited for.
+    /// How long it took until the broker accepted a login; `None` if `up` did not wait.
     pub ready_after: Option<Duration>,
 }
 
 impl UpReport {
-    /// Whether something is different now.
     pub fn changed(&self) -> bool {
         self.objects.iter().any(|(_, change)| *change != Change::Unchanged)
     }
 }
 
-/// Shows what `up` would apply without asking a cluster.
-///
-/// # Errors
-/// What the chart and its values get wrong.
+/// Lists what `up` would apply, without contacting a cluster.
 pub fn preview(plan: &UpPlan, namespace: &str) -> Result<UpReport, Error> {
     let chart = plan.chart.load_chart()?;
     let values = plan.chart.load_values(&chart)?;
@@ -77,10 +66,10 @@ pub fn preview(plan: &UpPlan, namespace: &str) -> Result<UpReport, Error> {
     Ok(UpReport { objects, left_out, ready_after: None })
 }
 
-/// Brings the broker of a release up. Whatever stops it, running it again goes on from there.
+/// Installs or upgrades a release. If it is interrupted, running it again continues from there.
 ///
 /// # Errors
-/// What the chart, the cluster or the broker refuse, and the deadline.
+/// What the chart, the cluster or the broker refuse; the deadline.
 pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Result<UpReport, Error> {
     let started = Instant::now();
     let deadline = deadline_after(plan.timeout);
@@ -90,51 +79,62 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
     let rendered = manifests::render(&chart, &values, &plan.release, cluster.namespace(), &version)?;
     refuse_renamed(&rendered.values)?;
     let installation = Installation::of(rendered, &plan.release);
-
-    let dry_run = plan.dry_run != DryRun::None;
-    if plan.create_namespace {
-        cluster.ensure_namespace(dry_run).await?;
-    }
-    // The server is asked about everything before anything is changed: what it refuses, fields
-    // that cannot be changed among it, stops us here.
-    let mut planned = Vec::new();
-    for manifest in &installation.objects {
-        planned.push(cluster.plan(manifest, plan.force_conflicts).await?);
-    }
-    let objects: Vec<ObjectRef> = planned.iter().map(|planned| planned.object.clone()).collect();
-    let unwanted = storage::unwanted(cluster, &plan.release, &objects).await?;
-    let mut record = StoredRelease { values: values.merged()?, objects };
-    if !dry_run {
-        // If we are interrupted below, the next run still finds what is unwanted.
-        let all = record.objects.iter().chain(&unwanted).cloned().collect();
-        StoredRelease { objects: all, ..record.clone() }.save(cluster, &plan.release).await?;
-    }
-    let mut report = UpReport { objects: Vec::new(), left_out: installation.left_out, ready_after: None };
-    if let Some(credentials) = &installation.credentials {
-        let change = cluster.ensure_credentials(credentials, dry_run).await?;
-        note(&mut report, observer, ObjectRef::new("v1", "Secret", &credentials.name), change);
-    }
-    for planned in planned {
-        let change = if dry_run { planned.change() } else { cluster.carry_out(&planned).await? };
-        note(&mut report, observer, planned.object, change);
-    }
-    for object in unwanted {
-        cluster.delete(&object, dry_run).await?;
-        note(&mut report, observer, object, Change::Pruned);
-    }
-    if dry_run {
-        return Ok(report);
-    }
-    record.objects.sort();
-    record.save(cluster, &plan.release).await?;
-    if plan.wait && !installation.workloads.is_empty() {
-        wait(cluster, &plan.release, &installation.workloads, deadline, observer).await?;
+    let workloads = installation.workloads.clone();
+    let mut report = apply(cluster, plan, values.merged()?, installation, observer).await?;
+    if plan.dry_run == DryRun::None && plan.wait && !workloads.is_empty() {
+        wait(cluster, &plan.release, &workloads, deadline, observer).await?;
         report.ready_after = Some(started.elapsed());
     }
     Ok(report)
 }
 
-/// The chart's name is a label by which all commands find what belongs to a release.
+/// Applies the objects, deletes those that are obsolete, and updates the release storage.
+async fn apply(
+    cluster: &Cluster,
+    plan: &UpPlan,
+    values: Value,
+    installation: Installation,
+    observer: &dyn Observer,
+) -> Result<UpReport, Error> {
+    let dry_run = plan.dry_run != DryRun::None;
+    if plan.create_namespace {
+        cluster.ensure_namespace(dry_run).await?;
+    }
+    // Plans everything before changing anything, so that what the server refuses (such as changes to
+    // immutable fields) stops us here.
+    let mut planned = Vec::new();
+    for manifest in &installation.objects {
+        planned.push(cluster.plan(manifest, plan.force_conflicts).await?);
+    }
+    let objects: Vec<ObjectRef> = planned.iter().map(|planned| planned.object.clone()).collect();
+    let obsolete = storage::obsolete(cluster, &plan.release, &objects).await?;
+    let mut stored = StoredRelease { values, objects };
+    if !dry_run {
+        // If we are interrupted below, the next `up` still finds the obsolete objects.
+        let all = stored.objects.iter().chain(&obsolete).cloned().collect();
+        StoredRelease { objects: all, ..stored.clone() }.save(cluster, &plan.release).await?;
+    }
+    let mut report = UpReport { objects: Vec::new(), left_out: installation.left_out, ready_after: None };
+    if let Some(credentials) = &installation.credentials {
+        let change = cluster.ensure_credentials(credentials, dry_run).await?;
+        report_change(&mut report, observer, ObjectRef::new("v1", "Secret", &credentials.name), change);
+    }
+    for planned in planned {
+        let change = if dry_run { planned.change() } else { cluster.carry_out(&planned).await? };
+        report_change(&mut report, observer, planned.object, change);
+    }
+    for object in obsolete {
+        cluster.delete(&object, dry_run).await?;
+        report_change(&mut report, observer, object, Change::Pruned);
+    }
+    if !dry_run {
+        stored.objects.sort();
+        stored.save(cluster, &plan.release).await?;
+    }
+    Ok(report)
+}
+
+/// All commands find the objects of a release by a label that holds the chart's name.
 fn refuse_renamed(values: &Value) -> Result<(), Error> {
     match values.get("nameOverride").and_then(Value::as_str) {
         Some(name) if !name.is_empty() && name != CHART => Err(Error::Renamed(name.to_owned())),
@@ -142,13 +142,13 @@ fn refuse_renamed(values: &Value) -> Result<(), Error> {
     }
 }
 
-fn note(report: &mut UpReport, observer: &dyn Observer, object: ObjectRef, change: Change) {
+fn report_change(report: &mut UpReport, observer: &dyn Observer, object: ObjectRef, change: Change) {
     observer.on(Notice::Object { object: &object, change: ObjectChange::Applied(change) });
     report.objects.push((object, change));
 }
 
-/// Waits for the pods, then for the broker behind them: a pod is ready as soon as its port is
-/// open, which is moments before the default user exists.
+/// Waits for the pods, then for a login: a pod is ready as soon as its port is open, which is moments
+/// before the default user exists.
 async fn wait(
     cluster: &Cluster,
     release: &ReleaseName,
@@ -162,8 +162,8 @@ async fn wait(
             .await?;
     }
     observer.on(Notice::Waiting(Wait::BrokerLogin));
-    let session =
+    let connection =
         BrokerConnection::open_when_ready(cluster, release, "kubectl-workqueue up", deadline).await?;
-    session.close().await;
+    connection.close().await;
     Ok(())
 }

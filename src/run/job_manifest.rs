@@ -1,4 +1,4 @@
-//! The Job of a run: which worker its pods start, how often, and with what.
+//! Builds the manifest of a run's Job from the chart.
 
 use std::time::Duration;
 
@@ -8,48 +8,49 @@ use crate::cluster::Cluster;
 use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION};
 use crate::error::Error;
 use crate::image::CONSUME_ONE;
-use crate::release::manifests::{self};
+use crate::release::manifests;
 use crate::release::storage;
 use crate::run::plan::{Mode, RunPlan, Work, Worker};
 use helm_template::{Chart, ValueSources};
 use workqueue_core::names::{RUN_LABEL, random_suffix};
 
-/// Characters of a run's name.
+/// Length of a run's name, in characters.
 const RUN_LENGTH: usize = 5;
 
-/// Characters of a Job's name: a label of its pods has 63 at most, and `scale` adds a number.
-const LONGEST_NAME: usize = 58;
+/// In characters: a Job's name becomes a label of its pods, which holds at most 63, and `scale`
+/// appends a number.
+const MAX_NAME_LENGTH: usize = 58;
 
-/// The chart's init container that brings the worker.
+/// The chart's init container that copies the worker into the pod.
 const INJECTOR: &str = "inject-worker";
 
-/// Where the chart mounts an injected worker, and a script.
+/// Where the chart mounts an injected worker and a script.
 const INJECTED_WORKER: &str = "/run/workqueue/bin/workqueue-worker";
 const SCRIPT_DIR: &str = "/run/workqueue/script";
 
-/// The worker in an image that was made with it: found on PATH.
+/// The worker in an image that includes it, on PATH.
 const WORKER_IN_IMAGE: &str = "workqueue-worker";
 
-/// Failed pods that a Job with one pod an item bears.
+/// Failed pods that a coarse Job tolerates.
 pub const COARSE_BACKOFF_LIMIT: u32 = 3;
 
-/// Failed pods that a Job of draining workers bears. They are no failed items, which the workers
-/// settle themselves, but evictions and lost nodes: a long run has some of them.
+/// Failed pods that a fine Job tolerates. Failed items do not count, since the workers settle them;
+/// evictions and lost nodes do, and a long run sees some of them.
 const FINE_BACKOFF_LIMIT: u32 = 20;
 
-/// The time between a worker's grace period and the end of its pod, for what it gives back.
+/// How much longer than the worker's grace period its pod gets, to requeue items.
 const AFTER_GRACE: Duration = Duration::from_secs(15);
 
-/// What a queue holds when a run starts.
+/// What the queues hold when a run starts.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Contents {
-    /// Items to work on.
+    /// Items in the queue.
     pub items: u32,
-    /// Items that had failed before.
+    /// Items that failed before the run.
     pub failed: u32,
 }
 
-/// Renders Jobs with a release's chart and values.
+/// Renders Jobs from a release's chart and values.
 pub(crate) struct Renderer {
     chart: Chart,
     values: ValueSources,
@@ -58,15 +59,15 @@ pub(crate) struct Renderer {
 }
 
 impl Renderer {
-    /// Reads chart and values, and tries them: what they or the server refuse is found before
-    /// anything is done.
+    /// Loads the chart and its values, and submits a Job made from them as a dry run, so that errors
+    /// in them show before anything is changed.
     pub(crate) async fn prepare(cluster: &Cluster, plan: &RunPlan) -> Result<Self, Error> {
         let chart = plan.chart.load_chart()?;
         let values = storage::values_for(cluster, &plan.release, &chart, &plan.chart).await?;
         let version = cluster.server_version().await?;
         let renderer = Self { chart, values, namespace: cluster.namespace().to_owned(), version };
-        let tried = renderer.job(plan, Contents { items: 1, failed: 0 })?;
-        cluster.create(&tried, true).await?;
+        let sample = renderer.job(plan, Contents { items: 1, failed: 0 })?;
+        cluster.create(&sample, true).await?;
         Ok(renderer)
     }
 
@@ -80,14 +81,14 @@ impl Renderer {
             manifests::render(&self.chart, &values, &plan.release, &self.namespace, &self.version)?;
         let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
         let mut job = objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))?;
-        if matches!(plan.worker, Worker::Injected(_)) && !brings_worker(&job) {
+        if matches!(plan.worker, Worker::Injected(_)) && !injects_worker(&job) {
             return Err(Error::NoWorkerImage);
         }
         manifests::adopt(&mut job, &plan.release);
-        // The pods' label finds the logs of all Jobs of a run, whatever the chart.
+        // By this label `logs` finds the pods of all Jobs of a run, even with a chart that lacks it.
         job["metadata"]["labels"][RUN_LABEL] = json!(run);
         job["spec"]["template"]["metadata"]["labels"][RUN_LABEL] = json!(run);
-        // What `attach` measures progress by.
+        // `attach` measures progress against these.
         job["metadata"]["annotations"][ITEMS_ANNOTATION] = json!(contents.items.to_string());
         job["metadata"]["annotations"][FAILED_BEFORE_ANNOTATION] = json!(contents.failed.to_string());
         if let Some(halt) = &plan.work.halt {
@@ -97,7 +98,7 @@ impl Renderer {
     }
 }
 
-fn brings_worker(job: &Value) -> bool {
+fn injects_worker(job: &Value) -> bool {
     let containers = job.pointer("/spec/template/spec/initContainers").and_then(Value::as_array);
     containers.is_some_and(|containers| containers.iter().any(|container| container["name"] == INJECTOR))
 }
@@ -106,8 +107,8 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
     let parallelism = plan.parallelism.min(contents.items);
     let (completions, backoff_limit) = match plan.mode {
         Mode::Coarse => (contents.items, plan.backoff_limit.unwrap_or(COARSE_BACKOFF_LIMIT)),
-        // As many as run at one time: then a pod that is lost is replaced, also when others have
-        // already left, and no item that it held is stranded.
+        // As many as run concurrently: then a lost pod is replaced even after others have completed,
+        // and the item that it held is not stranded.
         Mode::Fine => (parallelism, plan.backoff_limit.unwrap_or(FINE_BACKOFF_LIMIT)),
     };
     let mut values = json!({
@@ -134,14 +135,13 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
     values
 }
 
-/// A Job's name: it becomes a label of its pods, and `scale` adds a number to it.
 fn job_name(release: &str, queue: &str, run: &str) -> String {
     let mut name = format!("{release}-{queue}");
-    name.truncate(LONGEST_NAME - run.len() - 1);
+    name.truncate(MAX_NAME_LENGTH - run.len() - 1);
     format!("{}-{run}", name.trim_end_matches(['-', '.']))
 }
 
-/// What a pod starts; `None` for the image's own command.
+/// The command of the worker's container; `None` for the image's own.
 fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
     let worker = match &plan.worker {
         Worker::Image => return None,
@@ -150,18 +150,18 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
         Worker::Injected(_) => INJECTED_WORKER,
     };
     let Work { concurrency, retries, backoff, item_timeout, grace, halt } = &plan.work;
-    let seconds = |duration: Duration| format!("{}ms", duration.as_millis());
+    let millis = |duration: Duration| format!("{}ms", duration.as_millis());
     let mut command = vec![worker.to_owned()];
     command.extend(match plan.mode {
         Mode::Fine => vec!["--drain".to_owned(), format!("--concurrency={concurrency}")],
-        // A failed item is settled when it is safe in QUEUE.failed: its pod has done its work.
+        // A failed item is settled once it is in QUEUE.failed: its pod has done its work.
         Mode::Coarse => vec!["--once".to_owned(), "--settled-is-success".to_owned()],
     });
     command.extend([
         format!("--retries={retries}"),
-        format!("--backoff={}..{}", seconds(backoff.initial), seconds(backoff.max)),
-        format!("--item-timeout={}", seconds(*item_timeout)),
-        format!("--grace={}", seconds(*grace)),
+        format!("--backoff={}..{}", millis(backoff.initial), millis(backoff.max)),
+        format!("--item-timeout={}", millis(*item_timeout)),
+        format!("--grace={}", millis(*grace)),
     ]);
     if let Some(halt) = halt {
         command.extend([format!("--halt={halt}"), format!("--failed-before={}", contents.failed)]);
@@ -172,7 +172,7 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
     Some(command)
 }
 
-/// The program with the worker around it that the image's `amqp-consume` makes possible.
+/// Runs the program on one item with `amqp-consume` from the image.
 fn consume_one(program: &[String]) -> Vec<String> {
     let head = ["/bin/sh", "-c", CONSUME_ONE, "worker"].map(str::to_owned);
     head.into_iter().chain(program.iter().cloned()).collect()
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_jobs_leave_room_for_a_number_and_fit_a_label() {
+    fn job_names_fit_a_label_with_a_number_appended() {
         assert_eq!(job_name("workqueue", "job1", "abcde"), "workqueue-job1-abcde");
         let longest = "r".repeat(53);
         assert_eq!(job_name(&longest, "job1", "abcde"), format!("{}-abcde", &longest[..52]));

@@ -1,4 +1,4 @@
-//! The logs of a run's pods, as far as they are there, or on and on.
+//! Prints the logs of a run's pods as they are now. [`follow`](crate::run::follow) follows them.
 
 use std::future::Future;
 
@@ -9,10 +9,10 @@ use crate::error::Error;
 use crate::notice::{Notice, Observer, Warning};
 use workqueue_core::names::ReleaseName;
 
-/// Finds a run by its name, or the last one that was started.
+/// Finds a run by its name or by the name of one of its Jobs; without a name, the latest run.
 ///
 /// # Errors
-/// [`Error::NoRun`]; and as for every request.
+/// [`Error::NoRun`].
 pub async fn find_run(
     cluster: &Cluster,
     release: &ReleaseName,
@@ -26,10 +26,7 @@ pub async fn find_run(
     found.ok_or_else(|| Error::NoRun(run.map(str::to_owned)))
 }
 
-/// Hands the logs of a run's pods to the observer; those that there are, in the order of their pods.
-///
-/// # Errors
-/// As for every request.
+/// Passes the existing log lines of a run's pods to the observer, pod by pod.
 pub async fn logs(
     cluster: &Cluster,
     job: &JobState,

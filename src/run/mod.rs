@@ -1,6 +1,9 @@
-//! A run: Jobs over a queue, from their manifest to the end that is reported.
+//! A run: one or several Jobs over a queue, from their manifest to the final report.
 
+pub(crate) mod final_count;
 pub mod follow;
+pub(crate) mod followed_pods;
+pub(crate) mod followed_run;
 pub(crate) mod job_manifest;
 pub mod logs;
 pub mod plan;

@@ -1,4 +1,4 @@
-//! What a run is asked to be: which worker, with what, in how many pods.
+//! The plan of a run: its items, its worker, and how many pods.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,99 +10,91 @@ use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::names::ReleaseName;
 use workqueue_worker::{Backoff, Halt};
 
-/// Bytes of a script: a ConfigMap holds 1 MiB, its name and labels included.
-const LARGEST_SCRIPT: usize = 1_000_000;
+/// In bytes: a ConfigMap holds 1 MiB, including its name and labels.
+const MAX_SCRIPT_SIZE: usize = 1_000_000;
 
-/// What to run.
 pub struct RunPlan {
     /// The release whose broker holds the queue.
     pub release: ReleaseName,
-    /// The queue, made if it is missing.
+    /// Declared if it is missing.
     pub queue: QueueSpec,
     /// Items to enqueue first.
     pub items: Option<Source>,
-    /// Larger items are refused; bytes.
+    /// In bytes; larger items are refused.
     pub max_item_size: usize,
-    /// Give up enqueuing after this long without progress; 0 for never.
+    /// Stop enqueuing after this long without progress; 0 for no limit.
     pub enqueue_timeout: Duration,
     /// The workers' image.
     pub image: String,
-    /// How items come to pods.
     pub mode: Mode,
-    /// Which worker takes them.
     pub worker: Worker,
-    /// How it treats them.
     pub work: Work,
-    /// The program to start for each item, the item on its standard input; or the arguments of
-    /// `script`.
+    /// The program to start for each item, which it reads from standard input; with a script, the
+    /// script's arguments.
     pub program: Vec<String>,
-    /// A script to bring into the pods.
     pub script: Option<Script>,
-    /// Pods at one time.
+    /// Pods that run concurrently.
     pub parallelism: u32,
-    /// Failed pods that the Job bears before it fails; each mode has its own default.
+    /// Failed pods that the Job tolerates; `None` for the mode's default.
     pub backoff_limit: Option<u32>,
-    /// Pods in all, at most, where each item gets one.
+    /// The most pods that a coarse run may need.
     pub max_pods: u32,
-    /// Chart and values beyond those that `up` was given.
+    /// Chart and values in addition to those that `up` stored.
     pub chart: ChartPlan,
 }
 
-/// How items come to pods.
+/// How items are distributed over pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// A few pods work on many items each, until the queue is empty.
+    /// A few pods process many items each, until the queue is empty.
     Fine,
-    /// One pod an item.
+    /// One pod per item.
     Coarse,
 }
 
-/// Which worker takes the items.
+/// What fetches items from the queue inside the pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Worker {
-    /// The image's own command does it all, as the tutorial's.
+    /// The image's own command, as in the tutorial.
     Image,
-    /// `amqp-consume` in the image, around the program: for one item a pod.
+    /// `amqp-consume` from the image, which runs the program on one item.
     AmqpConsume,
-    /// `workqueue-worker` in the image, around the program.
+    /// `workqueue-worker` from the image.
     InImage,
-    /// `workqueue-worker`, brought into the pod from the image of this name, or else from the one
-    /// that the release's value `worker.inject.image` names.
+    /// `workqueue-worker`, copied into the pod from this image; `None` for the image in the
+    /// release's value `worker.inject.image`.
     Injected(Option<String>),
 }
 
-/// How a worker treats its items.
+/// Options of `workqueue-worker`.
 #[derive(Debug, Clone)]
 pub struct Work {
-    /// Items at one time in a pod.
+    /// Items that a pod processes concurrently.
     pub concurrency: u16,
-    /// Further attempts at an item.
+    /// Further attempts after the first one fails.
     pub retries: u32,
-    /// The pause before each.
+    /// The pause before each retry.
     pub backoff: Backoff,
-    /// The limit of one attempt; zero for none.
+    /// The time limit of one attempt; zero for none.
     pub item_timeout: Duration,
-    /// How long running items may go on when a pod is stopped.
+    /// How long running items may continue after the pod is told to stop.
     pub grace: Duration,
-    /// When failures end the run.
+    /// How many failures end the run.
     pub halt: Option<Halt>,
 }
 
 /// A script that is mounted into the pods.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// Its name in the pods.
+    /// Its file name in the pods.
     pub name: String,
-    /// Its text.
     pub text: String,
 }
 
 impl Script {
-    /// Reads a script.
-    ///
     /// # Errors
-    /// A file that cannot be read as text, that does not start with `#!`, or that no ConfigMap can
-    /// bring to the pods.
+    /// A file that is not readable text, does not start with `#!`, or does not fit into a
+    /// ConfigMap.
     pub fn read(path: &PathBuf) -> Result<Self, Error> {
         let failed = |source| Error::Read { path: path.display().to_string(), source };
         let text = std::fs::read_to_string(path).map_err(failed)?;
@@ -111,12 +103,12 @@ impl Script {
         }
         let refuse =
             |reason: &str| Err(Error::Script { path: path.display().to_string(), reason: reason.to_owned() });
-        if text.len() > LARGEST_SCRIPT {
+        if text.len() > MAX_SCRIPT_SIZE {
             return refuse("it is larger than a ConfigMap can hold (1 MiB)");
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
-            return refuse("its name has other characters than letters, digits, '-', '_' and '.'");
+            return refuse("its name may contain only letters, digits, '-', '_' and '.'");
         }
         Ok(Self { name, text })
     }
@@ -127,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scripts_that_no_config_map_can_bring_are_refused() {
+    fn scripts_that_do_not_fit_into_a_config_map_are_refused() {
         let dir = std::env::temp_dir().join(format!("workqueue-scripts-{}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a temporary directory");
         let read = |name: &str, text: &str| {
@@ -135,12 +127,12 @@ mod tests {
             std::fs::write(&path, text).expect("writable");
             Script::read(&path)
         };
-        assert_eq!(read("work.sh", "#!/bin/sh\n").expect("fine").name, "work.sh");
+        assert_eq!(read("work.sh", "#!/bin/sh\n").expect("valid").name, "work.sh");
         assert!(matches!(read("my work.sh", "#!/bin/sh\n"), Err(Error::Script { .. })));
         assert!(matches!(
-            read("large.sh", &format!("#!/bin/sh\n{}", "#".repeat(LARGEST_SCRIPT))),
+            read("large.sh", &format!("#!/bin/sh\n{}", "#".repeat(MAX_SCRIPT_SIZE))),
             Err(Error::Script { .. })
         ));
-        std::fs::remove_dir_all(&dir).expect("ours");
+        std::fs::remove_dir_all(&dir).expect("removable");
     }
 }

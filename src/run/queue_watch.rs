@@ -1,5 +1,5 @@
-//! Watches how a run's queue empties, beside the Job: draining pods do not tell how many items
-//! are done.
+//! Counts the items of a run's queue while the run goes on: in fine mode the Job's state does not
+//! show how many items are done.
 
 use std::time::Duration;
 
@@ -14,58 +14,56 @@ use crate::queue::connection::BrokerConnection;
 use workqueue_amqp::topology;
 use workqueue_core::names::{QueueName, ReleaseName};
 
-/// Time between two looks. Counting is cheap for the broker, and a look is no delivery.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Time between two counts. Counting is cheap for the broker and delivers no messages.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
 
 /// Counts once.
 ///
 /// # Errors
-/// No broker, and what it refuses.
-pub async fn count(session: &BrokerConnection, job: &JobState) -> Result<RunCounts, Error> {
+/// [`Error::NoRun`] for a Job without a valid queue name; what the broker refuses.
+pub async fn count(connection: &BrokerConnection, job: &JobState) -> Result<RunCounts, Error> {
     let Ok(queue) = job.queue.parse::<QueueName>() else { return Err(Error::NoRun(Some(job.run.clone()))) };
-    let depth = |queue: QueueName| async move {
-        let depth = topology::depth(&session.broker, &queue).await;
-        Ok::<_, Error>(depth.map_err(|error| session.explain(error))?.unwrap_or_default().ready)
+    let ready = |queue: QueueName| async move {
+        let depth = topology::depth(&connection.broker, &queue).await;
+        Ok::<_, Error>(depth.map_err(|error| connection.explain(error))?.unwrap_or_default().ready)
     };
-    let (failed, waiting) = (depth(queue.failed()).await?, depth(queue).await?);
+    let (failed, waiting) = (ready(queue.failed()).await?, ready(queue).await?);
     Ok(RunCounts { waiting, failed: failed.saturating_sub(job.failed_before) })
 }
 
-/// What came of a look.
+/// The outcome of one count.
 #[derive(Debug)]
-pub enum Look {
-    /// What there was.
-    Counts(RunCounts),
-    /// The broker could not be asked, and why.
+pub enum QueueCount {
+    Counted(RunCounts),
+    /// The broker could not be reached; holds the reason.
     Away(String),
 }
 
-/// Counts again and again, over one connection as long as it holds. Dropping it ends it.
+/// Counts repeatedly, over one connection as long as it lasts. Dropping it ends the counting.
 pub struct QueueWatch {
-    looks_rx: mpsc::Receiver<Look>,
+    counts_rx: mpsc::Receiver<QueueCount>,
     task: JoinHandle<()>,
 }
 
 impl QueueWatch {
-    /// Starts to count.
     pub fn start(cluster: &Cluster, release: &ReleaseName, job: &JobState) -> Self {
-        let (looks_tx, looks_rx) = mpsc::channel(1);
+        let (counts_tx, counts_rx) = mpsc::channel(1);
         let (cluster, release, job) = (cluster.clone(), release.clone(), job.clone());
         let task = tokio::spawn(async move {
             loop {
-                // A broker that is away comes back, or the run ends without these numbers.
-                if let Err(error) = look(&cluster, &release, &job, &looks_tx).await {
-                    looks_tx.send(Look::Away(error.to_string())).await.ok();
+                // Either the broker comes back, or the run ends without these numbers.
+                if let Err(error) = count_repeatedly(&cluster, &release, &job, &counts_tx).await {
+                    counts_tx.send(QueueCount::Away(error.to_string())).await.ok();
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(COUNT_EVERY).await;
             }
         });
-        Self { looks_rx, task }
+        Self { counts_rx, task }
     }
 
-    /// The next look. Safe to cancel.
-    pub async fn next(&mut self) -> Option<Look> {
-        self.looks_rx.recv().await
+    /// The next count. Safe to cancel.
+    pub async fn next(&mut self) -> Option<QueueCount> {
+        self.counts_rx.recv().await
     }
 }
 
@@ -75,16 +73,18 @@ impl Drop for QueueWatch {
     }
 }
 
-async fn look(
+/// Counts over one connection until it fails.
+async fn count_repeatedly(
     cluster: &Cluster,
     release: &ReleaseName,
     job: &JobState,
-    looks_tx: &mpsc::Sender<Look>,
+    counts_tx: &mpsc::Sender<QueueCount>,
 ) -> Result<(), Error> {
-    let session = BrokerConnection::open(cluster, release, "kubectl-workqueue run").await?;
+    let connection = BrokerConnection::open(cluster, release, "kubectl-workqueue run").await?;
     loop {
-        // Nobody listens any more: the task is about to be ended.
-        looks_tx.send(Look::Counts(count(&session, job).await?)).await.ok();
-        tokio::time::sleep(LOOK_EVERY).await;
+        let counts = count(&connection, job).await?;
+        // Without a receiver this task is about to be aborted.
+        counts_tx.send(QueueCount::Counted(counts)).await.ok();
+        tokio::time::sleep(COUNT_EVERY).await;
     }
 }

@@ -1,7 +1,7 @@
-//! Changes how many pods of a run work at one time: more, fewer, none for a while.
+//! Changes how many pods of a run work concurrently: scales it, pauses it, and resumes it.
 //!
-//! A Job's completions are fixed and are the pods that drain its queue, so that more pods need a
-//! further Job of the same run. Pods that are taken away give their items back.
+//! A Job's `completions` cannot be changed, and in fine mode equals the number of pods. More pods
+//! therefore need another Job of the same run. Pods that are removed requeue their items.
 
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
@@ -9,10 +9,10 @@ use crate::error::Error;
 use crate::run::logs::find_run;
 use workqueue_core::names::ReleaseName;
 
-/// Makes `parallelism` pods work on a run at one time, and gives its state then.
+/// Scales a run to `parallelism` concurrent pods and returns its new state.
 ///
 /// # Errors
-/// [`Error::NoRun`], [`Error::RunEnded`], [`Error::RunPaused`]; and as for every request.
+/// [`Error::NoRun`], [`Error::RunEnded`], [`Error::RunPaused`].
 pub async fn scale(
     cluster: &Cluster,
     release: &ReleaseName,
@@ -35,10 +35,10 @@ pub async fn scale(
     find_run(cluster, release, Some(&run.name)).await
 }
 
-/// Takes all pods of a run away until [`resume`].
+/// Removes all pods of a run until [`resume`].
 ///
 /// # Errors
-/// [`Error::NoRun`], [`Error::RunEnded`]; and as for every request.
+/// [`Error::NoRun`], [`Error::RunEnded`].
 pub async fn pause(cluster: &Cluster, release: &ReleaseName, run: Option<&str>) -> Result<JobState, Error> {
     let run = find_run(cluster, release, run).await?;
     for job in live_jobs(cluster, release, &run).await? {
@@ -49,10 +49,10 @@ pub async fn pause(cluster: &Cluster, release: &ReleaseName, run: Option<&str>) 
     find_run(cluster, release, Some(&run.name)).await
 }
 
-/// Gives a paused run its pods again.
+/// Restores the pods of a paused run.
 ///
 /// # Errors
-/// [`Error::NoRun`], [`Error::RunEnded`]; and as for every request.
+/// [`Error::NoRun`], [`Error::RunEnded`].
 pub async fn resume(cluster: &Cluster, release: &ReleaseName, run: Option<&str>) -> Result<JobState, Error> {
     let run = find_run(cluster, release, run).await?;
     for job in live_jobs(cluster, release, &run).await? {
@@ -70,39 +70,40 @@ async fn live_jobs(cluster: &Cluster, release: &ReleaseName, run: &JobState) -> 
     if jobs.is_empty() { Err(Error::RunEnded(run.run.clone())) } else { Ok(jobs) }
 }
 
-/// What is to be done about a Job, or next to it.
+/// A change to a Job, or next to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// So many pods at one time.
+    /// Set its parallelism.
     Set(u32),
-    /// A further Job like this one, with so many pods.
+    /// Create another Job like it with this parallelism.
     Add(u32),
-    /// Nothing is left for it: with no pods at one time it would never end.
+    /// Delete it, since no pods are left for it: with a parallelism of 0 it would never end.
     Delete,
 }
 
-/// Shares the pods out among the Jobs, the oldest first, each up to what still has to succeed.
+/// Distributes the pods over the Jobs, oldest first. Each gets at most the number of pods that
+/// still have to succeed.
 fn plan(jobs: &[JobState], parallelism: u32) -> Vec<(&JobState, Step)> {
     let mut left = parallelism;
     let mut steps = Vec::new();
     for job in jobs {
-        let room = job.remaining().unwrap_or(u32::MAX);
+        let needed = job.remaining().unwrap_or(u32::MAX);
         // It is about to complete.
-        if room == 0 {
+        if needed == 0 {
             continue;
         }
-        let pods = left.min(room);
+        let pods = left.min(needed);
         left -= pods;
         steps.push((job, if pods > 0 { Step::Set(pods) } else { Step::Delete }));
     }
-    // With one pod an item there are no more pods than items.
+    // In coarse mode there are never more pods than items.
     if let Some(first) = jobs.first().filter(|job| left > 0 && !job.is_coarse()) {
         steps.push((first, Step::Add(left)));
     }
     steps
 }
 
-/// A name that no Job of the run has: the first one's with a number.
+/// A name for another Job of the run: the first Job's name with the next number.
 fn next_name(run: &JobState) -> String {
     let number = |name: &str| name.strip_prefix(&run.name)?.strip_prefix('-')?.parse::<u32>().ok();
     let last = run.more.iter().filter_map(|name| number(name)).max().unwrap_or(1);
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn more_pods_are_a_further_job_and_fewer_take_it_away() {
+    fn more_pods_add_a_job_and_fewer_pods_delete_it() {
         let two = [job("w", 4, 0, "fine"), job("w-2", 4, 0, "fine")];
         assert_eq!(steps(&two[..1], 8), [Step::Set(4), Step::Add(4)]);
         assert_eq!(steps(&two, 8), [Step::Set(4), Step::Set(4)]);
@@ -139,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_have_succeeded_make_no_room() {
+    fn pods_that_have_succeeded_are_not_started_again() {
         assert_eq!(steps(&[job("w", 4, 3, "fine")], 4), [Step::Set(1), Step::Add(3)]);
         assert_eq!(steps(&[job("w", 4, 4, "fine"), job("w-2", 2, 0, "fine")], 2), [Step::Set(2)]);
         assert_eq!(steps(&[job("w", 4, 4, "coarse")], 2), []);
     }
 
     #[test]
-    fn one_pod_an_item_needs_no_further_job() {
+    fn coarse_runs_need_no_further_job() {
         assert_eq!(steps(&[job("w", 10, 8, "coarse")], 50), [Step::Set(2)]);
     }
 

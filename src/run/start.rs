@@ -1,4 +1,4 @@
-//! Runs a Job over what is in a queue.
+//! Starts a run: enqueues its items and creates the Job.
 
 use serde_json::{Value, json};
 
@@ -7,40 +7,39 @@ use crate::cluster::apply::ObjectRef;
 use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::notice::{Observer, Warning};
-use crate::queue::connection::{BrokerConnection, Reach};
+use crate::queue::connection::{BrokerConnection, BrokerTarget};
+use crate::queue::declare::ensure_queue;
 use crate::queue::enqueue::{EnqueuePlan, EnqueueReport, enqueue};
-use crate::queue::reconnect::ensure_queue;
 use crate::run::job_manifest::{Contents, Renderer};
 use crate::run::plan::{Mode, RunPlan, Script};
 use workqueue_amqp::publisher::Envelopes;
-use workqueue_amqp::topology::{self};
+use workqueue_amqp::topology;
 use workqueue_core::names::QueueName;
 
-/// What came of starting.
 pub enum Started {
-    /// The Job runs.
+    /// The Job was created.
     Job(JobState),
-    /// There was nothing in the queue.
+    /// The queue is empty: no Job was created.
     Nothing,
-    /// Not all items got into the queue; no Job was made.
+    /// Not all items reached the queue: no Job was created.
     NotEnqueued(EnqueueReport, Option<Error>),
 }
 
-/// Tells before a long build whether a run could start at all.
+/// Checks before a long build that a run could start at all.
 ///
 /// # Errors
-/// [`Error::QueueBusy`], and a broker that is not there or not ready.
+/// [`Error::QueueBusy`]; a broker that is missing or not ready.
 pub async fn check(cluster: &Cluster, plan: &RunPlan) -> Result<(), Error> {
     refuse_busy_queue(cluster, plan).await?;
     cluster.broker_pod(&plan.release).await?;
     Ok(())
 }
 
-/// Enqueues what is given, and makes the Job.
+/// Enqueues the plan's items, if it has any, and creates the Job.
 ///
 /// # Errors
-/// [`Error::QueueBusy`] when a run takes items from the queue already, [`Error::TooManyPods`],
-/// and what chart, cluster and broker refuse.
+/// [`Error::QueueBusy`] when another run is working on the queue; [`Error::TooManyPods`]; what the
+/// chart, the cluster or the broker refuse.
 pub async fn start(
     cluster: &Cluster,
     mut plan: RunPlan,
@@ -60,8 +59,8 @@ pub async fn start(
             timeout: plan.enqueue_timeout,
             resume: false,
         };
-        let reach = Reach::Release(cluster.clone(), plan.release.clone());
-        let (report, result) = enqueue(&reach, enqueueing, observer, interrupt).await;
+        let target = BrokerTarget::Release(cluster.clone(), plan.release.clone());
+        let (report, result) = enqueue(&target, enqueueing, observer, interrupt).await;
         if result.is_err() || !report.is_complete() {
             return Ok(Started::NotEnqueued(report, result.err()));
         }
@@ -75,18 +74,19 @@ pub async fn start(
     started
 }
 
-/// Makes the Job for what is in the queue, which is `told` of if it is not as it should be.
+/// Creates the Job for the items in the queue. With `warn`, reports an existing queue that lacks
+/// guarantees.
 async fn start_job(
     cluster: &Cluster,
     renderer: &Renderer,
     plan: RunPlan,
     observer: &dyn Observer,
-    told: bool,
+    warn: bool,
 ) -> Result<Started, Error> {
-    let session = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
-    ensure_queue(&session, &plan.queue, observer, told).await?;
-    let contents = contents(&session, &plan.queue.name).await?;
-    session.close().await;
+    let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
+    ensure_queue(&connection, &plan.queue, observer, warn).await?;
+    let contents = contents(&connection, &plan.queue.name).await?;
+    connection.close().await;
     let items = contents.items;
     if items == 0 {
         return Ok(Started::Nothing);
@@ -97,10 +97,10 @@ async fn start_job(
     let manifest = renderer.job(&plan, contents)?;
     let job = cluster.create_job(&manifest).await?;
     if let Some(script) = &plan.script {
-        // Its pods wait for it; with the Job as its owner it goes when the Job goes.
-        let made = cluster.create(&script_map(script, &manifest, &job.uid), false).await;
-        if let Err(error) = made {
-            // Its pods would wait for ever. That it stays is the lesser error.
+        // The pods wait for this ConfigMap. It is deleted with the Job, which owns it.
+        let created = cluster.create(&script_map(script, &manifest, &job.uid), false).await;
+        if let Err(error) = created {
+            // The pods would wait forever. The first error matters more than a Job that stays.
             cluster.delete(&ObjectRef::new("batch/v1", "Job", &job.name), false).await.ok();
             return Err(error.into());
         }
@@ -122,17 +122,18 @@ fn script_map(script: &Script, job: &Value, uid: &str) -> Value {
     })
 }
 
-/// Two runs on one queue would take each other's items, and the one that finds too few would
-/// wait for ever.
+/// Two runs on one queue would take each other's items, and the one left with too few would wait
+/// forever.
 async fn refuse_busy_queue(cluster: &Cluster, plan: &RunPlan) -> Result<(), Error> {
     let jobs = cluster.runs(&plan.release).await?;
     let busy = jobs.into_iter().find(|job| job.end.is_none() && job.queue == plan.queue.name.as_str());
     busy.map_or(Ok(()), |job| Err(Error::QueueBusy { run: job.run, queue: plan.queue.name.clone() }))
 }
 
-async fn contents(session: &BrokerConnection, queue: &QueueName) -> Result<Contents, Error> {
-    let depth = topology::depth(&session.broker, queue).await.map_err(|error| session.explain(error))?;
-    let failed = topology::depth(&session.broker, &queue.failed()).await;
-    let failed = failed.map_err(|error| session.explain(error))?;
+async fn contents(connection: &BrokerConnection, queue: &QueueName) -> Result<Contents, Error> {
+    let depth =
+        topology::depth(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
+    let failed = topology::depth(&connection.broker, &queue.failed()).await;
+    let failed = failed.map_err(|error| connection.explain(error))?;
     Ok(Contents { items: depth.unwrap_or_default().ready, failed: failed.unwrap_or_default().ready })
 }

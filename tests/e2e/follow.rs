@@ -85,7 +85,7 @@ fn more_items_than_pods_allowed_is_refused_before_a_job_is_made() {
     let bed = Bed::with_release("cap");
     bed.workqueue(&["run", "--image", &seed_worker(), "--max-pods", "2", "a", "b", "c"])
         .exits(1)
-        .says("holds 3 items; at one pod an item that is more than 2 pods")
+        .says("holds 3 items; with one pod per item, that is more than 2 pods")
         .says("--max-pods");
     assert_eq!(bed.messages("job1"), 3);
     assert_eq!(bed.kubectl(&["get", "jobs", "-o", "name"]).ok().stdout, "");

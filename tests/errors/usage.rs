@@ -60,7 +60,7 @@ fn a_chart_into_a_directory_that_is_not_empty() {
     );
     let expected = "\
 error: directory mine is not empty
-hint: --force writes over the files of the same names, and leaves the others
+hint: --force overwrites files of the same names and keeps all others
 ";
     assert_fails(&sandbox.run(&["chart", "mine"]), 1, expected);
     assert_eq!(sandbox.run(&["chart", "mine", "--force"]).code, Some(0));

@@ -1,0 +1,225 @@
+//! Moves items from the input through the publisher into the queue.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::items;
+use crate::items::Items;
+use crate::notice::{Notice, Observer};
+use crate::queue::enqueue::EnqueueReport;
+use crate::queue::reconnect::Reconnector;
+use crate::queue::resume_point::ResumePoint;
+use workqueue_amqp::publisher::{Publisher, Tally};
+use workqueue_core::item::Item;
+
+/// Time between two progress notices.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// How long an interrupted transfer waits for outstanding confirms.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) struct Transfer<'a> {
+    observer: &'a dyn Observer,
+    publisher: Publisher,
+    resume_point: Option<ResumePoint>,
+    /// How many more items of the input to skip, since an earlier attempt settled them.
+    skip: u64,
+    /// Read, but not yet in the publisher's window.
+    pending: std::vec::IntoIter<Item>,
+    reading: bool,
+    bad_input: Option<Error>,
+    /// When the user stopped the transfer.
+    interrupted_at: Option<Instant>,
+    /// When the last progress notice was sent.
+    reported_at: Instant,
+}
+
+impl<'a> Transfer<'a> {
+    pub(super) fn new(
+        observer: &'a dyn Observer,
+        publisher: Publisher,
+        resume_point: Option<ResumePoint>,
+        skip: u64,
+    ) -> Self {
+        Self {
+            observer,
+            publisher,
+            resume_point,
+            skip,
+            pending: Vec::new().into_iter(),
+            reading: true,
+            bad_input: None,
+            interrupted_at: None,
+            reported_at: Instant::now(),
+        }
+    }
+
+    pub(super) async fn run<I: Future<Output = ()>>(
+        &mut self,
+        mut reconnector: Reconnector<'_>,
+        mut items: Items,
+        mut interrupt: Pin<&mut I>,
+    ) -> Result<(), Error> {
+        let mut connected = self.connect(&mut reconnector, None, interrupt.as_mut()).await;
+        loop {
+            connected?;
+            if self.interrupted_at.is_some() && reconnector.is_down() {
+                break;
+            }
+            match self.publish(&mut reconnector, &mut items, interrupt.as_mut()).await {
+                Ok(()) => break,
+                Err(error) if !reconnector.is_recoverable(&error) => return Err(error),
+                // The user does not want to wait for another connection.
+                Err(_) if self.interrupted_at.is_some() => break,
+                Err(error) => {
+                    connected = self.connect(&mut reconnector, Some(error), interrupt.as_mut()).await;
+                }
+            }
+        }
+        self.report_progress(&items);
+        self.bad_input.take().map_or(Ok(()), Err)
+    }
+
+    /// Connects, for the first time or after an error; an interrupt ends the attempts.
+    async fn connect<I: Future<Output = ()>>(
+        &mut self,
+        reconnector: &mut Reconnector<'_>,
+        broken: Option<Error>,
+        interrupt: Pin<&mut I>,
+    ) -> Result<(), Error> {
+        if self.interrupted_at.is_some() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = interrupt => {
+                self.stop();
+                Ok(())
+            }
+            result = reconnector.connect(&mut self.publisher, broken) => result,
+        }
+    }
+
+    fn stop(&mut self) {
+        self.interrupted_at = Some(Instant::now());
+        self.reading = false;
+        self.pending = Vec::new().into_iter();
+    }
+
+    /// Publishes until everything is settled or the connection breaks.
+    async fn publish<I: Future<Output = ()>>(
+        &mut self,
+        reconnector: &mut Reconnector<'_>,
+        items: &mut Items,
+        mut interrupt: Pin<&mut I>,
+    ) -> Result<(), Error> {
+        loop {
+            self.fill_window();
+            let (waiting, in_flight) = (self.publisher.is_waiting(), self.publisher.in_flight());
+            let all_pushed = self.pending.len() == 0;
+            if !waiting && !self.reading && all_pushed {
+                return Ok(());
+            }
+            let read_on = self.reading && all_pushed && self.publisher.has_room();
+            tokio::select! {
+                biased;
+                () = interrupt.as_mut(), if self.interrupted_at.is_none() => self.stop(),
+                progress = self.publisher.drive() => {
+                    reconnector.handle_progress(progress)?;
+                    // Heartbeats are not progress.
+                    if self.publisher.in_flight() < in_flight {
+                        reconnector.restart_timeout();
+                    }
+                    if self.reported_at.elapsed() >= PROGRESS_EVERY {
+                        self.report_progress(items);
+                    }
+                }
+                chunk = items.next_batch(), if read_on => self.accept_items(chunk, reconnector),
+                () = tokio::time::sleep_until(reconnector.stalls_at()), if waiting && reconnector.can_stall() => {
+                    return Err(reconnector.stalled());
+                }
+                () = grace_period(self.interrupted_at), if self.interrupted_at.is_some() => return Ok(()),
+            }
+        }
+    }
+
+    fn fill_window(&mut self) {
+        while self.publisher.has_room()
+            && let Some(item) = self.pending.next()
+        {
+            self.publisher.push(item);
+        }
+    }
+
+    /// Accepts items from the input. Bad input ends the reading; the items before it are still
+    /// published.
+    fn accept_items(
+        &mut self,
+        chunk: Result<Option<Vec<Item>>, items::Error>,
+        reconnector: &mut Reconnector<'_>,
+    ) {
+        match chunk {
+            Ok(Some(mut chunk)) => {
+                let skipped = usize::try_from(self.skip).map_or(chunk.len(), |skip| skip.min(chunk.len()));
+                self.skip -= skipped as u64;
+                chunk.drain(..skipped);
+                self.pending = chunk.into_iter();
+                reconnector.restart_timeout();
+            }
+            Ok(None) => self.reading = false,
+            Err(error) => {
+                self.bad_input = Some(error.into());
+                self.reading = false;
+            }
+        }
+    }
+
+    fn report_progress(&mut self, items: &Items) {
+        self.reported_at = Instant::now();
+        let Tally { published, confirmed, .. } = *self.publisher.tally();
+        self.observer.on(Notice::Enqueued { published, confirmed, share: items.share_read() });
+        if let Some(resume_point) = &mut self.resume_point {
+            resume_point.save(self.publisher.settled_up_to());
+        }
+    }
+
+    /// Saves or removes the resume point, closes the connection, and reports.
+    pub(super) async fn finish(
+        mut self,
+        batch: String,
+        skipped: u64,
+        result: &Result<(), Error>,
+    ) -> EnqueueReport {
+        let interrupted = self.interrupted_at.is_some();
+        // After the loss of a queue nothing is settled any more: there is nothing to resume.
+        let is_over =
+            result.as_ref().map_or_else(|error| matches!(error, Error::QueueLost { .. }), |()| !interrupted);
+        match self.resume_point.take() {
+            Some(resume_point) if is_over => resume_point.remove(),
+            Some(mut resume_point) => resume_point.save(self.publisher.settled_up_to()),
+            None => {}
+        }
+        let Tally { published, confirmed, refused, first_refused, repeated } = self.publisher.tally().clone();
+        self.publisher.close().await;
+        EnqueueReport {
+            batch,
+            skipped,
+            read: published,
+            confirmed,
+            refused,
+            first_refused,
+            repeated,
+            interrupted,
+        }
+    }
+}
+
+async fn grace_period(interrupted_at: Option<Instant>) {
+    if let Some(at) = interrupted_at {
+        tokio::time::sleep_until(at + GRACE).await;
+    }
+}

@@ -1,0 +1,79 @@
+//! The pods of a followed run: which have failed, which cannot start, and their last log lines.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use tokio::time::Instant;
+
+use crate::cluster::diagnose::{StuckPods, failure_reason};
+use crate::run::follow::FailedPod;
+
+/// Log lines kept of each pod, to show them again if it fails.
+const LAST_LINES: usize = 10;
+
+#[derive(Default)]
+pub(crate) struct FollowedPods {
+    /// By name, without the pods that succeeded.
+    pods: BTreeMap<String, FollowedPod>,
+    stuck: StuckPods,
+}
+
+#[derive(Default)]
+struct FollowedPod {
+    failure: Option<String>,
+    last_lines: VecDeque<String>,
+}
+
+impl FollowedPods {
+    pub(crate) fn keep_line(&mut self, pod: &str, line: &[u8]) {
+        let lines = &mut self.pods.entry(pod.to_owned()).or_default().last_lines;
+        if lines.len() == LAST_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(String::from_utf8_lossy(line).into_owned());
+    }
+
+    /// Takes over a pod's new state. Returns why the pod failed if that is news.
+    pub(crate) fn update(&mut self, pod: &Pod) -> Option<String> {
+        self.stuck.take(pod);
+        match pod.status.as_ref()?.phase.as_deref()? {
+            // Otherwise a long run would accumulate them.
+            "Succeeded" => {
+                self.pods.remove(&pod.name_any());
+                None
+            }
+            "Failed" => {
+                let failure = failure_reason(pod);
+                let followed = self.pods.entry(pod.name_any()).or_default();
+                followed.failure.replace(failure.clone()).is_none().then_some(failure)
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets whether a deleted pod was stuck; its failure stays.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.stuck.forget(name);
+    }
+
+    /// When `pods` pods have been stuck long enough to give up on all of them; `None` while fewer
+    /// are stuck.
+    pub(crate) fn give_up_at(&self, pods: usize) -> Option<Instant> {
+        self.stuck.so_many_give_up_at(pods)
+    }
+
+    /// The pod that has been stuck longest, and its state.
+    pub(crate) fn longest_stuck(&self) -> Option<String> {
+        self.stuck.worst()
+    }
+
+    pub(crate) fn failed(&self) -> Vec<FailedPod> {
+        let failed = self.pods.iter().filter_map(|(name, pod)| {
+            let reason = pod.failure.clone()?;
+            let last_lines = pod.last_lines.iter().cloned().collect();
+            Some(FailedPod { pod: name.clone(), reason, last_lines })
+        });
+        failed.collect()
+    }
+}
