@@ -1,4 +1,4 @@
-//! `docs/reference.md` is what the program would write now.
+//! `docs/reference/commands.md` is what the program would write now.
 
 mod sandbox;
 
@@ -6,11 +6,12 @@ use sandbox::{Sandbox, root};
 
 #[test]
 fn the_reference_is_current() {
-    let written = std::fs::read_to_string(root().join("docs/reference.md")).expect("it is in the repository");
+    let written =
+        std::fs::read_to_string(root().join("docs/reference/commands.md")).expect("it is in the repository");
     let outcome = Sandbox::new().run(&["__reference"]);
     assert!(
         outcome.stdout == written,
-        "docs/reference.md is not current: cargo run -- __reference > docs/reference.md"
+        "docs/reference/commands.md is not current: cargo run -- __reference > docs/reference.md"
     );
 }
 

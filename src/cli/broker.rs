@@ -1,37 +1,36 @@
-//! Flags for brokers, the release's own and others, and for queues in them.
+//! Flags for brokers, the one of a release or another, and for their queues.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::flags::{ClusterFlags, Output, QueueFlags};
+use super::flags::{ClusterFlags, OutputFlags, QueueFlags};
 use crate::error::Error;
 use crate::queue::connection::BrokerTarget;
 use crate::ui::failure::Failure;
 use workqueue_amqp::Endpoint;
 use workqueue_core::names::QueueName;
 
-/// The variable with a broker's URL: unlike an argument, other users of the machine cannot see it.
+/// The variable with a broker's URL. Other users of the machine can see arguments, but not this.
 const URL_VARIABLE: &str = "WORKQUEUE_BROKER_URL";
 
-/// The key of a Secret that is asked for when none is named.
+/// The key in the Secret if none is named.
 const DEFAULT_KEY: &str = "url";
 
-/// The heading of the flags in the help; see `flags.rs` for why each names it.
+/// The heading of the flags in the help; `flags.rs` says why each flag names it.
 const BROKER: &str = "Broker";
 
 /// Which broker.
 #[derive(Debug, Args)]
 pub struct BrokerFlags {
     /// Use the broker at amqp(s)://USER:PASSWORD@HOST[:PORT][/VHOST], without a tunnel, instead of
-    /// the release's [env: WORKQUEUE_BROKER_URL]
+    /// the broker of the release [env: WORKQUEUE_BROKER_URL]
     #[arg(help_heading = BROKER, long, value_name = "URL", conflicts_with = "broker_secret")]
     broker_url: Option<String>,
-    /// Use the broker whose URL is in this Secret of the namespace, under the key `url` unless
-    /// another one is named
+    /// Use the broker whose URL is in this Secret of the namespace (default key: url)
     #[arg(help_heading = BROKER, long, value_name = "NAME[/KEY]")]
     broker_secret: Option<String>,
-    /// Trust the certificates in this PEM file, beside the system's
+    /// Trust the certificates in this PEM file as well as those of the system
     #[arg(help_heading = BROKER, long, value_name = "FILE")]
     broker_ca: Option<PathBuf>,
 }
@@ -62,7 +61,7 @@ impl BrokerFlags {
     }
 }
 
-/// Which queue, in which broker, and the form of the report.
+/// Which queue of which broker, and the format of the report.
 #[derive(Debug, Args)]
 pub struct BrokerQueueFlags {
     #[command(flatten)]
@@ -72,7 +71,7 @@ pub struct BrokerQueueFlags {
     #[command(flatten)]
     cluster: ClusterFlags,
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputFlags,
 }
 
 impl BrokerQueueFlags {

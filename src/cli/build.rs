@@ -1,41 +1,41 @@
-//! `build`: makes a worker image and brings it to where the nodes find it.
+//! `build`: builds a worker image and brings it to where the nodes find it.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
 use super::flags::ContextFlags;
-use crate::build::{BuildPlan, BuildReport, Place, Push, Source, build};
+use crate::build::{BuildPlan, Push, Source, build};
 use crate::cluster::Target;
 use crate::image::{BuildOptions, Engine, Output, Reference};
-use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
+use crate::ui::{Ui, reports};
 
-/// Build a worker image, from a Dockerfile or from a lone script
+/// Build a worker image, from a Dockerfile or from a single script
 ///
-/// CONTEXT is a directory with a Dockerfile, or one program: a script with an interpreter in its
-/// first line, or an executable. For a program the Dockerfile is written (--print-dockerfile shows
-/// it): the image starts the program once an item, with the item on its standard input, and the
-/// item is done when it exits with 0. It runs as user 65532, in /tmp.
+/// CONTEXT is a directory with a Dockerfile, or a single program: a script with an interpreter in
+/// its first line, or an executable. For a program a Dockerfile is generated (--print-dockerfile
+/// shows it). The image starts the program once per item, with the item on its standard input; the
+/// item is done when the program exits with 0. The program runs as user 65532, in /tmp.
 ///
-/// An image that is not pushed is loaded into the cluster if the context is one of kind's,
-/// minikube's or k3d's. The image's reference goes to stdout, pinned by its digest once the
-/// registry has told that.
+/// An image that is not pushed is loaded into the cluster if the kubeconfig's context belongs to
+/// kind, minikube or k3d. The image's reference is printed on stdout, with its digest if the
+/// registry reported one.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
     /// A directory with a Dockerfile, a script or an executable
     #[arg(value_name = "CONTEXT", default_value = ".", value_hint = ValueHint::AnyPath)]
     source: PathBuf,
-    /// The image's name: [REGISTRY/]REPOSITORY[:TAG]
+    /// The name of the image: [REGISTRY/]REPOSITORY[:TAG]
     #[arg(long, value_name = "REF", required_unless_present = "print_dockerfile", value_parser = image_name)]
     image: Option<Reference>,
     /// Push the image to its registry
     #[arg(long)]
     push: bool,
-    /// Make an image of the static worker alone, for `run --worker-image`
+    /// Build an image that holds only the static worker, for `run --worker-image`
     #[arg(long, conflicts_with_all = ["source", "base_image"])]
     worker_only: bool,
-    /// Show the Dockerfile and the commands, and build nothing
+    /// Print the Dockerfile and the commands, and build nothing
     #[arg(long)]
     print_dockerfile: bool,
     #[command(flatten)]
@@ -44,27 +44,27 @@ pub struct BuildArgs {
     context: ContextFlags,
 }
 
-/// How an image is built, wherever a command builds one.
+/// How an image is built, by `build` and by `run --build`.
 #[derive(Debug, Args)]
 pub struct BuildFlags {
     /// Build for this platform, such as linux/arm64
     #[arg(help_heading = "Build", long, value_name = "OS/ARCH")]
     platform: Option<String>,
-    /// Set an ARG of the Dockerfile; may be repeated
+    /// Set an ARG of the Dockerfile; can be repeated
     #[arg(help_heading = "Build", long, value_name = "NAME=VALUE")]
     build_arg: Vec<String>,
-    /// Build every step anew
+    /// Build without the cache
     #[arg(help_heading = "Build", long)]
     no_cache: bool,
-    /// Build a lone program on this image (default: one that has its interpreter)
+    /// Build a single program on this image (default: one that has its interpreter)
     #[arg(help_heading = "Build", long, value_name = "REF")]
     base_image: Option<Reference>,
-    /// Put this static worker into the image of a lone program (default: workqueue-worker beside the
-    /// plugin or on PATH; without one, amqp-consume is installed)
+    /// Put this static worker into the image of a single program (default: workqueue-worker next to
+    /// the plugin or on PATH; if there is none, amqp-consume is installed)
     #[arg(help_heading = "Build", long, visible_alias = "worker-binary")]
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     worker: Option<PathBuf>,
-    /// The container engine: docker, or one that takes the same words (default: docker)
+    /// The container engine: docker, or a program with the same command line (default: docker)
     #[arg(help_heading = "Build", long, value_name = "PROGRAM", value_hint = ValueHint::CommandName)]
     docker: Option<String>,
 }
@@ -80,7 +80,7 @@ impl BuildFlags {
             || self.docker.is_some()
     }
 
-    /// What to build, from here on.
+    /// What to build.
     pub fn plan(&self, source: Source, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
         let program = self.docker.clone().unwrap_or_else(|| "docker".to_owned());
         let output = if ui.is_quiet() { Output::Kept } else { Output::Shown };
@@ -100,12 +100,12 @@ impl BuildFlags {
     }
 }
 
-/// Reads the name of an image that is yet to be built.
+/// Parses the name of an image to build.
 pub fn image_name(text: &str) -> Result<Reference, String> {
     let reference: Reference =
         text.parse().map_err(|error: crate::image::ReferenceError| error.to_string())?;
     if reference.has_digest() {
-        return Err("an image that is yet to be built has no digest".to_owned());
+        return Err("an image that is not built yet has no digest".to_owned());
     }
     Ok(reference)
 }
@@ -114,7 +114,7 @@ pub fn image_name(text: &str) -> Result<Reference, String> {
 pub async fn run(args: BuildArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let target = args.context.target();
     let push = if args.push { Push::Always } else { Push::Never };
-    // Without a name nothing is built: any will do.
+    // A name is missing only if nothing is built.
     let image = args.image.unwrap_or_else(|| "worker".parse().expect("a word is a reference"));
     let source = if args.worker_only { Source::Worker } else { Source::Path(args.source) };
     let plan = args.build.plan(source, image, push, ui);
@@ -123,7 +123,7 @@ pub async fn run(args: BuildArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     }
     let report = build(&plan, &target, ui, ui.interrupted()).await?;
     ui.data(report.image.to_string().as_bytes());
-    ui.status(&in_words(&plan, &report));
+    ui.status(&reports::build::summary(&plan, &report));
     Ok(ExitStatus::Success)
 }
 
@@ -137,19 +137,6 @@ fn print(plan: &BuildPlan, target: &Target, ui: &Ui) -> Result<ExitStatus, Failu
     Ok(ExitStatus::Success)
 }
 
-/// Says where an image is, and what is left to do.
-pub fn in_words(plan: &BuildPlan, report: &BuildReport) -> String {
-    let BuildPlan { image, engine, .. } = plan;
-    match &report.place {
-        Place::Registry => format!("image {image} is pushed"),
-        Place::Nodes(cluster) => format!("image {image} is loaded into {cluster}"),
-        Place::Engine => format!(
-            "image {image} is built; the nodes get it with: {} push {image}   (or build with --push)",
-            engine.program
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +145,6 @@ mod tests {
     fn a_name_to_build_has_no_digest() {
         assert!(image_name("127.0.0.1:5000/worker:1").is_ok());
         let digest = format!("worker@sha256:{}", "a".repeat(64));
-        assert_eq!(image_name(&digest), Err("an image that is yet to be built has no digest".to_owned()));
+        assert_eq!(image_name(&digest), Err("an image that is not built yet has no digest".to_owned()));
     }
 }

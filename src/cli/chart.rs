@@ -1,26 +1,26 @@
-//! `chart`: writes the bundled chart out.
+//! `chart`: writes the bundled chart to a directory.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
 use crate::release::export::{export, package};
-use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
+use crate::ui::{Ui, reports};
 
-/// Write the bundled chart into a directory
+/// Write the bundled chart to a directory
 ///
-/// It is a chart like any other: `helm install queue DIR` installs it, and `up --chart DIR` uses
-/// it with changes of your own.
+/// It is an ordinary Helm chart: `helm install queue DIR` installs it, and `up --chart DIR` uses it
+/// with your changes.
 #[derive(Debug, Args)]
 pub struct ChartArgs {
-    /// The directory, made if it is missing
+    /// The directory, created if it does not exist
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     directory: PathBuf,
-    /// Write into a directory that is not empty, over files of the same names
+    /// Write to a directory that is not empty, and overwrite files of the same names
     #[arg(long)]
     force: bool,
-    /// Write one archive, NAME-VERSION.tgz, into the directory instead, as `helm package` does
+    /// Write one archive, NAME-VERSION.tgz, to the directory instead, as `helm package` does
     #[arg(long, conflicts_with = "force")]
     package: bool,
 }
@@ -36,6 +36,6 @@ pub fn run(args: &ChartArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     for path in &written {
         ui.detail(&path.display().to_string());
     }
-    ui.status(&format!("{} files of the chart are in {}", written.len(), args.directory.display()));
+    ui.status(&reports::chart::exported(written.len(), &args.directory));
     Ok(ExitStatus::Success)
 }

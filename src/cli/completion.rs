@@ -7,11 +7,11 @@ use super::Cli;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 
-/// Print the completion script of a shell for `kubectl-workqueue`
+/// Print a completion script for `kubectl-workqueue`
 ///
-/// `kubectl workqueue` needs none: kubectl (from 1.26 on) asks the executable
-/// `kubectl_complete-workqueue`, which the installer puts beside the plugin, and gets the names of
-/// queues, runs and releases too.
+/// `kubectl workqueue` does not need it: kubectl 1.26 and later call the executable
+/// `kubectl_complete-workqueue`, which the installer puts next to the plugin, and which also
+/// completes the names of queues, runs and releases.
 #[derive(Debug, Args)]
 pub struct CompletionArgs {
     /// The shell

@@ -1,27 +1,28 @@
-//! `down`: removes what `up` and `run` made.
+//! `down`: deletes what `up` and `run` created.
 
 use std::time::Duration;
 
 use clap::Args;
 
 use super::flags::{ClusterFlags, QueueFlags, duration};
-use crate::release::down::{self, DownPlan, DownPreview};
+use crate::release::down::{self, DownPlan};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
+use crate::ui::reports::down as report;
 
-/// Delete what `up` and `run` made
+/// Delete what `up` and `run` created
 ///
-/// Says first which messages would be lost, and asks. With --keep-data the claims and the Secrets
-/// stay: a later `up` finds its messages again, and the login to them.
+/// Says which messages would be lost, and asks first. With --keep-data the PVCs and the Secrets are
+/// kept: a later `up` finds the messages again, and the credentials for them.
 #[derive(Debug, Args)]
 pub struct DownArgs {
-    /// Do not ask
+    /// Delete without asking
     #[arg(short, long)]
     yes: bool,
-    /// Keep the claims, and the Secrets that go with them
+    /// Keep the PVCs, and the Secrets that belong to them
     #[arg(long)]
     keep_data: bool,
-    /// Show what would be deleted, and let the server validate it
+    /// Show what would be deleted; the server validates it and deletes nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -43,33 +44,20 @@ pub async fn run(args: DownArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         timeout: args.timeout,
     };
     let cluster = args.cluster.connect().await?;
-    let (release, namespace) = (&plan.release, cluster.namespace());
-    let preview = down::preview(&cluster, &plan).await.map_err(Failure::from)?;
+    let preview = down::preview(&cluster, &plan).await?;
     if preview.objects.is_empty() {
-        ui.status(&format!("there is nothing of release {release} in namespace {namespace}"));
+        ui.status(&report::nothing(&plan.release, &cluster));
         return Ok(ExitStatus::Success);
     }
-    say_what_is_lost(&preview, &plan, ui);
-    let what = format!("{} objects of release {release} in namespace {namespace}", preview.objects.len());
+    report::messages(&preview, &plan).iter().for_each(|line| ui.status(line));
+    let what = report::what(&preview, &plan.release, &cluster);
     if !args.yes && !args.dry_run && !ui.may_delete(&what)? {
         return Ok(ExitStatus::Error);
     }
     down::down(&cluster, &plan, &preview.objects, ui).await?;
     ui.done();
     if !plan.dry_run {
-        ui.status(&format!("release {release} is gone"));
+        ui.status(&report::done(&plan.release));
     }
     Ok(ExitStatus::Success)
-}
-
-fn say_what_is_lost(preview: &DownPreview, plan: &DownPlan, ui: &Ui) {
-    let fate = if plan.keep_data { "kept on the claim, if the broker has one" } else { "lost" };
-    match &preview.messages {
-        None => ui.status("the broker cannot be asked what is in its queues"),
-        Some(queues) => {
-            for (queue, messages) in queues {
-                ui.status(&format!("queue {queue} holds {messages} messages: they will be {fate}"));
-            }
-        }
-    }
 }

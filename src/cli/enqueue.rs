@@ -5,23 +5,25 @@ use std::time::Duration;
 use clap::Args;
 
 use super::broker::BrokerFlags;
-use super::flags::{ClusterFlags, Output, QueueSpecFlags, duration};
-use super::items::{EnvelopeFlags, ItemFlags, preview};
-use super::report::{enqueue_failure, enqueue_json, enqueue_words, input_summary_json, input_summary_words};
+use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, duration};
+use super::items::{EnvelopeFlags, ItemFlags};
 use crate::items::Source;
 use crate::queue::dry_run::summarize;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
-use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
+use crate::ui::json::enqueue::{EnqueueJson, InputJson};
+use crate::ui::reports::enqueue as report;
+use crate::ui::{Ui, usage};
 
 /// Put items into the queue
 ///
-/// Items are bytes: any value is allowed but an empty one. Each is published as a persistent
-/// message and counted once the broker has confirmed it. The queue is made if it is missing:
-/// quorum, durable, with QUEUE.failed beside it for items that kill their workers.
+/// An item is any sequence of bytes that is not empty. Each is published as a persistent message,
+/// and counted once the broker has confirmed it. The queue is created if it does not exist: a
+/// durable quorum queue, and next to it QUEUE.failed for items that kill their workers.
 ///
-/// When the connection breaks (a pod is deleted, the API server restarts), it is made again, and
-/// what was not confirmed is published again under the same ids; how much that was is reported.
+/// If the connection breaks (a pod is deleted, the API server restarts), it is made again, and what
+/// was not confirmed is published again under the same ids. The report says how many items that
+/// were.
 ///
 /// Exits with 0 only if every item is confirmed.
 #[derive(Debug, Args)]
@@ -33,8 +35,8 @@ pub struct EnqueueArgs {
     /// Read and count the items, show the first ones, and enqueue nothing
     #[arg(long)]
     dry_run: bool,
-    /// Go on where the last attempt at these files and this queue stopped: after Ctrl-C, an error,
-    /// or a crash. The files must not have changed
+    /// Continue where the last attempt with these files and this queue stopped: after Ctrl-C, an
+    /// error or a crash. The files must not have changed
     #[arg(long, requires = "file", conflicts_with = "dry_run")]
     resume: bool,
     #[command(flatten)]
@@ -44,9 +46,9 @@ pub struct EnqueueArgs {
     #[command(flatten)]
     cluster: ClusterFlags,
     #[command(flatten)]
-    pub output: Output,
-    /// Give up after this long without a connection or a confirm (0: never); a broker that is not
-    /// ready, or that breaks on the way, is waited for so long
+    pub output: OutputFlags,
+    /// Give up after this time without a connection or a confirm (0: never). A broker that is not
+    /// ready, or that fails meanwhile, is waited for that long
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
 }
@@ -59,10 +61,7 @@ const SHOWN: usize = 10;
 
 /// Runs the command.
 pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let Some(source) = args.items.source() else {
-        let hint = "give them as arguments, or as lines with -f FILE or -f -";
-        return Err(Failure::new("there are no items", hint).with_status(ExitStatus::Usage));
-    };
+    let source = args.items.source().ok_or_else(usage::no_items)?;
     if args.dry_run {
         return dry_run(source, &args, ui).await;
     }
@@ -76,26 +75,24 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     };
     let queue = plan.queue.name.clone();
     let reach = args.broker.reach(&args.cluster).await?;
-    let (report, result) = enqueue(&reach, plan, ui, ui.interrupted()).await;
+    let (enqueued, result) = enqueue(&reach, plan, ui, ui.interrupted()).await;
     ui.done();
     if args.output.is_json() {
-        ui.json(&enqueue_json(&queue, &report));
+        ui.json(&EnqueueJson::of(&queue, &enqueued));
     }
-    ui.status(&enqueue_words(&queue, &report));
+    ui.status(&report::summary(&queue, &enqueued));
     result?;
-    enqueue_failure(&queue, &report).map_or(Ok(ExitStatus::Success), Err)
+    report::failure(&queue, &enqueued).map_or(Ok(ExitStatus::Success), Err)
 }
 
 async fn dry_run(source: Source, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let (summary, result) = summarize(source, args.items.max_item_size, SHOWN, ui.interrupted()).await;
+    let (input, result) = summarize(source, args.items.max_item_size, SHOWN, ui.interrupted()).await;
     if args.output.is_json() {
-        ui.json(&input_summary_json(&summary));
+        ui.json(&InputJson::from(&input));
     } else {
-        for item in &summary.first {
-            ui.data(format!("{}\t{}", item.position, preview(&item.body)).as_bytes());
-        }
+        input.first.iter().for_each(|item| ui.data(report::input_item(item).as_bytes()));
     }
-    ui.status(&input_summary_words(&summary));
+    ui.status(&report::input(&input));
     result?;
-    Ok(if summary.interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
+    Ok(if input.interrupted { ExitStatus::Interrupted } else { ExitStatus::Success })
 }

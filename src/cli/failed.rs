@@ -1,91 +1,91 @@
-//! `failed`: the items that have failed for good.
-
-use std::collections::BTreeSet;
+//! `failed`: the items that have failed.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
-use super::failed_report::{as_json, document, in_words, row};
-use super::flags::{ClusterFlags, Output, QueueFlags};
-use crate::failed::{self, RetryReport, Selection};
+use super::flags::{ClusterFlags, OutputFlags, QueueFlags};
+use crate::failed::{self, Selection};
 use crate::queue::connection::BrokerConnection;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
-use crate::ui::table::table;
+use crate::ui::json::failed::{FailedItemJson, RetryJson, ShownItemJson};
+use crate::ui::json::list::{NoMore, StreamedList};
+use crate::ui::json::queues::PurgeJson;
+use crate::ui::reports::failed as report;
 use workqueue_amqp::FailedMessage;
 use workqueue_core::names::QueueName;
 
-/// Show the items that have failed, send them back, or delete them
+/// Show the items that have failed, put them back, or delete them
 ///
-/// An item that has used up its attempts, or that killed its workers too often, goes to
-/// QUEUE.failed with what is known of its failure. Looking takes nothing out of the queue.
+/// An item that has used up its attempts, or that killed its workers too often, is dead-lettered to
+/// QUEUE.failed with what is known about the failure. Looking at failed items takes none of them out
+/// of that queue.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct FailedArgs {
     #[command(subcommand)]
-    command: Command,
+    command: FailedCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum FailedCommand {
     /// List the failed items
     List {
         #[command(flatten)]
-        common: Common,
+        common: FailedFlags,
     },
     /// Show a failed item: why it failed, the end of its program's stderr, and the item itself
     Show {
-        /// The item's id
+        /// The id of the item
         #[arg(value_name = "ID")]
         failed: String,
-        /// Print the item alone, byte by byte
+        /// Print only the item, byte by byte
         #[arg(long, conflicts_with = "output")]
         body: bool,
         #[command(flatten)]
-        common: Common,
+        common: FailedFlags,
     },
-    /// Put failed items into their queue again
+    /// Put failed items back into their queue
     ///
-    /// Each keeps its id and its history, and leaves the failed ones once the broker has confirmed
-    /// its copy: when this is interrupted, an item may be in both queues, and never in none.
+    /// An item keeps its id and its history. It leaves QUEUE.failed once the broker has confirmed
+    /// its copy in the queue: after an interruption it can be in both, but it is never in neither.
     Retry {
-        /// The items' ids
+        /// The ids of the items
         #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
         failed: Vec<String>,
-        /// All of them
+        /// Put all failed items back
         #[arg(long)]
         all: bool,
         #[command(flatten)]
-        common: Common,
+        common: FailedFlags,
     },
     /// Delete all failed items
     Purge {
-        /// Do not ask
+        /// Delete without asking
         #[arg(short, long)]
         yes: bool,
         #[command(flatten)]
-        common: Common,
+        common: FailedFlags,
     },
 }
 
 #[derive(Debug, Args)]
-struct Common {
+struct FailedFlags {
     #[command(flatten)]
     queue: QueueFlags,
     #[command(flatten)]
     cluster: ClusterFlags,
     #[command(flatten)]
-    output: Output,
+    output: OutputFlags,
 }
 
 impl FailedArgs {
-    /// The form of what goes to stdout.
-    pub fn output(&self) -> Output {
+    /// The format of the report.
+    pub fn output(&self) -> OutputFlags {
         match &self.command {
-            Command::List { common }
-            | Command::Show { common, .. }
-            | Command::Retry { common, .. }
-            | Command::Purge { common, .. } => common.output,
+            FailedCommand::List { common }
+            | FailedCommand::Show { common, .. }
+            | FailedCommand::Retry { common, .. }
+            | FailedCommand::Purge { common, .. } => common.output,
         }
     }
 }
@@ -94,25 +94,25 @@ impl FailedArgs {
 pub async fn run(args: FailedArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let json = args.output().is_json();
     match args.command {
-        Command::List { common } => {
+        FailedCommand::List { common } => {
             with_session(common, async |session, queue| list(session, queue, json, ui).await).await
         }
-        Command::Show { failed, body, common } => {
+        FailedCommand::Show { failed, body, common } => {
             with_session(common, async |session, queue| show(session, queue, &failed, json, body, ui).await)
                 .await
         }
-        Command::Retry { failed, all, common } => {
+        FailedCommand::Retry { failed, all, common } => {
             let which = if all { Selection::All } else { Selection::Ids(failed.into_iter().collect()) };
             with_session(common, async |session, queue| retry(session, queue, &which, json, ui).await).await
         }
-        Command::Purge { yes, common } => {
+        FailedCommand::Purge { yes, common } => {
             with_session(common, async |session, queue| purge(session, queue, yes, json, ui).await).await
         }
     }
 }
 
 async fn with_session(
-    common: Common,
+    common: FailedFlags,
     work: impl AsyncFnOnce(&BrokerConnection, &QueueName) -> Result<ExitStatus, Failure>,
 ) -> Result<ExitStatus, Failure> {
     let cluster = common.cluster.connect().await?;
@@ -123,64 +123,56 @@ async fn with_session(
     result
 }
 
-const HEADERS: [&str; 8] = ["ID", "REASON", "EXIT", "ATTEMPTS", "FAILURES", "ENDED", "POD", "STDERR"];
-
 async fn list(
     session: &BrokerConnection,
     queue: &QueueName,
     json: bool,
     ui: &Ui,
 ) -> Result<ExitStatus, Failure> {
-    let (mut rows, mut count) = (Vec::new(), 0_u64);
+    let (mut rows, mut count) = (Vec::new(), 0);
+    let mut document = StreamedList::new(queue.as_str(), "items");
     failed::read(session, queue, |message| {
         count += 1;
-        match (json, count) {
-            (false, _) => rows.push(row(&message)),
-            (true, 1) => ui.data(format!("{{\"items\": [\n{}", as_json(&message)).as_bytes()),
-            (true, _) => ui.data(format!(",{}", as_json(&message)).as_bytes()),
+        if json {
+            document.push(ui, &FailedItemJson::from(&message));
+        } else {
+            rows.push(report::row(&message));
         }
         true
     })
     .await?;
     if json {
-        let start = if count == 0 { "{\"items\": [" } else { "" };
-        ui.data(format!("{start}], {}}}", format_args!("\"queue\": {}", json!(queue.as_str()))).as_bytes());
+        document.finish(ui, &NoMore {});
     } else if count > 0 {
-        ui.data(table(&HEADERS, &rows).as_bytes());
+        ui.data(report::list(&rows).as_bytes());
     }
-    ui.status(&match count {
-        0 => format!("{queue}: there are no failed items"),
-        _ => format!("{queue}: {count} failed items"),
-    });
+    ui.status(&report::summary(queue, count));
     Ok(ExitStatus::Success)
 }
 
 async fn show(
     session: &BrokerConnection,
     queue: &QueueName,
-    id: &str,
+    id: &String,
     json: bool,
     body: bool,
     ui: &Ui,
 ) -> Result<ExitStatus, Failure> {
     let mut found: Option<FailedMessage> = None;
     failed::read(session, queue, |message| {
-        if message.id == id {
+        if message.id == *id {
             found = Some(message);
         }
         found.is_none()
     })
     .await?;
-    let Some(message) = found else {
-        let hint = "`kubectl workqueue failed list` lists them";
-        return Err(Failure::new(format!("no failed item of queue {queue} has the id {id:?}"), hint));
-    };
+    let message = found.ok_or_else(|| report::no_item(queue, [id]))?;
     if body {
         ui.bytes(&message.body);
     } else if json {
-        ui.json(&document(&message));
+        ui.json(&ShownItemJson::from(&message));
     } else {
-        ui.data(in_words(&message).as_bytes());
+        ui.data(report::details(&message).as_bytes());
     }
     Ok(ExitStatus::Success)
 }
@@ -192,32 +184,17 @@ async fn retry(
     json: bool,
     ui: &Ui,
 ) -> Result<ExitStatus, Failure> {
-    let (report, result) = failed::retry(session, queue, which, ui.interrupted()).await;
-    let RetryReport { retried, missing, interrupted } = &report;
+    let (retried, result) = failed::retry(session, queue, which, ui.interrupted()).await;
     if json {
-        ui.json(&json!({
-            "queue": queue.as_str(),
-            "retried": retried,
-            "missing": missing,
-            "interrupted": interrupted,
-        }));
+        ui.json(&RetryJson::of(queue, &retried));
     }
-    ui.status(&format!("{queue}: {retried} items are back in the queue"));
+    ui.status(&report::retried(queue, &retried));
     result?;
-    if *interrupted {
-        ui.status("interrupted; the others are still among the failed ones");
-        return Ok(ExitStatus::Interrupted);
+    let (next, status) = report::retry_end(queue, &retried)?;
+    if let Some(next) = next {
+        ui.status(next);
     }
-    if !missing.is_empty() {
-        let ids: BTreeSet<String> = missing.iter().map(|id| format!("{id:?}")).collect();
-        let ids = ids.into_iter().collect::<Vec<_>>().join(", ");
-        let hint = "`kubectl workqueue failed list` lists them";
-        return Err(Failure::new(format!("no failed item of queue {queue} has the id {ids}"), hint));
-    }
-    if *retried > 0 {
-        ui.status("`kubectl workqueue run` works on them, unless a run is under way");
-    }
-    Ok(ExitStatus::Success)
+    Ok(status)
 }
 
 async fn purge(
@@ -228,13 +205,13 @@ async fn purge(
     ui: &Ui,
 ) -> Result<ExitStatus, Failure> {
     let count = failed::count(session, queue).await?;
-    if !yes && count > 0 && !ui.may_delete(&format!("{count} failed items of queue {queue}"))? {
+    if !yes && count > 0 && !ui.may_delete(&report::what(queue, count))? {
         return Ok(ExitStatus::Error);
     }
     let purged = failed::purge(session, queue).await?;
     if json {
-        ui.json(&json!({"queue": queue.as_str(), "purged": purged}));
+        ui.json(&PurgeJson::of(queue, purged));
     }
-    ui.status(&format!("{queue}: {purged} failed items deleted"));
+    ui.status(&report::purged(queue, purged));
     Ok(ExitStatus::Success)
 }

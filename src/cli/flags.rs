@@ -13,24 +13,24 @@ use workqueue_core::names::{QueueName, ReleaseName};
 
 pub use workqueue_core::duration::duration;
 
-/// Headings of flags in the help. Each flag names its own: a heading set for a whole group goes on
-/// to whatever flag follows it.
+/// Headings of flags in the help. Each flag names its own: clap applies a heading of a group to the
+/// flags after the group too.
 const CLUSTER: &str = "Cluster";
 const CHART: &str = "Chart";
 
-/// Which cluster, and where in it.
+/// Which cluster, namespace and release.
 #[derive(Debug, Args)]
 pub struct ClusterFlags {
-    /// The namespace to work in (default: the context's)
+    /// The namespace (default: the one of the context)
     #[arg(help_heading = CLUSTER, short, long, value_name = "NAME")]
     namespace: Option<String>,
-    /// The kubeconfig's context to use
+    /// The kubeconfig context to use
     #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
     /// The kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
     #[arg(help_heading = CLUSTER, long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The release: what one `up` installs
+    /// The release: one installation by `up`
     #[arg(help_heading = CLUSTER, long, value_name = "NAME", default_value = "workqueue")]
     pub release: ReleaseName,
 }
@@ -41,17 +41,17 @@ impl ClusterFlags {
         Cluster::connect(&self.target()).await.map_err(|error| Error::from(error).into())
     }
 
-    /// The namespace that a cluster would be asked in, without asking one.
+    /// The namespace, without contacting a cluster.
     pub async fn offline_namespace(&self) -> String {
         Cluster::namespace_of(&self.target()).await
     }
 
-    /// The cluster and namespace that are meant.
+    /// The cluster and namespace of the flags.
     pub fn target(&self) -> Target {
         Target {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
-            // As kubectl and helm take one that a script left empty.
+            // kubectl and helm take an empty name, which scripts produce, for none.
             namespace: self.namespace.clone().filter(|name| !name.is_empty()),
         }
     }
@@ -60,7 +60,7 @@ impl ClusterFlags {
 /// Which cluster, for commands that work without one.
 #[derive(Debug, Args)]
 pub struct ContextFlags {
-    /// The kubeconfig's context to use
+    /// The kubeconfig context to use
     #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
     /// The kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
@@ -69,7 +69,7 @@ pub struct ContextFlags {
 }
 
 impl ContextFlags {
-    /// The cluster that is meant.
+    /// The cluster of the flags.
     pub fn target(&self) -> Target {
         Target { kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), namespace: None }
     }
@@ -78,30 +78,30 @@ impl ContextFlags {
 /// Which queue.
 #[derive(Debug, Args)]
 pub struct QueueFlags {
-    /// The queue of the items
+    /// The queue that holds the items
     #[arg(long, value_name = "NAME", default_value = "job1")]
     pub queue: QueueName,
 }
 
-/// How a queue is made that does not exist yet.
+/// How a queue is created that does not exist yet.
 #[derive(Debug, Args)]
 pub struct QueueSpecFlags {
     #[command(flatten)]
     queue: QueueFlags,
-    /// How often an item is given to workers that die before it goes to QUEUE.failed; settled
-    /// when the queue is made
+    /// How often an item is delivered to workers that die before the broker dead-letters it to
+    /// QUEUE.failed; fixed when the queue is created
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     delivery_limit: u32,
 }
 
 impl QueueSpecFlags {
-    /// The queue as asked for.
+    /// The queue and its settings.
     pub fn spec(&self) -> QueueSpec {
         QueueSpec { name: self.queue.queue.clone(), delivery_limit: self.delivery_limit }
     }
 }
 
-/// The chart's values. In commands where `-f` means something else, `--values` alone is offered.
+/// The chart and its values. Each command adds `--values` itself: `-f` can mean something else.
 #[derive(Debug, Args)]
 pub struct ValueFlags {
     /// Use the chart in this directory instead of the bundled one
@@ -113,10 +113,10 @@ pub struct ValueFlags {
     /// Set a value, in Helm's syntax: a.b=c,d={x,y}
     #[arg(help_heading = CHART, long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Set a value that is a string whatever it looks like
+    /// Set a value as a string, even if it looks like another type
     #[arg(help_heading = CHART, long, value_name = "KEY=VALUE")]
     set_string: Vec<String>,
-    /// Set a value to what a file holds
+    /// Set a value to the contents of a file
     #[arg(help_heading = CHART, long, value_name = "KEY=FILE")]
     set_file: Vec<String>,
     /// Set values from JSON: an object, or a.b=JSON
@@ -125,7 +125,7 @@ pub struct ValueFlags {
 }
 
 impl ValueFlags {
-    /// The chart and its values as asked for.
+    /// The chart and its values.
     pub fn plan(&self, files: &[PathBuf]) -> ChartPlan {
         ChartPlan {
             chart: self.chart.clone(),
@@ -139,22 +139,22 @@ impl ValueFlags {
     }
 }
 
-/// The form of what goes to stdout.
+/// The format of the report.
 #[derive(Debug, Clone, Copy, Args, Default)]
-pub struct Output {
-    /// Print one report as JSON on stdout
+pub struct OutputFlags {
+    /// Print a report as JSON on stdout, and nothing else there
     #[arg(short, long = "output", value_name = "FORMAT")]
     output: Option<OutputFormat>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum OutputFormat {
-    /// JSON, documented in docs/json.md
+    /// JSON, documented in docs/reference/json.md
     Json,
 }
 
-impl Output {
-    /// Whether stdout is kept for JSON.
+impl OutputFlags {
+    /// Whether stdout is for JSON only.
     pub fn is_json(self) -> bool {
         self.output.is_some()
     }

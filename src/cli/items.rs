@@ -1,13 +1,10 @@
-//! Flags for items: where they come from, how they are cut, what they carry.
+//! Flags for items: where they come from, how files are split into them, what they carry.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use serde_json::Value;
 
 use super::flags::duration;
 use crate::items::{DEFAULT_MAX_SIZE, Framing, Source};
@@ -16,31 +13,28 @@ use workqueue_amqp::publisher::Envelopes;
 /// The longest time to live that RabbitMQ takes, in milliseconds.
 const LONGEST_TTL: u128 = u32::MAX as u128;
 
-/// Bytes of an item that are shown where it is listed.
-const PREVIEW: usize = 72;
-
 /// Where items come from.
 #[derive(Debug, Args)]
 pub struct ItemFlags {
-    /// Items, one an argument
+    /// Items, one per argument
     #[arg(value_name = "ITEM", conflicts_with = "file")]
     items: Vec<std::ffi::OsString>,
-    /// Read items from a file, one a line; `-` is standard input; may be repeated. gzip and zstd
-    /// are told by their first bytes
+    /// Read items from a file, one per line; `-` is standard input. Can be repeated. gzip and zstd
+    /// are detected and decompressed
     #[arg(short, long, value_name = "FILE")]
     file: Vec<PathBuf>,
     /// Items in files end with a NUL byte instead of a newline, as `find -print0` writes them
     #[arg(short = '0', long, conflicts_with_all = ["delimiter", "json"])]
     null: bool,
-    /// Items in files end with this text instead of a newline; \n, \r, \t, \0, \\ and \xHH are
-    /// what they are in C
+    /// Items in files end with this text instead of a newline; \n, \r, \t, \0, \\ and \xHH mean
+    /// what they mean in C
     #[arg(long, value_name = "TEXT", value_parser = delimiter, conflicts_with = "json")]
     delimiter: Option<Arc<[u8]>>,
-    /// Files are JSON: one array, or one value a line. Strings become items without their quotes,
-    /// everything else as compact JSON
+    /// Files are JSON: one array, or one value per line. Strings become items without their quotes,
+    /// other values become compact JSON
     #[arg(long)]
     json: bool,
-    /// Refuse items larger than this many bytes
+    /// Refuse items with more bytes than this
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_SIZE)]
     pub max_item_size: usize,
 }
@@ -66,13 +60,13 @@ impl ItemFlags {
     }
 }
 
-/// What every item carries beside its bytes.
+/// What every item carries besides its bytes.
 #[derive(Debug, Args)]
 pub struct EnvelopeFlags {
-    /// A header for every item; may be repeated
+    /// Set a header on every item; can be repeated
     #[arg(long = "header", value_name = "KEY=VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
-    /// Items that wait in the queue for longer go to QUEUE.failed
+    /// Dead-letter items to QUEUE.failed that stay in the queue for longer than this
     #[arg(long, value_name = "DURATION", value_parser = ttl)]
     ttl: Option<Duration>,
 }
@@ -88,7 +82,7 @@ impl EnvelopeFlags {
 fn header(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write a header as KEY=VALUE")?;
     if key.is_empty() || key.len() > 128 {
-        return Err("a header's name has 1 to 128 bytes".to_owned());
+        return Err("a header's name must have 1 to 128 bytes".to_owned());
     }
     Ok((key.to_owned(), value.to_owned()))
 }
@@ -96,7 +90,7 @@ fn header(text: &str) -> Result<(String, String), String> {
 fn ttl(text: &str) -> Result<Duration, String> {
     let ttl = duration(text)?;
     if ttl.as_millis() == 0 || ttl.as_millis() > LONGEST_TTL {
-        return Err("a time to live lies between 1ms and 1193h".to_owned());
+        return Err("a time to live must be between 1ms and 1193h".to_owned());
     }
     Ok(ttl)
 }
@@ -108,7 +102,7 @@ fn delimiter(text: &str) -> Result<Arc<[u8]>, String> {
         bytes.push(if byte == b'\\' { escaped(&mut rest)? } else { byte });
     }
     if bytes.is_empty() {
-        return Err("a delimiter has at least one byte".to_owned());
+        return Err("a delimiter must have at least one byte".to_owned());
     }
     Ok(bytes.into())
 }
@@ -123,24 +117,9 @@ fn escaped(rest: &mut std::str::Bytes<'_>) -> Result<u8, String> {
         Some(b'x') => {
             let mut digit = || char::from(rest.next()?).to_digit(16);
             let value = digit().zip(digit()).map(|(high, low)| (high * 16 + low) as u8);
-            value.ok_or_else(|| "\\x takes two hexadecimal digits".to_owned())
+            value.ok_or_else(|| "\\x must be followed by two hexadecimal digits".to_owned())
         }
-        _ => Err("a backslash starts one of \\n, \\r, \\t, \\0, \\\\ and \\xHH".to_owned()),
-    }
-}
-
-/// The beginning of an item, on one line whatever its bytes.
-pub fn preview(body: &[u8]) -> String {
-    let head = &body[..body.len().min(PREVIEW)];
-    let more = if head.len() < body.len() { "…" } else { "" };
-    format!("{}{more}", head.escape_ascii())
-}
-
-/// Adds an item's bytes to its JSON: as text where they are text, in base64 elsewhere.
-pub fn add_body(value: &mut Value, body: &[u8]) {
-    match std::str::from_utf8(body) {
-        Ok(text) => value["body"] = text.into(),
-        Err(_) => value["bodyBase64"] = STANDARD.encode(body).into(),
+        _ => Err("a backslash must start one of \\n, \\r, \\t, \\0, \\\\ and \\xHH".to_owned()),
     }
 }
 

@@ -2,19 +2,19 @@
 
 use clap::Args;
 
-use super::attach::left_alone;
 use super::flags::ClusterFlags;
 use crate::run::follow::{IfStuck, RunEnd, follow};
 use crate::run::logs::{find_run, logs};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
+use crate::ui::reports::run as report;
 
 /// Print the logs of a run's pods
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// The run (default: the last one that was started)
+    /// The run (default: the one that started last)
     run: Option<String>,
-    /// Go on until the run ends
+    /// Print new lines until the run ends
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]
@@ -26,10 +26,10 @@ pub async fn run(args: LogsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
     if args.follow {
-        let if_stuck = left_alone(&job);
-        let report =
+        let if_stuck = report::if_stuck(&job);
+        let followed =
             follow(&cluster, &args.cluster.release, job, None, ui, ui.interrupted(), IfStuck::Leave).await;
-        let interrupted = report.map_err(if_stuck)?.end == RunEnd::Detached;
+        let interrupted = followed.map_err(if_stuck)?.end == RunEnd::Detached;
         return Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success });
     }
     logs(&cluster, &job, ui, ui.interrupted()).await?;

@@ -1,4 +1,4 @@
-//! The command line: one file a command, its arguments and the call that runs it.
+//! The command line: one file per command, with its arguments and the call that runs it.
 
 mod attach;
 mod broker;
@@ -10,18 +10,15 @@ mod diff;
 mod down;
 mod enqueue;
 mod failed;
-mod failed_report;
 mod flags;
 mod items;
-#[cfg(test)]
-mod json_test;
 mod local;
 mod logs;
+mod man;
 mod peek;
 mod queues;
 mod reference;
 mod render;
-mod report;
 mod results;
 mod run;
 mod scale;
@@ -36,15 +33,15 @@ use tokio::runtime::{Builder, Runtime};
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::{Ui, Verbosity};
 
-/// Run a work queue on Kubernetes: a broker, a queue of items, a Job that works on them.
+/// Run a work queue on Kubernetes: a broker, a queue of items, and a Job that processes them.
 ///
-/// `up` deploys the broker, `enqueue` fills a queue, `run` starts a Job over it and follows it to
-/// its exit code, `down` removes all of it. `render` prints every manifest for review.
+/// `up` deploys the broker, `enqueue` fills a queue, `run` starts a Job over the queue and follows
+/// it to its exit code, `down` deletes all of it. `render` prints every manifest for review.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-workqueue", bin_name = "kubectl workqueue", version, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
-    /// Print data and errors alone
+    /// Print only data and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Print every step
@@ -81,13 +78,15 @@ enum Command {
     Completion(completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(complete::CompleteArgs),
-    /// Print docs/reference.md
+    /// Print docs/reference/commands.md
     #[command(name = "__reference", hide = true)]
     Reference,
+    #[command(name = "__man", hide = true)]
+    Man(man::ManArgs),
 }
 
 impl Command {
-    fn output(&self) -> flags::Output {
+    fn output(&self) -> flags::OutputFlags {
         match self {
             Self::Up(args) => args.output,
             Self::Enqueue(args) => args.output,
@@ -110,16 +109,17 @@ impl Command {
             | Self::Diff(_)
             | Self::Down(_)
             | Self::Logs(_)
+            | Self::Man(_)
             | Self::Reference
             | Self::Render(_)
-            | Self::Results(_) => flags::Output::default(),
+            | Self::Results(_) => flags::OutputFlags::default(),
         }
     }
 
-    /// Threads and drivers take time to start and to end: what only computes has none.
+    /// Threads and drivers take time to start and to stop: commands that only compute have none.
     fn runtime(&self) -> std::io::Result<Runtime> {
         match self {
-            Self::Chart(_) | Self::Completion(_) | Self::Reference | Self::Render(_) => {
+            Self::Chart(_) | Self::Completion(_) | Self::Man(_) | Self::Reference | Self::Render(_) => {
                 Builder::new_current_thread().build()
             }
             _ => Builder::new_multi_thread().worker_threads(2).enable_all().build(),
@@ -152,6 +152,7 @@ impl Command {
             Self::Completion(args) => completion::run(&args, ui),
             Self::Complete(args) => complete::run(args, ui).await,
             Self::Reference => reference::run(ui),
+            Self::Man(args) => man::run(&args),
         }
     }
 }
@@ -162,7 +163,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Ok(cli) => cli,
         Err(error) => {
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
-            // A reader that has closed the pipe has seen what it wanted of the help.
+            // A reader that has closed the pipe has read what it wanted.
             error.print().ok();
             return status;
         }
@@ -172,21 +173,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let result = match cli.command.runtime() {
         Ok(runtime) => {
             let result = runtime.block_on(cli.command.run(&ui));
-            // A read of standard input cannot be cancelled: it must not keep the process.
+            // A read of standard input cannot be cancelled: it must not keep the process alive.
             runtime.shutdown_background();
             result
         }
         Err(error) => Err(Failure {
-            message: format!("the program cannot start its threads: {error}"),
+            message: format!("cannot start threads: {error}"),
             hint: None,
             status: ExitStatus::Error,
         }),
     };
     let result = result.and_then(|status| match ui.unwritable() {
-        Some(error) => Err(Failure::new(
-            format!("cannot write to standard output: {error}"),
-            "what was printed is not all",
-        )),
+        Some(error) => {
+            Err(Failure::new(format!("cannot write to standard output: {error}"), "the output is incomplete"))
+        }
         None => Ok(status),
     });
     match result {

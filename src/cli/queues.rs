@@ -1,31 +1,31 @@
-//! `queues` and `purge`: what queues there are, and emptying one.
+//! `queues` and `purge`: which queues there are, and emptying one.
 
 use clap::Args;
-use serde_json::json;
 
 use super::broker::BrokerQueueFlags;
 use crate::queue::peek::{depth, purge as empty, queues as list};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
-use crate::ui::table::table;
+use crate::ui::json::queues::{PurgeJson, QueuesJson};
+use crate::ui::reports::queues as report;
 
 /// List the queues of a broker
 ///
-/// READY counts the items that wait; those that workers hold are not among them. The list is
-/// complete where the broker's own tool may be run in its pod (`create` on `pods/exec`); elsewhere
-/// it has the queue that --queue names and QUEUE.failed.
+/// READY counts the items that no worker holds. The list is complete if you may run the broker's
+/// own tool in its pod (`create` on `pods/exec`); otherwise it has the queue that --queue names and
+/// its QUEUE.failed.
 #[derive(Debug, Args)]
 pub struct QueuesArgs {
     #[command(flatten)]
     pub target: BrokerQueueFlags,
 }
 
-/// Delete all items that wait in a queue
+/// Delete all items that are ready in a queue
 ///
-/// Says how many there are, and asks. What workers hold is not touched.
+/// Says how many there are, and asks first. Items that workers hold are not deleted.
 #[derive(Debug, Args)]
 pub struct PurgeArgs {
-    /// Do not ask
+    /// Delete without asking
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
@@ -37,19 +37,12 @@ pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
     let (rows, complete) = list(&reach, queue).await?;
     if args.target.output.is_json() {
-        let rows = rows.iter().map(|row| {
-            json!({"name": row.name.as_str(), "ready": row.depth.ready, "consumers": row.depth.consumers})
-        });
-        ui.json(&json!({"complete": complete, "queues": rows.collect::<Vec<_>>()}));
+        ui.json(&QueuesJson::of(&rows, complete));
         return Ok(ExitStatus::Success);
     }
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| vec![row.name.to_string(), row.depth.ready.to_string(), row.depth.consumers.to_string()])
-        .collect();
-    ui.data(table(&["QUEUE", "READY", "CONSUMERS"], &cells).as_bytes());
+    ui.data(report::list(&rows).as_bytes());
     if !complete {
-        ui.status("only the queues that are named can be seen: the broker's tool cannot be asked");
+        ui.status(&report::incomplete(queue));
     }
     Ok(ExitStatus::Success)
 }
@@ -57,19 +50,14 @@ pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 /// Runs `purge`.
 pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
-    let Some(found) = depth(&reach, queue).await? else {
-        return Err(Failure::new(
-            format!("there is no queue {queue}"),
-            "`kubectl workqueue queues` lists them",
-        ));
-    };
-    if !args.yes && !ui.may_delete(&format!("{} items of queue {queue}", found.ready))? {
+    let found = depth(&reach, queue).await?.ok_or_else(|| report::no_queue(queue))?;
+    if !args.yes && !ui.may_delete(&report::what(queue, found.ready))? {
         return Ok(ExitStatus::Error);
     }
     let purged = empty(&reach, queue).await?;
     if args.target.output.is_json() {
-        ui.json(&json!({"queue": queue.as_str(), "purged": purged}));
+        ui.json(&PurgeJson::of(queue, purged.into()));
     }
-    ui.status(&format!("{queue}: {purged} items deleted"));
+    ui.status(&report::purged(queue, purged));
     Ok(ExitStatus::Success)
 }

@@ -1,4 +1,4 @@
-//! `__reference`: the command reference in `docs/reference.md`, written from the command tree.
+//! `__reference`: writes the command reference, `docs/reference/commands.md`, from the command tree.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,17 @@ use super::Cli;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 
-/// The heading of arguments without one.
+/// The heading of flags without one.
 const OPTIONS: &str = "Options";
+
+const HEAD: &str = "\
+<!-- Written by `cargo run -- __reference > docs/reference/commands.md`; a test compares it. -->
+
+# Command reference
+
+The [exit codes](exit-codes.md) and the [JSON reports](json.md) have pages of their own.
+
+";
 
 /// Runs the command.
 pub fn run(ui: &Ui) -> Result<ExitStatus, Failure> {
@@ -22,17 +31,14 @@ pub fn run(ui: &Ui) -> Result<ExitStatus, Failure> {
 fn reference() -> String {
     let mut root = Cli::command();
     root.build();
-    let mut text =
-        "<!-- Written by `cargo run -- __reference > docs/reference.md`; a test compares it. -->\n\n\
-                    # Command reference\n\n"
-            .to_owned();
+    let mut text = HEAD.to_owned();
     text += &paragraphs(root.get_long_about());
     text += "\n| Command | What it does |\n| --- | --- |\n";
     for sub in commands(&root) {
         let (name, about) = (sub.get_name(), plain(sub.get_about()));
         _ = writeln!(text, "| [`{name}`](#kubectl-workqueue-{name}) | {about} |");
     }
-    text += "\nThese flags go with every command:\n\n";
+    text += "\nAll commands have these flags:\n\n";
     let global = |arg: &&Arg| arg.is_global_set();
     text += &list(root.get_arguments().filter(global));
     for sub in commands(&root) {
@@ -45,11 +51,27 @@ fn commands(root: &Command) -> impl Iterator<Item = &Command> {
     root.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
 }
 
+/// The section of a command and those of its subcommands, all under headings of one level.
 fn section(command: &Command) -> String {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").trim();
+    let title = command.get_bin_name().unwrap_or_else(|| command.get_name());
     let about = paragraphs(command.get_long_about().or(command.get_about()));
-    let mut text = format!("\n## kubectl workqueue {}\n\n{about}\n```\n{usage}\n```\n", command.get_name());
+    let mut text = format!("\n## {title}\n\n{about}\n```\n{usage}\n```\n");
+    let subcommands: Vec<&Command> = commands(command).collect();
+    if !subcommands.is_empty() {
+        text += "\n| Subcommand | What it does |\n| --- | --- |\n";
+    }
+    for sub in &subcommands {
+        let anchor = sub.get_bin_name().unwrap_or_default().replace(' ', "-");
+        _ = writeln!(text, "| [`{}`](#{anchor}) | {} |", sub.get_name(), plain(sub.get_about()));
+    }
+    text += &arguments(command);
+    text + &subcommands.into_iter().map(section).collect::<String>()
+}
+
+/// The arguments and flags of a command, under their headings.
+fn arguments(command: &Command) -> String {
     let own = |arg: &&Arg| {
         !arg.is_global_set() && !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str())
     };
@@ -63,9 +85,9 @@ fn section(command: &Command) -> String {
             headings.push(heading(arg));
         }
     }
+    let mut text = String::new();
     for name in headings {
-        let of_heading = arguments.iter().copied().filter(|arg| heading(arg) == name);
-        let items = list(of_heading);
+        let items = list(arguments.iter().copied().filter(|arg| heading(arg) == name));
         if !items.is_empty() {
             _ = write!(text, "\n{name}:\n\n{items}");
         }

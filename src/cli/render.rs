@@ -11,11 +11,11 @@ use crate::ui::failure::{ExitStatus, Failure};
 
 /// Print the manifests that `up` would apply, as YAML
 ///
-/// Asks no cluster. The Secret with the credentials is not among them: `up` makes it, with a
-/// random password, or values name one (auth.existingSecret, auth.password).
+/// Contacts no cluster. The Secret with the credentials is not part of the output: `up` creates it
+/// with a random password, unless values set one (auth.existingSecret, auth.password).
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// Values files of the chart, the last one wins; - reads standard input
+    /// Values files of the chart; later ones override earlier ones, - is standard input
     #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -1,84 +1,82 @@
-//! `scale`, `pause` and `resume`: how many pods of a run work at one time.
+//! `scale`, `pause` and `resume`: how many pods of a run work concurrently.
 
 use clap::Args;
 
-use super::flags::{ClusterFlags, Output};
-use super::report::job_json;
+use super::flags::{ClusterFlags, OutputFlags};
 use crate::cluster::job::JobState;
 use crate::run::scale;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
+use crate::ui::json::run::RunJson;
+use crate::ui::reports::run as report;
 
-/// Change how many pods of a run work at one time
+/// Change how many pods of a run work concurrently
 ///
-/// A run whose pods work on many items each gets a further Job for pods beyond those that it was
-/// started with; with fewer, pods are stopped as by `kubectl delete pod`: running items may finish
-/// in the grace period, and go back to the queue otherwise.
+/// In fine mode, pods beyond those that the run started with come from another Job of the same run.
+/// To get fewer pods, some are deleted as by `kubectl delete pod`: their running items can finish
+/// within the grace period, and are requeued otherwise.
 #[derive(Debug, Args)]
 pub struct ScaleArgs {
     #[command(flatten)]
     pub(super) run: RunFlags,
-    /// Pods at one time
+    /// How many pods work concurrently
     #[arg(long, value_name = "N", required = true, value_parser = clap::value_parser!(u32).range(1..))]
     parallelism: u32,
 }
 
 /// Stop the pods of a run until `resume`
 ///
-/// Running items may finish in the grace period, and go back to the queue otherwise.
+/// Running items can finish within the grace period, and are requeued otherwise.
 #[derive(Debug, Args)]
 pub struct PauseArgs {
     #[command(flatten)]
     pub(super) run: RunFlags,
 }
 
-/// Let a run that was paused go on
+/// Continue a run that was paused
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     #[command(flatten)]
     pub(super) run: RunFlags,
 }
 
-/// Which run, and the form of the report.
+/// Which run, and the format of the report.
 #[derive(Debug, Args)]
 pub(super) struct RunFlags {
-    /// The run (default: the last one that was started)
+    /// The run (default: the one that started last)
     run: Option<String>,
     #[command(flatten)]
     cluster: ClusterFlags,
     #[command(flatten)]
-    pub(super) output: Output,
+    pub(super) output: OutputFlags,
 }
 
 /// Runs `scale`.
 pub async fn scale(args: ScaleArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
-    let cluster_api = cluster.connect().await?;
-    let job = scale::scale(&cluster_api, &cluster.release, run.as_deref(), args.parallelism).await?;
-    report(ui, output, &job, &format!("run {} has {} pods at one time", job.run, job.parallelism))
+    let job =
+        scale::scale(&cluster.connect().await?, &cluster.release, run.as_deref(), args.parallelism).await?;
+    Ok(print(ui, output, &job, &report::scaled(&job)))
 }
 
 /// Runs `pause`.
 pub async fn pause(args: PauseArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
-    let cluster_api = cluster.connect().await?;
-    let job = scale::pause(&cluster_api, &cluster.release, run.as_deref()).await?;
-    let line = format!("run {run} is paused; `kubectl workqueue resume {run}` goes on", run = job.run);
-    report(ui, output, &job, &line)
+    let job = scale::pause(&cluster.connect().await?, &cluster.release, run.as_deref()).await?;
+    Ok(print(ui, output, &job, &report::paused(&job)))
 }
 
 /// Runs `resume`.
 pub async fn resume(args: ResumeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
-    let cluster_api = cluster.connect().await?;
-    let job = scale::resume(&cluster_api, &cluster.release, run.as_deref()).await?;
-    report(ui, output, &job, &format!("run {} goes on with {} pods at one time", job.run, job.parallelism))
+    let job = scale::resume(&cluster.connect().await?, &cluster.release, run.as_deref()).await?;
+    Ok(print(ui, output, &job, &report::resumed(&job)))
 }
 
-fn report(ui: &Ui, output: Output, job: &JobState, line: &str) -> Result<ExitStatus, Failure> {
+fn print(ui: &Ui, output: OutputFlags, job: &JobState, summary: &str) -> ExitStatus {
     if output.is_json() {
-        ui.json(&job_json(job));
+        ui.json(&RunJson::from(job));
     }
-    ui.status(line);
-    Ok(ExitStatus::Success)
+    ui.status(summary);
+    ExitStatus::Success
 }

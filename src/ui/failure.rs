@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::{cluster, image};
 use workqueue_core::causes::with_causes;
 
-/// How the program ends. The numbers are documented in `docs/exit-codes.md` and do not change.
+/// How the program ends. `docs/reference/exit-codes.md` documents the numbers; they do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
@@ -16,7 +16,7 @@ pub enum ExitStatus {
     Error = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// Not every item got into the queue.
+    /// Not every item was enqueued.
     NotEnqueued = 3,
     /// The Job failed, or was deleted.
     JobFailed = 4,
@@ -24,7 +24,7 @@ pub enum ExitStatus {
     Deadline = 5,
     /// The run is over, but items have failed or are left.
     ItemsFailed = 6,
-    /// The user stopped it with Ctrl-C; a run goes on in the cluster.
+    /// The user stopped it with Ctrl-C; a run continues in the cluster.
     Interrupted = 130,
 }
 
@@ -74,7 +74,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// The message: the error with its causes, and the state of pods in lines of its own.
+/// The message: the error with its causes, and the state of pods on lines of its own.
 fn message(error: &Error) -> String {
     let line = with_causes(error);
     match error {

@@ -1,10 +1,14 @@
-//! Everything a person sees: data on stdout, messages and progress on stderr.
+//! Everything that people read: data on stdout, messages and progress on stderr.
 
 pub mod failure;
+pub mod json;
 mod notices;
 mod progress;
 mod rate;
+pub mod reports;
 pub mod table;
+pub mod usage;
+mod words;
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, Error, ErrorKind, IsTerminal as _, Write};
@@ -17,46 +21,51 @@ use tokio::sync::Notify;
 use crate::cluster::apply::ObjectRef;
 use crate::notice::{Notice, ObjectChange, Observer};
 use crate::ui::failure::Failure;
-use progress::Progress;
+use progress::ProgressLine;
+use serde::Serialize;
 use workqueue_worker::output::Stream;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Verbosity {
-    /// Data and errors alone.
+    /// Only data and errors.
     pub quiet: bool,
     /// Every step.
     pub verbose: bool,
 }
 
-/// The terminal, or what stands in its place.
+/// The terminal, or the files and pipes in its place.
 pub struct Ui {
     verbosity: Verbosity,
     /// Objects and log lines are data on stdout, unless a report in JSON takes it.
     data_is_text: bool,
-    progress: Progress,
+    progress: ProgressLine,
     pod_styles: Mutex<HashMap<String, Style>>,
-    /// Set once stdout has no reader any more.
+    /// Set once nobody reads stdout any more.
     closed: Notify,
-    /// Set by signals; one that comes between two waits is heard by the second.
+    /// Set by signals. One that comes between two waits ends the second wait.
     signals: Arc<Notify>,
     signals_are_forwarded: Once,
-    /// The first thing that went wrong with stdout while it had a reader.
+    /// The first error of stdout while it had a reader.
     unwritable: OnceLock<Error>,
 }
 
-/// The colours of pods' names, in turn: all readable on dark and on light ground.
+/// The colors of pod names, in turn. All are readable on dark and on light backgrounds.
 const POD_COLORS: [Color; 6] =
     [Color::Cyan, Color::Green, Color::Magenta, Color::Yellow, Color::Blue, Color::Red];
 
 impl Ui {
-    /// A user interface; with `json` stdout is kept for one report at the end.
+    /// A user interface; with `json`, stdout is only for the report at the end.
     pub fn new(verbosity: Verbosity, json: bool) -> Self {
         let silent = verbosity.quiet;
         Self {
             verbosity,
             data_is_text: !json,
-            progress: Progress::new(silent, std::io::stderr().is_terminal(), std::io::stdout().is_terminal()),
+            progress: ProgressLine::new(
+                silent,
+                std::io::stderr().is_terminal(),
+                std::io::stdout().is_terminal(),
+            ),
             pod_styles: Mutex::default(),
             closed: Notify::new(),
             signals: Arc::default(),
@@ -65,7 +74,7 @@ impl Ui {
         }
     }
 
-    /// Whether data and errors alone are printed.
+    /// Whether only data and errors are printed.
     pub fn is_quiet(&self) -> bool {
         self.verbosity.quiet
     }
@@ -77,7 +86,7 @@ impl Ui {
         }
     }
 
-    /// A message that is shown with `-v` alone.
+    /// A message that is shown only with `-v`.
     pub fn detail(&self, message: &str) {
         if self.verbosity.verbose {
             self.progress.print_above(message);
@@ -89,7 +98,7 @@ impl Ui {
         self.bytes(&[line, b"\n"].concat());
     }
 
-    /// Data on stdout as it is. Tells whether more of it is of use.
+    /// Data on stdout as it is. Returns whether stdout still has a reader.
     pub fn bytes(&self, data: &[u8]) -> bool {
         let written = self.progress.suspend(|| {
             let mut stdout = std::io::stdout().lock();
@@ -101,7 +110,7 @@ impl Ui {
     fn note_written(&self, written: std::io::Result<()>) -> bool {
         let Err(error) = written else { return true };
         if error.kind() == ErrorKind::BrokenPipe {
-            // The reader has seen enough (`| head`): that is no error of ours.
+            // The reader has seen enough (`| head`): that is not an error.
             self.closed.notify_one();
         } else {
             self.unwritable.set(error).ok();
@@ -114,7 +123,7 @@ impl Ui {
         self.unwritable.get()
     }
 
-    /// What a program wrote, passed on as it is; to stderr if stdout is kept for a report.
+    /// What a program wrote, as it is; on stderr if stdout is for a report.
     fn output(&self, stream: Stream, bytes: &[u8]) {
         let stream = if self.data_is_text { stream } else { Stream::Stderr };
         let written = self.progress.write(stream, bytes);
@@ -127,18 +136,18 @@ impl Ui {
     }
 
     /// A report as JSON, on stdout.
-    pub fn json(&self, report: &serde_json::Value) {
-        self.data(format!("{report:#}").as_bytes());
+    pub fn json(&self, report: &impl Serialize) {
+        self.data(json::pretty(report).as_bytes());
     }
 
-    /// Asks whether to delete, and says so if nothing is. No answer is no.
+    /// Asks whether to delete, and says so if nothing is deleted. No answer means no.
     ///
     /// # Errors
-    /// Standard input is no terminal: nobody is there to be asked.
+    /// Standard input is not a terminal, so nobody can be asked.
     pub fn may_delete(&self, what: &str) -> Result<bool, Failure> {
         let stdin = std::io::stdin();
         if !stdin.is_terminal() {
-            let message = format!("nobody is there to be asked whether to delete {what}");
+            let message = format!("cannot ask whether to delete {what}: standard input is not a terminal");
             return Err(Failure::new(message, "--yes deletes without asking"));
         }
         eprint!("Delete {what}? [y/N] ");
@@ -162,13 +171,13 @@ impl Ui {
         }
     }
 
-    /// Ends all progress, so that what follows stands below it.
+    /// Clears the progress line, so that what follows is below everything else.
     pub fn done(&self) {
         self.progress.clear();
     }
 
-    /// Waits for Ctrl-C, for a request to end, or until nobody reads stdout any more. What came
-    /// after an earlier wait had begun, and was not heard by it, counts as well.
+    /// Waits for Ctrl-C, for SIGTERM, or until nobody reads stdout any more. What came since an
+    /// earlier wait began counts too.
     pub async fn interrupted(&self) {
         self.signals_are_forwarded.call_once(|| self.forward_signals());
         tokio::select! {
@@ -177,8 +186,7 @@ impl Ui {
         }
     }
 
-    /// Takes signals from now on. Where they cannot be had, the default action ends the program
-    /// just as well.
+    /// Handles signals from now on. If that is not possible, the default action ends the program.
     fn forward_signals(&self) {
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
             let Ok(mut received) = signal(kind) else { continue };

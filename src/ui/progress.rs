@@ -1,4 +1,4 @@
-//! Progress on stderr: one line that changes on a terminal, a line now and then elsewhere.
+//! Progress on stderr: one line that changes on a terminal, a line every few seconds elsewhere.
 
 use std::io::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::rate::{Rate, bar};
+use super::words::count;
 use crate::cluster::job::JobState;
 use crate::notice::RunCounts;
 use workqueue_worker::output::Stream;
 
-/// Time between two lines of counts where stderr is no terminal.
+/// Time between two lines of counts if stderr is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Bytes of a line that are held back at most.
+/// The most bytes of a line that are held back.
 const MOST_HELD: usize = 64 * 1024;
 
 fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
@@ -31,27 +32,26 @@ fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The progress of one command.
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     silent: bool,
     terminal: bool,
     bar: ProgressBar,
     lines: Mutex<Lines>,
-    /// The start of a line of a program's output to a terminal: on stdout, if that is one, and on
-    /// stderr.
+    /// The start of a line of a program's output to a terminal, for stdout and stderr.
     held: [Mutex<Vec<u8>>; 2],
     /// Whether stdout is a terminal.
     stdout_too: bool,
     rate: Mutex<Option<Rate>>,
 }
 
-/// What was said where stderr is no terminal.
+/// What was printed if stderr is not a terminal.
 #[derive(Default)]
 struct Lines {
     last: String,
     at: Option<Instant>,
 }
 
-impl Progress {
+impl ProgressLine {
     pub(super) fn new(silent: bool, terminal: bool, stdout_too: bool) -> Self {
         let shown = terminal && !silent;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -65,13 +65,13 @@ impl Progress {
         self.suspend(|| eprintln!("{line}"));
     }
 
-    /// Runs something that prints, with the progress line out of its way.
+    /// Runs something that prints, with the progress line hidden.
     pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }
 
-    /// Writes a program's output with the progress line out of its way. On a terminal the start
-    /// of a line is held back until its end comes: the progress line would wipe it out.
+    /// Writes a program's output with the progress line hidden. On a terminal the start of a line is
+    /// held back until the line ends: the progress line would overwrite it.
     pub(super) fn write(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let to_terminal = match stream {
             Stream::Stdout => self.stdout_too,
@@ -105,7 +105,7 @@ impl Progress {
             let mut held = std::mem::take(&mut *self.held(stream));
             if !held.is_empty() {
                 held.push(b'\n');
-                // A terminal that is gone reads nothing more.
+                // The terminal may be closed.
                 self.suspend(|| write(stream, &held)).ok();
             }
         }
@@ -125,38 +125,21 @@ impl Progress {
         self.show(&(bar + &line), LINE_EVERY);
     }
 
-    /// Items of a run whose pods work on many each; one pod an item is told by the Job itself.
+    /// Items of a run in fine mode; in coarse mode the Job itself counts them.
     pub(super) fn items(&self, job: &JobState, counts: RunCounts) {
         let Some(total) = job.items.filter(|_| !job.is_coarse() && job.paused.is_none()) else { return };
         let RunCounts { waiting, failed } = counts;
-        let taken = total.saturating_sub(waiting);
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        let line = format!("{taken}/{total} items taken{failed}, {} pods", job.active);
-        self.show(&line, LINE_EVERY);
+        let pods = count(job.active, "pod");
+        self.show(&format!("{waiting} of {} left{failed}, {pods} active", count(total, "item")), LINE_EVERY);
     }
 
     pub(super) fn job(&self, job: &JobState) {
-        if job.paused.is_some() && job.end.is_none() {
-            let (run, active) = (&job.run, job.active);
-            let line =
-                format!("run {run} is paused, {active} pods still work: `kubectl workqueue resume {run}`");
-            return self.show(&line, Duration::ZERO);
-        }
-        if !job.is_coarse() {
-            let failed = if job.failed > 0 { format!(", {} pods failed", job.failed) } else { String::new() };
-            return self.show(
-                &format!("{} pods work, {} are done{failed}", job.active, job.succeeded),
-                Duration::ZERO,
-            );
-        }
-        let total = job.completions.map(|total| format!("/{total}")).unwrap_or_default();
-        let failed = if job.failed > 0 { format!(", {} pods failed", job.failed) } else { String::new() };
-        let line = format!("{}{total} done, {} running{failed}", job.succeeded, job.active);
-        self.show(&line, Duration::ZERO);
+        self.show(&job_line(job), Duration::ZERO);
     }
 
-    /// Shows a line in the place of the one before; elsewhere than on a terminal it is printed if
-    /// it is another one and the last is old enough.
+    /// Replaces the line on a terminal. Elsewhere the line is printed if it differs from the last
+    /// one, and that one is old enough.
     fn show(&self, line: &str, every: Duration) {
         if self.silent {
             return;
@@ -175,6 +158,22 @@ impl Progress {
     }
 }
 
+fn job_line(job: &JobState) -> String {
+    let JobState { run, active, succeeded, failed, .. } = job;
+    if job.paused.is_some() && job.end.is_none() {
+        return format!(
+            "run {run} is paused, {} active; continue it with: kubectl workqueue resume {run}",
+            count(*active, "pod")
+        );
+    }
+    let failed = if *failed > 0 { format!(", {} failed", count(*failed, "pod")) } else { String::new() };
+    if job.is_coarse() {
+        let total = job.completions.map(|total| format!(" of {total}")).unwrap_or_default();
+        return format!("{succeeded}{total} done, {active} running{failed}");
+    }
+    format!("{} active, {succeeded} succeeded{failed}", count(*active, "pod"))
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is a constant that a test renders")
 }
@@ -184,7 +183,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_job_is_told_by_pods_or_by_items() {
+        let job = JobState { active: 2, succeeded: 1, completions: Some(8), ..JobState::default() };
+        assert_eq!(job_line(&job), "1 of 8 done, 2 running");
+        let job = JobState { mode: Some("fine".to_owned()), active: 1, failed: 1, ..job };
+        assert_eq!(job_line(&job), "1 pod active, 1 succeeded, 1 pod failed");
+        let job = JobState { run: "r".to_owned(), paused: Some(2), ..job };
+        assert_eq!(
+            job_line(&job),
+            "run r is paused, 1 pod active; continue it with: kubectl workqueue resume r"
+        );
+    }
+
+    #[test]
     fn the_template_is_legal() {
-        Progress::new(false, true, true).clear();
+        ProgressLine::new(false, true, true).clear();
     }
 }

@@ -1,11 +1,13 @@
-//! RunCounts as a line: how many, how fast, and how long it will still take.
+//! Counts as a line: how many, how fast, and how long the rest takes.
 
 use std::time::{Duration, Instant};
 
-/// Weight of a second's rate against what was known before.
+use super::words::count;
+
+/// The weight of the last second against the smoothed rate before.
 const SMOOTHING: f64 = 0.3;
 
-/// Time over which one rate is measured.
+/// The time over which a rate is measured.
 const SAMPLE: Duration = Duration::from_secs(1);
 
 /// Cells of a bar.
@@ -25,7 +27,7 @@ impl Rate {
         Self { started: now, confirmed: 0, last: (now, 0), smoothed: None }
     }
 
-    /// Takes a count.
+    /// Takes a count of confirmed items.
     pub(super) fn sample(&mut self, confirmed: u64, now: Instant) {
         self.confirmed = confirmed;
         let elapsed = now.duration_since(self.last.0);
@@ -41,8 +43,9 @@ impl Rate {
     pub(super) fn line(&self, in_flight: u64, share: Option<f64>, now: Instant) -> String {
         let elapsed = now.duration_since(self.started).as_secs_f64().max(0.001);
         let rate = self.smoothed.unwrap_or(self.confirmed as f64 / elapsed);
-        let mut line = format!("{} items confirmed, {in_flight} in flight, {rate:.0}/s", self.confirmed);
-        // At the very start every estimate is wrong.
+        let mut line =
+            format!("{} confirmed, {in_flight} in flight, {rate:.0}/s", count(self.confirmed, "item"));
+        // Estimates in the first seconds are wrong.
         if let Some(share) = share.filter(|share| *share > 0.0 && elapsed >= 2.0) {
             let left = (elapsed * (1.0 - share) / share).round() as u64;
             line += &format!(", {:.0} %, {} left", share * 100.0, clock(left));

@@ -1,6 +1,6 @@
 //! Tables as kubectl prints them: columns padded with spaces, headers in capitals.
 
-/// Widths of columns: learned first, then kept, so that a table needs not be held in memory.
+/// The widths of columns, measured first so that a table need not be in memory.
 #[derive(Debug, Clone)]
 pub struct Columns {
     headers: &'static [&'static str],
@@ -44,7 +44,7 @@ pub fn table(headers: &'static [&'static str], rows: &[Vec<String>]) -> String {
     std::iter::once(columns.header()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-/// Text from elsewhere as one line that does nothing to a terminal; `-` in the place of nothing.
+/// Foreign text as one line that has no effect on a terminal; `-` for empty text.
 pub fn plain(text: &str) -> String {
     if text.is_empty() {
         return "-".to_owned();

@@ -108,7 +108,10 @@ fn the_tutorials_own_objects_do_as_well() {
 
     assert_eq!(processed(&Script::new(&bed, SCRIPT).run(&bed)), FRUITS);
     let status = bed.workqueue(&["status", "-o", "json"]).ok().json();
-    assert_eq!((&status["runs"][0]["succeeded"], &status["runs"][0]["end"]), (&8.into(), &"complete".into()));
+    assert_eq!(
+        (&status["runs"][0]["pods"]["succeeded"], &status["runs"][0]["end"]),
+        (&8.into(), &"complete".into())
+    );
     assert_eq!(processed(&bed.workqueue(&["logs"]).ok().stdout), FRUITS);
     let unchanged = bed.up(&["--preset", "tutorial"]).ok();
     assert!(!unchanged.stdout.contains("configured"), "{}", unchanged.stdout);

@@ -36,7 +36,7 @@ fn a_release_that_is_not_there() {
         .exits(1)
         .says("there is no broker of release \"workqueue\"")
         .says("kubectl workqueue up");
-    bed.workqueue(&["down", "--yes"]).ok().says("there is nothing of release workqueue");
+    bed.workqueue(&["down", "--yes"]).ok().says("release workqueue has no objects");
 }
 
 /// A kubeconfig for a user without any right: the administrator, impersonating one.

@@ -22,10 +22,10 @@ fn enqueue_numbers(bed: &Bed, count: u32) {
 fn records(bed: &Bed, flags: &[&str]) -> BTreeMap<u32, Value> {
     let all = bed.workqueue(&[&["results", "-o", "json"], flags].concat()).ok().json();
     println!(
-        "results {flags:?}: {} done, {} failed, {} repeated",
-        all["done"], all["failed"], all["repeated"]
+        "results {flags:?}: {} done, {} failed, {} superseded",
+        all["done"], all["failed"], all["superseded"]
     );
-    let records = all["items"].as_array().expect("a list").iter();
+    let records = all["records"].as_array().expect("a list").iter();
     records.map(|record| (number(record), record.clone())).collect()
 }
 
@@ -62,7 +62,7 @@ fn a_thousand_items_end_as_their_programs_do() {
     assert_eq!(list["items"].as_array().map(Vec::len), Some(BAD.len()), "{list}");
     for item in list["items"].as_array().expect("a list") {
         let said = format!("never {}", number(item));
-        assert_eq!(item["stderr"], format!("{said}\n"), "{item}");
+        assert_eq!(item["stderrTail"], format!("{said}\n"), "{item}");
         assert_eq!((&item["exit"], &item["attempts"]), (&3.into(), &10.into()), "{item}");
         let shown = failed(&bed, "show", &[item["id"].as_str().expect("an id")]).ok().stdout;
         assert!(shown.contains(&format!("Stderr:\n  {said}\n")), "{shown}");
@@ -181,8 +181,8 @@ fn more_pods_than_items_wait_for_none() {
         }
         let attached = bed.workqueue(&["attach", &name, "-o", "json"]).ok().json();
         let waited = started.elapsed();
-        assert_eq!(attached["succeeded"].to_string(), pods, "{attached}");
-        assert_eq!(attached["itemsDone"], last.iter().len(), "{attached}");
+        assert_eq!(attached["pods"]["succeeded"].to_string(), pods, "{attached}");
+        assert_eq!(attached["outcome"]["done"], last.iter().len(), "{attached}");
         let done = bed.workqueue(&["results", "--run", &name, "-o", "json"]).ok().json();
         assert_eq!(done["done"], last.iter().len(), "{done}");
         assert_eq!(bed.messages("job1"), 0);
@@ -209,12 +209,12 @@ fn an_item_that_comes_while_the_run_ends_is_done_or_left() {
     println!("{sent} items, {left} left, exit {:?}: {}", outcome.code, outcome.stderr);
     let done = || -> BTreeSet<String> {
         let all = bed.workqueue(&["results", "-o", "json"]).ok().json();
-        let records = all["items"].as_array().expect("a list").iter();
+        let records = all["records"].as_array().expect("a list").iter();
         records.map(|record| record["stdout"]["tail"].as_str().expect("text").to_owned()).collect()
     };
     assert_eq!(done().len() as u64 + left, sent, "an item is neither done nor left");
     if outcome.code == Some(6) {
-        outcome.says("items are in queue job1: enqueued meanwhile").says("`kubectl workqueue run`");
+        outcome.says("in queue job1: enqueued meanwhile").says("`kubectl workqueue run`");
     } else {
         outcome.ok();
         assert!(left <= 1, "the run did not see what was left");

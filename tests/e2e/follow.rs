@@ -29,7 +29,7 @@ fn a_failing_program_fails_the_run_and_keeps_the_item() {
 
     // A program that is mended does it.
     let mended = bed.workqueue(&["run", "--image", &seed_worker(), "-o", "json"]).ok().json();
-    assert_eq!((&mended["succeeded"], &mended["end"]), (&1.into(), &"complete".into()), "{mended}");
+    assert_eq!((&mended["pods"]["succeeded"], &mended["end"]), (&1.into(), &"complete".into()), "{mended}");
     assert_eq!(bed.messages("job1"), 0);
     bed.workqueue(&["run", "--image", &seed_worker()]).ok().says("there is nothing to do");
 }
@@ -72,7 +72,7 @@ fn a_detached_run_is_shown_by_status() {
     let run =
         bed.workqueue(&["run", "--detach", "-o", "json", "--image", &seed_worker(), "apple"]).ok().json();
     let attached = bed.workqueue(&["attach", run["run"].as_str().expect("a name"), "-o", "json"]).ok().json();
-    assert_eq!((&attached["run"], &attached["succeeded"]), (&run["run"], &1.into()));
+    assert_eq!((&attached["run"], &attached["pods"]["succeeded"]), (&run["run"], &1.into()));
     let status = bed.workqueue(&["status", "-o", "json"]).ok().json();
     assert_eq!(status["runs"][0]["run"], run["run"], "{status}");
     assert_eq!(status["queues"][0], serde_json::json!({"name": "job1", "ready": 0, "consumers": 0}));
@@ -98,6 +98,6 @@ fn items_that_a_complete_job_left_behind_are_reported() {
     // Its shell succeeds without taking an item, as some tools do when their program fails.
     let image = format!("{}/busybox:latest", variable("WORKQUEUE_TEST_REGISTRY"));
     let run = bed.workqueue(&["run", "--image", &image, "apple"]);
-    run.exits(6).says("is complete, but 1 items are in queue job1");
+    run.exits(6).says("is complete, but 1 item is in queue job1");
     assert_eq!(bed.messages("job1"), 1);
 }

@@ -43,7 +43,7 @@ fn enqueue(bed: &Bed, items: std::ops::RangeInclusive<u32>) {
 }
 
 pub fn ids(document: &Value) -> BTreeSet<String> {
-    let items = document["items"].as_array().expect("a list").iter();
+    let items = document["items"].as_array().or(document["records"].as_array()).expect("a list").iter();
     items.map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
 }
 
@@ -84,7 +84,7 @@ fn every_item_has_a_result_that_stays() {
     work(&bed, "one", "cat").ok();
     let again = bed.workqueue(&["results", "--run", "one", "-o", "json"]).ok();
     let again = again.says("4 earlier records of the same items are not shown").json();
-    assert_eq!((&again["done"], &again["failed"], &again["repeated"]), (&40.into(), &0.into(), &4.into()));
+    assert_eq!((&again["done"], &again["failed"], &again["superseded"]), (&40.into(), &0.into(), &4.into()));
     assert_eq!(ids(&again), ids(&all));
     bed.workqueue(&["results", "--status", "failed"]).ok().says("there are no such results");
 }
@@ -112,7 +112,7 @@ fn failed_items_are_never_lost(bed: &Bed) {
     failed(bed, "show", &["nonesuch"]).exits(1).says("has the id \"nonesuch\"");
 
     // One goes back under its id, fails again, and the failures are counted on.
-    failed(bed, "retry", &[&id, "nonesuch"]).exits(1).says("1 items are back").says("\"nonesuch\"");
+    failed(bed, "retry", &[&id, "nonesuch"]).exits(1).says("1 item is back").says("\"nonesuch\"");
     assert_eq!((bed.messages("job1"), bed.messages("job1.failed")), (1, 119));
     work(bed, "two", "exit 65").ok();
     let history = list();
@@ -168,7 +168,7 @@ fn items_that_kill_their_workers_are_listed_too() {
     let listed = failed(&bed, "list", &["-o", "json"]).ok().json();
     assert_eq!(listed["items"][0]["failures"], 2, "{listed}");
     failed(&bed, "purge", &[]).exits(1).says("--yes");
-    failed(&bed, "purge", &["--yes"]).ok().says("1 failed items deleted");
+    failed(&bed, "purge", &["--yes"]).ok().says("1 failed item deleted");
     failed(&bed, "list", &[]).ok().says("there are no failed items");
 }
 
@@ -200,7 +200,7 @@ fn status_counts_the_items_of_a_run() {
         &run,
         &["--forever", "--retries", "0", "--", "sh", "-c", &format!("{FAILS_ON_3}; sleep 1")],
     );
-    let status = || bed.workqueue(&["status", "-o", "json"]).ok().json()["runs"][0]["items"].clone();
+    let status = || bed.workqueue(&["status", "-o", "json"]).ok().json()["runs"][0]["progress"].clone();
     let midway = loop {
         assert!(Instant::now() < deadline + Duration::from_secs(60), "nothing was recorded");
         let items = status();
@@ -217,7 +217,7 @@ fn status_counts_the_items_of_a_run() {
             break items;
         }
     };
-    assert_eq!((&end["left"], &end["partial"]), (&0.into(), &false.into()), "{end}");
+    assert_eq!((&end["ready"], &end["partial"]), (&0.into(), &false.into()), "{end}");
     worker.kill().expect("our own child");
     worker.wait().expect("our own child");
 }
@@ -241,7 +241,7 @@ fn items_that_take_their_pods_down_are_counted_as_failed() {
     }
     bed.workqueue(&["attach"]).exits(6).says("0 done, 1 failed");
     let status = bed.workqueue(&["status", "-o", "json"]).ok().json();
-    assert_eq!(status["runs"][0]["items"]["givenUp"], 1, "{status}");
+    assert_eq!(status["runs"][0]["progress"]["atDeliveryLimit"], 1, "{status}");
 }
 
 /// The worker's executable. It belongs to another package, so cargo does not build it for this

@@ -79,7 +79,7 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
     // What an ended pod held may come back a moment after it.
     assert!(bed.messages("job1") >= waiting, "somebody takes items");
 
-    bed.workqueue(&["resume", &run]).ok().says("goes on with 4 pods");
+    bed.workqueue(&["resume", &run]).ok().says("continues with 4 pods");
     wait_for_pods(&bed, 4);
     let narrow = bed.workqueue(&["scale", "--parallelism", "1", "-o", "json"]).ok().json();
     assert_eq!(narrow["parallelism"], 1, "{narrow}");
@@ -104,19 +104,19 @@ fn failures_halt_a_run_and_what_is_left_can_be_run_again() {
     let program = "read n; sleep 0.2; [ $((n % 10)) != 3 ]";
     let halted = halting("soon,fail=3", program).exits(6).says("was halted (soon,fail=3)");
     let report = halted.json();
-    let number = |key: &str| report[key].as_u64().expect("a number");
+    let number = |key: &str| report["outcome"][key].as_u64().expect("a number");
     // Those that ran when the third one failed may have failed as well.
-    assert!((3..=6).contains(&number("itemsFailed")), "{report}");
-    let (waiting, failed) = (number("waiting"), number("itemsFailed"));
+    assert!((3..=6).contains(&number("failed")), "{report}");
+    let (waiting, failed) = (number("ready"), number("failed"));
     assert!(waiting > 0 && waiting < ITEMS as u64, "{report}");
     let results = bed.workqueue(&["results", "-o", "json"]).ok().json();
     assert_eq!(results["done"].as_u64(), Some(ITEMS as u64 - waiting - failed), "{results}");
 
     // Running programs, which would never end, are ended, and their items are not lost.
     let now = halting("now,fail=1", "read n; [ $((n % 2)) = 0 ] || exit 1; sleep 9999").exits(6);
-    let (after, more) = (now.json()["waiting"].clone(), now.json()["itemsFailed"].clone());
+    let (after, more) = (now.json()["outcome"]["ready"].clone(), now.json()["outcome"]["failed"].clone());
     assert_eq!(after.as_u64().zip(more.as_u64()).map(|(a, b)| a + b), Some(waiting), "{after} {more}");
 
     let rest = run(&bed, &flags, "cat").exits(0).json();
-    assert_eq!(rest["items"], after, "{rest}");
+    assert_eq!(rest["itemsAtStart"], after, "{rest}");
 }

@@ -75,7 +75,7 @@ impl Enqueue {
 /// Every number is in the queue, and no more of them are there twice than the report admits.
 fn assert_all_there(bed: &Bed, count: usize, report: &Value) {
     assert_eq!(report["confirmed"], count, "{report}");
-    let admitted = report["repeated"].as_u64().expect("a number") as usize;
+    let admitted = report["republished"].as_u64().expect("a number") as usize;
     assert_numbers(bed, count, admitted);
 }
 
@@ -333,7 +333,7 @@ fn a_blocked_broker_is_shown_and_goes_on_by_itself() {
     ctl(&["set_disk_free_limit", "50MB"]);
     enqueue.wait_for("the broker takes items again");
     let outcome = enqueue.finish().ok();
-    assert_eq!(outcome.json()["repeated"], 0, "the connection has held");
+    assert_eq!(outcome.json()["republished"], 0, "the connection has held");
     assert_all_there(&bed, ITEMS, &outcome.json());
 }
 
@@ -406,7 +406,11 @@ fn a_queue_is_looked_into_copied_and_emptied() {
         let peeked = bed.workqueue(&["peek", "-c", "2"]).ok().stdout;
         assert!(peeked.contains("\tapple  k=v\n") && peeked.contains("\t\\xff  k=v\n"), "{peeked}");
         let json = bed.workqueue(&["peek", "-o", "json"]).ok().json();
-        assert_eq!((&json[1]["bodyBase64"], &json[2]["body"]), (&"/w==".into(), &"banana".into()), "{json}");
+        assert_eq!(
+            (&json["items"][1]["bodyBase64"], &json["items"][2]["body"]),
+            (&"/w==".into(), &"banana".into()),
+            "{json}"
+        );
         let dumped = bed.workqueue(&["dump", "-o", "json"]).ok().stdout;
         assert_eq!(dumped.lines().count(), 3);
         // Two looks before this one, each of which counts once.

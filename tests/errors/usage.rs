@@ -45,7 +45,7 @@ fn a_digest_of_what_is_yet_to_be_built() {
     sandbox.file("worker.py", SCRIPT);
     let outcome = sandbox.run(&["run", "--build", "worker.py", "--image", &image, "apple"]);
     let expected = "\
-error: an image that is yet to be built has no digest
+error: an image that is not built yet has no digest
 hint: name it with a tag
 ";
     assert_fails(&outcome, 2, expected);

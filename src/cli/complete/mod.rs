@@ -1,7 +1,9 @@
-//! `__complete`: answers kubectl, which asks what may follow the words typed so far.
+//! `__complete`: tells kubectl how the words typed so far can be completed.
 //!
-//! The answer is Cobra's: candidates one a line, a tab between a candidate and its description,
-//! and `:DIRECTIVE` at the end, a sum of bits.
+//! The answer has the format of Cobra: a candidate per line, with a tab and its description, and
+//! `:DIRECTIVE` at the end, a sum of bits.
+
+mod question;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,20 +13,20 @@ use clap::{Arg, Args, Command, CommandFactory as _, ValueHint};
 
 use super::Cli;
 use crate::candidates;
-use crate::cluster::{Cluster, Target, kubeconfig};
+use crate::cluster::{Cluster, kubeconfig};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
-use workqueue_core::names::{QueueName, ReleaseName};
+use question::{Place, Question};
 
-/// Directives: offer what was answered alone; let the shell offer files; directories alone.
+/// Directives: offer only the candidates; let the shell offer files; only directories.
 const NO_FILES: u8 = 4;
 const FILES: u8 = 0;
 const DIRECTORIES: u8 = 16;
 
-/// How long the cluster may take; Tab must not hang.
+/// The time for the cluster to answer: Tab must not hang.
 const TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// Answer a shell's question
+/// Complete a command line
 #[derive(Debug, Args)]
 pub struct CompleteArgs {
     /// The words typed after `kubectl workqueue`; the last one may be empty
@@ -32,7 +34,7 @@ pub struct CompleteArgs {
     words: Vec<OsString>,
 }
 
-/// Runs the command. It never fails: there is nobody to tell.
+/// Runs the command. It never fails: the shell could not show an error.
 pub async fn run(args: CompleteArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let words: Vec<String> = args.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut command = Cli::command();
@@ -47,113 +49,14 @@ pub async fn run(args: CompleteArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-/// Candidates with descriptions, and what the shell is to do with them.
+/// Candidates with descriptions, and the directive.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     candidates: Vec<(String, String)>,
     directive: u8,
 }
 
-/// What is being asked for.
-struct Question<'a> {
-    command: &'a Command,
-    place: Place<'a>,
-    /// What each candidate has to start with, and what of it the shell does not know to be typed.
-    typed: String,
-    lead: String,
-    given: Given,
-}
-
-/// Where in the command line the question stands.
-enum Place<'a> {
-    Subcommand,
-    Flag,
-    Value(&'a Arg),
-    /// After `--`: a program of the user's.
-    Program,
-}
-
-/// Flags among the words that decide what cluster is asked.
-#[derive(Default)]
-struct Given {
-    target: Target,
-    release: Option<ReleaseName>,
-    queue: Option<QueueName>,
-}
-
-impl Given {
-    fn take(&mut self, flag: &str, value: &str) {
-        match flag {
-            "namespace" => self.target.namespace = Some(value.to_owned()),
-            "context" => self.target.context = Some(value.to_owned()),
-            "kubeconfig" => self.target.kubeconfig = Some(value.into()),
-            "release" => self.release = value.parse().ok(),
-            "queue" => self.queue = value.parse().ok(),
-            _ => {}
-        }
-    }
-}
-
-impl<'a> Question<'a> {
-    /// Reads the words with the flags of clap's own command tree.
-    fn of(root: &'a Command, words: &[String]) -> Self {
-        let (last, before) =
-            words.split_last().map_or(("", [].as_slice()), |(last, before)| (last.as_str(), before));
-        let mut command = root;
-        let mut given = Given::default();
-        let mut pending: Option<&Arg> = None;
-        let mut positionals = 0;
-        let mut program = false;
-        for word in before {
-            if let Some(flag) = pending.take() {
-                given.take(flag.get_id().as_str(), word);
-            } else if program {
-            } else if word == "--" {
-                program = true;
-            } else if let Some((flag, value)) = find_flag(command, word) {
-                match value {
-                    Some(value) => given.take(flag.get_id().as_str(), value),
-                    None if takes_separate_value(flag) => pending = Some(flag),
-                    None => {}
-                }
-            } else if let Some(found) = command.find_subcommand(word) {
-                command = found;
-            } else if !word.starts_with('-') {
-                positionals += 1;
-            }
-        }
-        let question = |place, typed: &str, lead: &str| Self {
-            command,
-            place,
-            typed: typed.to_owned(),
-            lead: lead.to_owned(),
-            given,
-        };
-        if let Some(flag) = pending {
-            return question(Place::Value(flag), last, "");
-        }
-        if program {
-            return question(Place::Program, last, "");
-        }
-        if let Some((name, value)) = last.split_once('=').filter(|_| last.starts_with("--"))
-            && let Some((flag, _)) = find_flag(command, last)
-        {
-            return question(Place::Value(flag), value, &format!("{name}="));
-        }
-        if last.starts_with('-') {
-            return question(Place::Flag, last, "");
-        }
-        if command.has_subcommands() {
-            return question(Place::Subcommand, last, "");
-        }
-        let mut open = command.get_positionals().filter(|arg| !arg.is_last_set());
-        let next = open.find(|arg| arg.get_index() == Some(positionals + 1) || takes_many(arg));
-        match next {
-            Some(arg) => question(Place::Value(arg), last, ""),
-            None => question(Place::Flag, last, ""),
-        }
-    }
-
+impl Question<'_> {
     async fn answer(&self) -> Answer {
         let (candidates, directive) = match self.place {
             Place::Subcommand => (subcommands(self.command), NO_FILES),
@@ -187,7 +90,7 @@ impl<'a> Question<'a> {
         (Vec::new(), directive)
     }
 
-    /// Names that the cluster or the kubeconfig knows; `None` for values of other kinds.
+    /// Names from the cluster or the kubeconfig; `None` for other values.
     async fn live(&self, id: &str) -> Option<Vec<(String, String)>> {
         let plain = |names: BTreeSet<String>| names.into_iter().map(|name| (name, String::new())).collect();
         if id == "context" {
@@ -218,7 +121,7 @@ fn subcommands(command: &Command) -> Vec<(String, String)> {
     shown.map(|sub| (sub.get_name().to_owned(), styled(sub.get_about()))).collect()
 }
 
-/// Long flags; short ones where one dash alone was typed.
+/// Long flags, and short ones if only a dash was typed.
 fn flags(command: &Command, typed: &str) -> Vec<(String, String)> {
     let shown = command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set());
     let rows = shown.flat_map(|arg| {
@@ -232,27 +135,6 @@ fn flags(command: &Command, typed: &str) -> Vec<(String, String)> {
 /// Help texts as one plain line.
 fn styled(text: Option<&clap::builder::StyledStr>) -> String {
     text.map(|text| text.to_string().lines().next().unwrap_or_default().to_owned()).unwrap_or_default()
-}
-
-/// The flag that a word is, and the value that it brings along.
-fn find_flag<'a, 'w>(command: &'a Command, word: &'w str) -> Option<(&'a Arg, Option<&'w str>)> {
-    if let Some(long) = word.strip_prefix("--") {
-        let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
-        return Some((command.get_arguments().find(|arg| arg.get_long() == Some(name))?, value));
-    }
-    let mut letters = word.strip_prefix('-')?.chars();
-    let letter = letters.next()?;
-    let flag = command.get_arguments().find(|arg| arg.get_short() == Some(letter))?;
-    let rest = letters.as_str();
-    Some((flag, (!rest.is_empty()).then_some(rest)))
-}
-
-fn takes_separate_value(flag: &Arg) -> bool {
-    flag.get_action().takes_values() && !flag.is_require_equals_set()
-}
-
-fn takes_many(arg: &Arg) -> bool {
-    arg.get_num_args().is_some_and(|count| count.max_values() > 1)
 }
 
 #[cfg(test)]

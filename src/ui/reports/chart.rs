@@ -1,0 +1,10 @@
+//! The reports of `chart`.
+
+use std::path::Path;
+
+use crate::ui::words::count;
+
+/// The chart is in a directory.
+pub fn exported(files: usize, directory: &Path) -> String {
+    format!("{} of the chart written to {}", count(files as u64, "file"), directory.display())
+}

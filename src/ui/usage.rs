@@ -1,0 +1,45 @@
+//! What is wrong with command lines that clap accepts: all end with the exit code for usage.
+
+use crate::ui::failure::{ExitStatus, Failure};
+
+fn usage(message: impl Into<String>, hint: &str) -> Failure {
+    Failure::new(message, hint).with_status(ExitStatus::Usage)
+}
+
+/// `enqueue` without items.
+pub fn no_items() -> Failure {
+    usage("there are no items", "give them as arguments, or as lines with -f FILE or -f -")
+}
+
+/// `local` without items, where arguments after `--` are the program.
+pub fn no_items_before_program() -> Failure {
+    usage("there are no items", "give them as arguments before --, or as lines with -f FILE or -f -")
+}
+
+/// Flags for a worker without a program that it could start.
+pub fn no_program() -> Failure {
+    usage("there is no program to start", "name it after --, or bring a script with --script")
+}
+
+/// Flags for a build without `--build`.
+pub fn nothing_to_build() -> Failure {
+    usage("there is nothing to build", "name a Dockerfile's directory or a script with --build")
+}
+
+/// An image to build whose reference has a digest, or is wrong.
+pub fn image_to_build(message: String) -> Failure {
+    usage(message, "name it with a tag")
+}
+
+/// `--halt` with pods that process one item each.
+pub fn halt_needs_fine_mode() -> Failure {
+    usage(
+        "--halt works in fine mode only",
+        "add --mode fine: in coarse mode each pod processes one item, and no worker counts the failures",
+    )
+}
+
+/// `--values -` in a command that reads items from standard input.
+pub fn values_from_stdin() -> Failure {
+    usage("--values cannot read standard input here: that is for items", "name a file")
+}
