@@ -27,7 +27,6 @@ pub struct AttachArgs {
     timeout: Duration,
 }
 
-/// Runs the command.
 pub async fn run(args: AttachArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;

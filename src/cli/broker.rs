@@ -20,7 +20,6 @@ const DEFAULT_KEY: &str = "url";
 /// The heading of the flags in the help; `flags.rs` says why each flag names it.
 const BROKER: &str = "Broker";
 
-/// Which broker.
 #[derive(Debug, Args)]
 pub struct BrokerFlags {
     /// Use the broker at amqp(s)://USER:PASSWORD@HOST[:PORT][/VHOST], without a tunnel, instead of
@@ -36,8 +35,8 @@ pub struct BrokerFlags {
 }
 
 impl BrokerFlags {
-    /// The way to the broker.
-    pub async fn reach(&self, cluster: &ClusterFlags) -> Result<BrokerTarget, Failure> {
+    /// How to reach the broker: at its address, or through a tunnel to the release.
+    pub async fn reach(&self, cluster: &ClusterFlags) -> Result<Reach, Failure> {
         let authorities = self.authorities()?;
         let url = match (&self.broker_url, &self.broker_secret) {
             (Some(url), _) => url.clone(),
@@ -75,8 +74,8 @@ pub struct BrokerQueueFlags {
 }
 
 impl BrokerQueueFlags {
-    /// The way to the broker, and the queue.
-    pub async fn reach(&self) -> Result<(BrokerTarget, &QueueName), Failure> {
+    /// How to reach the broker, and which queue is meant.
+    pub async fn reach(&self) -> Result<(Reach, &QueueName), Failure> {
         Ok((self.broker.reach(&self.cluster).await?, &self.queue.queue))
     }
 }

@@ -26,7 +26,7 @@ pub struct BuildArgs {
     /// A directory with a Dockerfile, a script or an executable
     #[arg(value_name = "CONTEXT", default_value = ".", value_hint = ValueHint::AnyPath)]
     source: PathBuf,
-    /// The name of the image: [REGISTRY/]REPOSITORY[:TAG]
+    /// Name the image like this: [REGISTRY/]REPOSITORY[:TAG]
     #[arg(long, value_name = "REF", required_unless_present = "print_dockerfile", value_parser = image_name)]
     image: Option<Reference>,
     /// Push the image to its registry
@@ -64,7 +64,7 @@ pub struct BuildFlags {
     #[arg(help_heading = "Build", long, visible_alias = "worker-binary")]
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     worker: Option<PathBuf>,
-    /// The container engine: docker, or a program with the same command line (default: docker)
+    /// Use this container engine, which has the command line of docker (default: docker)
     #[arg(help_heading = "Build", long, value_name = "PROGRAM", value_hint = ValueHint::CommandName)]
     docker: Option<String>,
 }
@@ -80,7 +80,7 @@ impl BuildFlags {
             || self.docker.is_some()
     }
 
-    /// What to build.
+    /// The build that the flags ask for.
     pub fn plan(&self, source: Source, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
         let program = self.docker.clone().unwrap_or_else(|| "docker".to_owned());
         let output = if ui.is_quiet() { Output::Kept } else { Output::Shown };
@@ -110,7 +110,6 @@ pub fn image_name(text: &str) -> Result<Reference, String> {
     Ok(reference)
 }
 
-/// Runs the command.
 pub async fn run(args: BuildArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let target = args.context.target();
     let push = if args.push { Push::Always } else { Push::Never };

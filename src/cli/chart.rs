@@ -25,7 +25,6 @@ pub struct ChartArgs {
     package: bool,
 }
 
-/// Runs the command.
 pub fn run(args: &ChartArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     if args.package {
         let path = package(&args.directory)?;

@@ -29,7 +29,6 @@ enum ShellName {
     Zsh,
 }
 
-/// Runs the command.
 pub fn run(args: &CompletionArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let shell = match args.shell {
         ShellName::Bash => Shell::Bash,

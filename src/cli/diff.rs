@@ -18,7 +18,7 @@ use crate::ui::{Ui, reports};
 /// errors, as `kubectl diff` does.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// Values files of the chart; later ones override earlier ones, - is standard input
+    /// Read values from this file; later files override earlier ones, - is standard input
     #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -30,7 +30,6 @@ pub struct DiffArgs {
     force_conflicts: bool,
 }
 
-/// Runs the command.
 pub async fn run(args: DiffArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let found = async {
         let cluster = args.cluster.connect().await?;

@@ -34,7 +34,6 @@ pub struct DownArgs {
     timeout: Duration,
 }
 
-/// Runs the command.
 pub async fn run(args: DownArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let plan = DownPlan {
         release: args.cluster.release.clone(),

@@ -59,7 +59,6 @@ pub const NO_PROGRESS: Duration = Duration::from_secs(300);
 /// Items that a dry run shows.
 const SHOWN: usize = 10;
 
-/// Runs the command.
 pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let source = args.items.source().ok_or_else(usage::no_items)?;
     if args.dry_run {

@@ -17,8 +17,7 @@ use workqueue_core::names::QueueName;
 /// Show the items that have failed, put them back, or delete them
 ///
 /// An item that has used up its attempts, or that killed its workers too often, is dead-lettered to
-/// QUEUE.failed with what is known about the failure. Looking at failed items takes none of them out
-/// of that queue.
+/// QUEUE.failed with what is known about the failure. `list` and `show` leave the items there.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct FailedArgs {
@@ -47,7 +46,7 @@ enum FailedCommand {
     /// Put failed items back into their queue
     ///
     /// An item keeps its id and its history. It leaves QUEUE.failed once the broker has confirmed
-    /// its copy in the queue: after an interruption it can be in both, but it is never in neither.
+    /// its copy in the queue: an interruption can leave an item in both queues, but loses none.
     Retry {
         /// The ids of the items
         #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
@@ -79,7 +78,6 @@ struct FailedFlags {
 }
 
 impl FailedArgs {
-    /// The format of the report.
     pub fn output(&self) -> OutputFlags {
         match &self.command {
             FailedCommand::List { common }
@@ -90,7 +88,6 @@ impl FailedArgs {
     }
 }
 
-/// Runs the command.
 pub async fn run(args: FailedArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let json = args.output().is_json();
     match args.command {

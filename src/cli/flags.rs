@@ -21,22 +21,21 @@ const CHART: &str = "Chart";
 /// Which cluster, namespace and release.
 #[derive(Debug, Args)]
 pub struct ClusterFlags {
-    /// The namespace (default: the one of the context)
+    /// Work in this namespace (default: the one of the context)
     #[arg(help_heading = CLUSTER, short, long, value_name = "NAME")]
     namespace: Option<String>,
-    /// The kubeconfig context to use
+    /// Use this context of the kubeconfig
     #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
-    /// The kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
+    /// Use this kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
     #[arg(help_heading = CLUSTER, long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The release: one installation by `up`
+    /// Use this release, one installation by `up`
     #[arg(help_heading = CLUSTER, long, value_name = "NAME", default_value = "workqueue")]
     pub release: ReleaseName,
 }
 
 impl ClusterFlags {
-    /// Connects to the cluster.
     pub async fn connect(&self) -> Result<Cluster, Failure> {
         Cluster::connect(&self.target()).await.map_err(|error| Error::from(error).into())
     }
@@ -60,10 +59,10 @@ impl ClusterFlags {
 /// Which cluster, for commands that work without one.
 #[derive(Debug, Args)]
 pub struct ContextFlags {
-    /// The kubeconfig context to use
+    /// Use this context of the kubeconfig
     #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
-    /// The kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
+    /// Use this kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
     #[arg(help_heading = CLUSTER, long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }
@@ -75,10 +74,9 @@ impl ContextFlags {
     }
 }
 
-/// Which queue.
 #[derive(Debug, Args)]
 pub struct QueueFlags {
-    /// The queue that holds the items
+    /// Use this queue
     #[arg(long, value_name = "NAME", default_value = "job1")]
     pub queue: QueueName,
 }
@@ -88,8 +86,8 @@ pub struct QueueFlags {
 pub struct QueueSpecFlags {
     #[command(flatten)]
     queue: QueueFlags,
-    /// How often an item is delivered to workers that die before the broker dead-letters it to
-    /// QUEUE.failed; fixed when the queue is created
+    /// Dead-letter an item to QUEUE.failed once it was delivered this often to workers that died;
+    /// fixed when the queue is created
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     delivery_limit: u32,
 }
@@ -142,7 +140,7 @@ impl ValueFlags {
 /// The format of the report.
 #[derive(Debug, Clone, Copy, Args, Default)]
 pub struct OutputFlags {
-    /// Print a report as JSON on stdout, and nothing else there
+    /// Print JSON on stdout, and nothing else there
     #[arg(short, long = "output", value_name = "FORMAT")]
     output: Option<OutputFormat>,
 }

@@ -23,15 +23,15 @@ pub struct ItemFlags {
     /// are detected and decompressed
     #[arg(short, long, value_name = "FILE")]
     file: Vec<PathBuf>,
-    /// Items in files end with a NUL byte instead of a newline, as `find -print0` writes them
+    /// Split files at NUL bytes instead of newlines, as `find -print0` writes them
     #[arg(short = '0', long, conflicts_with_all = ["delimiter", "json"])]
     null: bool,
-    /// Items in files end with this text instead of a newline; \n, \r, \t, \0, \\ and \xHH mean
-    /// what they mean in C
+    /// Split files at this text instead of newlines; \n, \r, \t, \0, \\ and \xHH mean what they
+    /// mean in C
     #[arg(long, value_name = "TEXT", value_parser = delimiter, conflicts_with = "json")]
     delimiter: Option<Arc<[u8]>>,
-    /// Files are JSON: one array, or one value per line. Strings become items without their quotes,
-    /// other values become compact JSON
+    /// Read files as JSON: one array, or one value per line. Strings become items without their
+    /// quotes, other values become compact JSON
     #[arg(long)]
     json: bool,
     /// Refuse items with more bytes than this
@@ -72,7 +72,7 @@ pub struct EnvelopeFlags {
 }
 
 impl EnvelopeFlags {
-    /// As asked for.
+    /// The headers and the time to live.
     pub fn envelopes(&self) -> Envelopes {
         Envelopes { headers: self.headers.clone(), ttl: self.ttl }
     }

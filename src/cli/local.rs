@@ -36,7 +36,7 @@ pub struct LocalArgs {
     /// The program to start for each item, and its arguments
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
-    /// How many items are processed concurrently
+    /// Process this many items concurrently
     #[arg(short = 'j', long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     parallelism: u16,
     #[command(flatten)]
@@ -57,16 +57,11 @@ const QUEUE: &str = "local";
 /// Characters of a run's name.
 const RUN_LENGTH: usize = 5;
 
-/// Runs the command.
 pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let source = args.items.source().ok_or_else(usage::no_items_before_program)?;
     let json = args.output.is_json();
     let plan = plan(args, source);
-    let signals = stop_signals().map_err(|error| Failure {
-        message: format!("cannot listen for signals: {error}"),
-        hint: None,
-        status: ExitStatus::Error,
-    })?;
+    let signals = stop_signals().map_err(|error| usage::impossible("listen for signals", &error))?;
     let (stop_tx, stop_rx) = mpsc::unbounded_channel();
     let (report, result) = tokio::select! {
         ended = local(plan, ui, stop_rx) => ended,

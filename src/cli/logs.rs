@@ -21,7 +21,6 @@ pub struct LogsArgs {
     cluster: ClusterFlags,
 }
 
-/// Runs the command.
 pub async fn run(args: LogsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;

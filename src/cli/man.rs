@@ -15,7 +15,6 @@ pub struct ManArgs {
     directory: PathBuf,
 }
 
-/// Runs the command.
 pub fn run(args: &ManArgs) -> Result<ExitStatus, Failure> {
     let directory = &args.directory;
     std::fs::create_dir_all(directory).map_err(|source| cannot_write(directory, source))?;

@@ -24,6 +24,7 @@ mod run;
 mod scale;
 mod status;
 mod up;
+mod worker;
 
 use std::ffi::OsString;
 
@@ -31,7 +32,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::ui::failure::{ExitStatus, Failure};
-use crate::ui::{Ui, Verbosity};
+use crate::ui::{Ui, Verbosity, usage};
 
 /// Run a work queue on Kubernetes: a broker, a queue of items, and a Job that processes them.
 ///
@@ -51,7 +52,6 @@ struct Cli {
     command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(build::BuildArgs),
@@ -170,26 +170,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     };
     let verbosity = Verbosity { quiet: cli.quiet, verbose: cli.verbose };
     let ui = Ui::new(verbosity, cli.command.output().is_json());
-    let result = match cli.command.runtime() {
-        Ok(runtime) => {
-            let result = runtime.block_on(cli.command.run(&ui));
-            // A read of standard input cannot be cancelled: it must not keep the process alive.
-            runtime.shutdown_background();
-            result
-        }
-        Err(error) => Err(Failure {
-            message: format!("cannot start threads: {error}"),
-            hint: None,
-            status: ExitStatus::Error,
-        }),
-    };
-    let result = result.and_then(|status| match ui.unwritable() {
-        Some(error) => {
-            Err(Failure::new(format!("cannot write to standard output: {error}"), "the output is incomplete"))
-        }
-        None => Ok(status),
-    });
-    match result {
+    match execute(cli.command, &ui) {
         Ok(status) => {
             ui.done();
             status
@@ -198,6 +179,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
             ui.error(&failure);
             failure.status
         }
+    }
+}
+
+fn execute(command: Command, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let runtime = command.runtime().map_err(|error| usage::impossible("start threads", &error))?;
+    let result = runtime.block_on(command.run(ui));
+    // A read of standard input cannot be cancelled: it must not keep the process alive.
+    runtime.shutdown_background();
+    match (result, ui.unwritable()) {
+        (Ok(_), Some(error)) => Err(usage::unwritable(error)),
+        (result, _) => result,
     }
 }
 

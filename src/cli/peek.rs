@@ -12,13 +12,12 @@ use crate::ui::reports::queues as report;
 
 /// Show the first items of a queue
 ///
-/// The items stay in the queue, in their order. They are held for a moment, and workers do not get
-/// them then. Where the broker counts requeues, peeking counts as a delivery: quorum queues before
-/// RabbitMQ 4.3 do, and dead-letter an item that was looked at as often as the delivery limit
-/// allows to QUEUE.failed.
+/// The items stay in the queue, in their order. They are held for a moment, so that workers do not
+/// get them. Before RabbitMQ 4.3, quorum queues count this as a delivery: an item that was shown as
+/// often as the delivery limit allows is dead-lettered to QUEUE.failed.
 #[derive(Debug, Args)]
 pub struct PeekArgs {
-    /// How many items to show
+    /// Show this many items
     #[arg(short, long, value_name = "N", default_value_t = 10)]
     count: u64,
     #[command(flatten)]
@@ -27,9 +26,9 @@ pub struct PeekArgs {
 
 /// Copy all items of a queue to standard output, one per line
 ///
-/// The items stay in the queue. All of them are held until the last one is copied, and requeued
-/// then: workers find the queue empty meanwhile, and before RabbitMQ 4.3 that counts as a delivery
-/// (see `peek`). With -o json each line is an object, whatever bytes an item consists of.
+/// The items stay in the queue. All of them are held until the last one is copied, so that workers
+/// find the queue empty, and are requeued then. Before RabbitMQ 4.3 that counts as a delivery (see
+/// `peek`). With -o json each line is an object, and items can contain newlines.
 #[derive(Debug, Args)]
 pub struct DumpArgs {
     /// End items with a NUL byte instead of a newline
@@ -39,7 +38,6 @@ pub struct DumpArgs {
     pub target: BrokerQueueFlags,
 }
 
-/// Runs `peek`.
 pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
     let json = args.target.output.is_json();
@@ -61,7 +59,6 @@ pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-/// Runs `dump`.
 pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
     let (json, end) = (args.target.output.is_json(), if args.null { b'\0' } else { b'\n' });

@@ -32,7 +32,6 @@ pub struct PurgeArgs {
     pub target: BrokerQueueFlags,
 }
 
-/// Runs `queues`.
 pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
     let (rows, complete) = list(&reach, queue).await?;
@@ -47,7 +46,6 @@ pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-/// Runs `purge`.
 pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
     let found = depth(&reach, queue).await?.ok_or_else(|| report::no_queue(queue))?;

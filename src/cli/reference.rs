@@ -21,7 +21,6 @@ The [exit codes](exit-codes.md) and the [JSON reports](json.md) have pages of th
 
 ";
 
-/// Runs the command.
 pub fn run(ui: &Ui) -> Result<ExitStatus, Failure> {
     ui.data(reference().trim_end().as_bytes());
     Ok(ExitStatus::Success)

@@ -15,19 +15,18 @@ use crate::ui::failure::{ExitStatus, Failure};
 /// with a random password, unless values set one (auth.existingSecret, auth.password).
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// Values files of the chart; later ones override earlier ones, - is standard input
+    /// Read values from this file; later files override earlier ones, - is standard input
     #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     values: ValueFlags,
     #[command(flatten)]
     cluster: ClusterFlags,
-    /// The Kubernetes version to render for
+    /// Render for this version of Kubernetes
     #[arg(long, value_name = "VERSION", default_value = DEFAULT_KUBE_VERSION, help_heading = "Chart")]
     kube_version: String,
 }
 
-/// Runs the command.
 pub async fn run(args: RenderArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let plan = args.values.plan(&args.files);
     let chart = plan.load_chart()?;

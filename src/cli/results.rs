@@ -78,7 +78,6 @@ impl ResultsArgs {
     }
 }
 
-/// Runs the command.
 pub async fn run(args: ResultsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let mut printer = args.printer(ui);
     let status = args.status.map(|status| match status {

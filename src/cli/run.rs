@@ -10,6 +10,7 @@ use super::build::{BuildFlags, image_name};
 use super::enqueue::NO_PROGRESS;
 use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, ValueFlags, duration};
 use super::items::ItemFlags;
+use super::worker::WorkerFlags;
 use crate::build::{BuildPlan, Place, Push, Source, build};
 use crate::cluster::Target;
 use crate::error::Error;
@@ -17,7 +18,7 @@ use crate::image::Reference;
 use crate::notice::deadline_after;
 use crate::queue::enqueue::EnqueueReport;
 use crate::run::follow::{IfStuck, follow};
-use crate::run::plan::{Mode, RunPlan, Script, Work, Worker};
+use crate::run::plan::{Mode, RunPlan};
 use crate::run::start::{Started, check, start};
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::enqueue::EnqueueJson;
@@ -25,7 +26,6 @@ use crate::ui::json::run::RunJson;
 use crate::ui::reports::{self, run as report};
 use crate::ui::{Ui, usage};
 use workqueue_core::names::QueueName;
-use workqueue_worker::cli::flags::WorkFlags;
 
 /// Run a Job over the items of a queue, and follow it to its end
 ///
@@ -46,7 +46,7 @@ use workqueue_worker::cli::flags::WorkFlags;
 pub struct RunArgs {
     #[command(flatten)]
     items: ItemFlags,
-    /// The image of the workers; with --build, the name of the image to build
+    /// Run this image; with --build, build it under this name
     #[arg(long, value_name = "REF")]
     image: Reference,
     /// Build the image first, from a directory with a Dockerfile or from a single script, and push
@@ -64,31 +64,13 @@ pub struct RunArgs {
     /// The program to start for each item, and its arguments
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<String>,
-    /// How items get to pods: `fine`, a few pods for many items; `coarse`, one pod per item
-    /// (default: fine with a program, coarse with the command of the image)
+    /// Use a few pods for many items (`fine`) or one pod per item (`coarse`) (default: fine with a
+    /// program, coarse with the command of the image)
     #[arg(long, value_name = "MODE")]
     mode: Option<ModeFlag>,
-    /// Add `workqueue-worker` to the pods from this image, which `build --worker-only` makes
-    #[arg(long, value_name = "REF", help_heading = "Worker")]
-    worker_image: Option<Reference>,
-    /// Add `workqueue-worker` to the pods, from --worker-image or from the image in the release's
-    /// value worker.inject.image
-    #[arg(long, help_heading = "Worker")]
-    inject: bool,
-    /// Start the program with `amqp-consume` from the image instead of `workqueue-worker`, in coarse
-    /// mode
-    #[arg(long, conflicts_with_all = ["worker_image", "inject", "script"], help_heading = "Worker")]
-    amqp_consume: bool,
-    /// Mount this script into the pods and start it for each item, without building an image
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Worker")]
-    script: Option<PathBuf>,
-    /// How many items a pod processes concurrently, in fine mode
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Worker")]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    concurrency: u16,
-    #[command(flatten, next_help_heading = "Worker")]
-    work: WorkFlags,
-    /// How many pods work concurrently
+    #[command(flatten)]
+    worker: WorkerFlags,
+    /// Let this many pods work concurrently
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     parallelism: u32,
     /// Fail the Job once more than this many pods have failed. Kubernetes waits 10 s before it
@@ -104,7 +86,7 @@ pub struct RunArgs {
     detach: bool,
     #[command(flatten)]
     queue: QueueSpecFlags,
-    /// Values files of the chart; later ones override earlier ones
+    /// Read values from this file; later files override earlier ones
     #[arg(long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -133,7 +115,6 @@ impl From<ModeFlag> for Mode {
     }
 }
 
-/// Runs the command.
 pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let output = args.output;
     let building = build_plan(&args, ui)?;
@@ -167,18 +148,10 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     print_end(ui, &followed, output)
 }
 
-/// What to run.
+/// The run that the flags ask for.
 fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
-    let worker = worker(args)?;
-    let mode = match args.mode {
-        _ if args.amqp_consume => Mode::Coarse,
-        Some(mode) => mode.into(),
-        None if worker == Worker::Image => Mode::Coarse,
-        None => Mode::Fine,
-    };
-    if args.work.halt.is_some() && mode == Mode::Coarse {
-        return Err(usage::halt_needs_fine_mode());
-    }
+    let worker = args.worker.worker(&args.program)?;
+    let mode = args.worker.mode(args.mode.map(Mode::from), &worker)?;
     if args.files.iter().any(|file| file.as_os_str() == "-") {
         return Err(usage::values_from_stdin());
     }
@@ -191,16 +164,9 @@ fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
         image: args.image.to_string(),
         mode,
         worker,
-        work: Work {
-            concurrency: args.concurrency,
-            retries: args.work.retries,
-            backoff: args.work.backoff,
-            item_timeout: args.work.item_timeout,
-            grace: args.work.grace,
-            halt: args.work.halt,
-        },
+        work: args.worker.work(),
         program: args.program.clone(),
-        script: args.script.as_ref().map(Script::read).transpose()?,
+        script: args.worker.script()?,
         parallelism: args.parallelism,
         backoff_limit: args.backoff_limit,
         max_pods: args.max_pods,
@@ -224,22 +190,6 @@ fn not_enqueued(
     ui.status(report::NO_JOB);
     error.map_or(Ok(()), Err)?;
     reports::enqueue::failure(queue, enqueued).map_or(Ok(ExitStatus::NotEnqueued), Err)
-}
-
-/// Which worker the flags ask for.
-fn worker(args: &RunArgs) -> Result<Worker, Failure> {
-    if args.program.is_empty() && args.script.is_none() {
-        if args.worker_image.is_some() || args.inject || args.amqp_consume {
-            return Err(usage::no_program());
-        }
-        return Ok(Worker::Image);
-    }
-    Ok(match &args.worker_image {
-        Some(image) => Worker::Injected(Some(image.to_string())),
-        None if args.inject => Worker::Injected(None),
-        None if args.amqp_consume => Worker::AmqpConsume,
-        None => Worker::InImage,
-    })
 }
 
 /// What to build before the run, if anything.

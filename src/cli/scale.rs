@@ -19,7 +19,7 @@ use crate::ui::reports::run as report;
 pub struct ScaleArgs {
     #[command(flatten)]
     pub(super) run: RunFlags,
-    /// How many pods work concurrently
+    /// Let this many pods work concurrently
     #[arg(long, value_name = "N", required = true, value_parser = clap::value_parser!(u32).range(1..))]
     parallelism: u32,
 }
@@ -51,7 +51,6 @@ pub(super) struct RunFlags {
     pub(super) output: OutputFlags,
 }
 
-/// Runs `scale`.
 pub async fn scale(args: ScaleArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
     let job =
@@ -59,14 +58,12 @@ pub async fn scale(args: ScaleArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     Ok(print(ui, output, &job, &report::scaled(&job)))
 }
 
-/// Runs `pause`.
 pub async fn pause(args: PauseArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
     let job = scale::pause(&cluster.connect().await?, &cluster.release, run.as_deref()).await?;
     Ok(print(ui, output, &job, &report::paused(&job)))
 }
 
-/// Runs `resume`.
 pub async fn resume(args: ResumeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
     let job = scale::resume(&cluster.connect().await?, &cluster.release, run.as_deref()).await?;

@@ -26,7 +26,6 @@ pub struct StatusArgs {
     pub output: OutputFlags,
 }
 
-/// Runs the command.
 pub async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let found = status(&cluster, &args.cluster.release, &args.queue.queue).await?;

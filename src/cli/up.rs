@@ -19,7 +19,7 @@ use crate::ui::reports::up as words;
 /// different.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Values files of the chart; later ones override earlier ones, - is standard input
+    /// Read values from this file; later files override earlier ones, - is standard input
     #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -63,7 +63,6 @@ impl From<DryRunFlag> for DryRun {
     }
 }
 
-/// Runs the command.
 pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let plan = UpPlan {
         release: args.cluster.release.clone(),

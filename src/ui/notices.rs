@@ -17,13 +17,14 @@ pub(super) fn wait(wait: &Wait<'_>) -> String {
 pub(super) fn warning(warning: &Warning<'_>) -> String {
     match warning {
         Warning::ApiServerAway { run, reason } => format!(
-            "the API server does not answer ({reason}): run {run} continues, and is followed again once it answers"
+            "the API server does not answer ({reason}): run {run} continues, and is followed again once the server \
+             answers"
         ),
         Warning::BrokerAway { reason } => {
             format!("the broker does not answer ({reason}): progress is shown again once it does")
         }
         Warning::BrokerBlocked { reason } => {
-            format!("the broker accepts no messages ({reason}): enqueueing continues once it does")
+            format!("the broker accepts no messages: {reason}; enqueueing continues once it does")
         }
         Warning::ConnectionBroken { error, in_flight } => {
             format!("{error}; connecting again, with {} not confirmed yet", count(*in_flight as u64, "item"))
@@ -34,8 +35,8 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
              its workers is redelivered forever"
         ),
         Warning::EarlierEnqueue { settled } => format!(
-            "an earlier enqueue of this input stopped after {}; `enqueue --resume` continues from there, this \
-             command enqueues them again",
+            "an earlier enqueue of this input stopped after {}; `enqueue --resume` continues from there, while \
+             this command enqueues them again",
             count(*settled, "item")
         ),
         Warning::ItemsStayInQueue { items, queue } => {
@@ -85,7 +86,7 @@ pub(super) fn recovery(recovery: &Recovery<'_>) -> String {
 
 pub(super) fn retry(record: &ResultRecord, seconds: f64) -> String {
     format!(
-        "item {}: attempt {} {}; the next one in {seconds:.1} s",
+        "item {}: attempt {} {}; next attempt in {seconds:.1} s",
         record.id,
         record.attempts,
         record.how()

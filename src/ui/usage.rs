@@ -1,4 +1,4 @@
-//! What is wrong with command lines that clap accepts: all end with the exit code for usage.
+//! Failures of the command line itself: what clap does not find, and what the system refuses.
 
 use crate::ui::failure::{ExitStatus, Failure};
 
@@ -42,4 +42,14 @@ pub fn halt_needs_fine_mode() -> Failure {
 /// `--values -` in a command that reads items from standard input.
 pub fn values_from_stdin() -> Failure {
     usage("--values cannot read standard input here: that is for items", "name a file")
+}
+
+/// The system does not let the program do something.
+pub fn impossible(what: &str, error: &std::io::Error) -> Failure {
+    Failure { message: format!("cannot {what}: {error}"), hint: None, status: ExitStatus::Error }
+}
+
+/// Standard output takes no more.
+pub fn unwritable(error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot write to standard output: {error}"), "the output is incomplete")
 }

@@ -197,7 +197,7 @@ fn an_interrupt_ends_it_also_when_the_connection_breaks_then() {
     enqueue.wait_for("items confirmed");
     let exec = ["exec", "workqueue-broker-0", "-c", "rabbitmq", "--", "rabbitmqctl", "-q"];
     bed.kubectl(&[&exec[..], &["set_disk_free_limit", "1000000GB"]].concat()).ok();
-    enqueue.wait_for("the broker takes no items for now");
+    enqueue.wait_for("the broker accepts no messages");
     // It waits for the confirms of what is in flight, and none comes any more.
     let pid = enqueue.child.id().to_string();
     finish(spawn(Command::new("kill"), &["-INT", &pid]), b"").ok();
@@ -328,10 +328,10 @@ fn a_blocked_broker_is_shown_and_goes_on_by_itself() {
     let mut enqueue = Enqueue::numbers(&bed, &[], ITEMS, 5000);
     enqueue.wait_for("items confirmed");
     ctl(&["set_disk_free_limit", "1000000GB"]);
-    enqueue.wait_for("the broker takes no items for now: low on disk");
+    enqueue.wait_for("the broker accepts no messages: low on disk");
     std::thread::sleep(Duration::from_secs(10));
     ctl(&["set_disk_free_limit", "50MB"]);
-    enqueue.wait_for("the broker takes items again");
+    enqueue.wait_for("the broker accepts messages again");
     let outcome = enqueue.finish().ok();
     assert_eq!(outcome.json()["republished"], 0, "the connection has held");
     assert_all_there(&bed, ITEMS, &outcome.json());

@@ -34,7 +34,7 @@ pub struct CompleteArgs {
     words: Vec<OsString>,
 }
 
-/// Runs the command. It never fails: the shell could not show an error.
+/// Never fails: the shell could not show an error.
 pub async fn run(args: CompleteArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let words: Vec<String> = args.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut command = Cli::command();

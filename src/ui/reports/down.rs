@@ -33,3 +33,26 @@ pub fn what(preview: &DownPreview, release: &ReleaseName, cluster: &Cluster) -> 
 pub fn done(release: &ReleaseName) -> String {
     format!("release {release} is deleted")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_with_messages_is_named_with_what_becomes_of_them() {
+        let mut plan = DownPlan {
+            release: "r1".parse().expect("legal"),
+            queue: "job1".parse().expect("legal"),
+            keep_data: false,
+            dry_run: false,
+            timeout: std::time::Duration::ZERO,
+        };
+        let queues = vec![("a".to_owned(), 1), ("b".to_owned(), 2)];
+        let preview = DownPreview { objects: Vec::new(), messages: Some(queues) };
+        let lost =
+            ["queue a holds 1 message: it will be lost", "queue b holds 2 messages: they will be lost"];
+        assert_eq!(messages(&preview, &plan), lost);
+        plan.keep_data = true;
+        assert!(messages(&preview, &plan)[0].ends_with("it will be kept on the PVC, if the broker has one"));
+    }
+}

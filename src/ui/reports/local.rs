@@ -23,3 +23,18 @@ pub fn summary(report: &LocalReport) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_work_is_told_with_its_reason() {
+        let report =
+            LocalReport { done: 1, failed: 3, failures: Vec::new(), interrupted: false, halted: true };
+        assert_eq!(
+            summary(&report),
+            "1 item done, 3 failed; halted before the rest was finished\n  and 3 more"
+        );
+    }
+}

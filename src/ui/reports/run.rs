@@ -65,11 +65,11 @@ fn detached(job: &JobState) -> String {
     )
 }
 
-/// A Job also completes if items have failed, and if programs or items came in between.
+/// A Job also completes if items have failed or are left.
 fn complete(report: &RunReport) -> Result<String, Failure> {
     let RunReport { job, counts, recorded, .. } = report;
-    let (run, queue) = (&job.run, &job.queue);
-    let Some(RunCounts { waiting, failed }) = *counts else {
+    let run = &job.run;
+    let Some(counts) = *counts else {
         let message = format!("run {run} is complete, but the broker could not be asked about its items");
         return Err(Failure::new(
             message,
@@ -77,16 +77,37 @@ fn complete(report: &RunReport) -> Result<String, Failure> {
         ));
     };
     let total = if job.is_coarse() { job.succeeded } else { job.items.unwrap_or(0) };
-    let expected = u64::from(total.saturating_sub(failed + waiting));
+    let expected = u64::from(total.saturating_sub(counts.failed + counts.waiting));
     let done = recorded.unwrap_or(expected);
-    let (message, hint) = match &job.halt {
-        Some(rule) if waiting > 0 && failed > 0 => (
+    if let Some(failure) = incomplete(job, counts, done) {
+        return Err(failure.with_status(ExitStatus::ItemsFailed));
+    }
+    if done < expected {
+        let total = count(total, "item");
+        return Ok(format!(
+            "run {run} is complete: none of {total} is left, and {done} are recorded as done"
+        ));
+    }
+    Ok(format!("run {run} is complete: {done} done"))
+}
+
+/// What to say of a complete Job if not every item is done.
+fn incomplete(job: &JobState, counts: Counts, done: u64) -> Option<Failure> {
+    let (Counts { waiting, failed }, JobState { run, queue, .. }) = (counts, job);
+    let (message, hint) = match (&job.halt, waiting, failed) {
+        (_, 0, 0) => return None,
+        (_, 0, _) => (
+            format!("run {run} is complete: {done} done, {failed} failed"),
+            "`kubectl workqueue failed list` shows the failed items; `kubectl workqueue failed retry --all` enqueues \
+             them again",
+        ),
+        (Some(rule), _, 1..) => (
             format!(
                 "run {run} was halted ({rule}): {done} done, {failed} failed, {waiting} still in queue {queue}"
             ),
             "`kubectl workqueue failed list` shows the failed items; `kubectl workqueue run` processes the rest",
         ),
-        _ if waiting > 0 => (
+        _ => (
             format!(
                 "run {run} is complete, but {} in queue {queue}: enqueued meanwhile, or requeued by a worker that \
                  exits with 0 although its program failed",
@@ -94,20 +115,8 @@ fn complete(report: &RunReport) -> Result<String, Failure> {
             ),
             "`kubectl workqueue run` processes them",
         ),
-        _ if failed > 0 => (
-            format!("run {run} is complete: {done} done, {failed} failed"),
-            "`kubectl workqueue failed list` shows the failed items; `kubectl workqueue failed retry --all` enqueues \
-             them again",
-        ),
-        _ if done < expected => {
-            return Ok(format!(
-                "run {run} is complete: none of {} is left, and {done} are recorded as done",
-                count(total, "item")
-            ));
-        }
-        _ => return Ok(format!("run {run} is complete: {done} done")),
     };
-    Err(Failure::new(message, hint).with_status(ExitStatus::ItemsFailed))
+    Some(Failure::new(message, hint))
 }
 
 fn failed(report: &RunReport, reason: &str, message: &str) -> Failure {

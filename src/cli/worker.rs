@@ -1,0 +1,88 @@
+//! Flags for the workers of a run: which program they start, and how they get into the pods.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use crate::error::Error;
+use crate::image::Reference;
+use crate::run::plan::{Mode, Script, Work, Worker};
+use crate::ui::failure::Failure;
+use crate::ui::usage;
+use workqueue_worker::cli::flags::WorkFlags;
+
+/// The heading of the flags in the help; `flags.rs` says why each flag names it.
+const WORKER: &str = "Worker";
+
+/// How the workers of a run process items.
+#[derive(Debug, Args)]
+pub struct WorkerFlags {
+    /// Add `workqueue-worker` to the pods from this image, which `build --worker-only` makes
+    #[arg(long, value_name = "REF", help_heading = WORKER)]
+    worker_image: Option<Reference>,
+    /// Add `workqueue-worker` to the pods, from --worker-image or from the image in the release's
+    /// value worker.inject.image
+    #[arg(long, help_heading = WORKER)]
+    inject: bool,
+    /// Start the program with `amqp-consume` from the image instead of `workqueue-worker`, in coarse
+    /// mode
+    #[arg(long, conflicts_with_all = ["worker_image", "inject", "script"], help_heading = WORKER)]
+    amqp_consume: bool,
+    /// Mount this script into the pods and start it for each item, without building an image
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = WORKER)]
+    script: Option<PathBuf>,
+    /// Process this many items concurrently in each pod, in fine mode
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = WORKER)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+    #[command(flatten, next_help_heading = WORKER)]
+    work: WorkFlags,
+}
+
+impl WorkerFlags {
+    /// The worker that starts the program, or the script.
+    pub fn worker(&self, program: &[String]) -> Result<Worker, Failure> {
+        if program.is_empty() && self.script.is_none() {
+            if self.worker_image.is_some() || self.inject || self.amqp_consume {
+                return Err(usage::no_program());
+            }
+            return Ok(Worker::Image);
+        }
+        Ok(match &self.worker_image {
+            Some(image) => Worker::Injected(Some(image.to_string())),
+            None if self.inject => Worker::Injected(None),
+            None if self.amqp_consume => Worker::AmqpConsume,
+            None => Worker::InImage,
+        })
+    }
+
+    /// The mode for a worker, given the one that the user asked for.
+    pub fn mode(&self, asked: Option<Mode>, worker: &Worker) -> Result<Mode, Failure> {
+        let mode = match asked {
+            _ if self.amqp_consume => Mode::Coarse,
+            Some(mode) => mode,
+            None if *worker == Worker::Image => Mode::Coarse,
+            None => Mode::Fine,
+        };
+        if self.work.halt.is_some() && mode == Mode::Coarse {
+            return Err(usage::halt_needs_fine_mode());
+        }
+        Ok(mode)
+    }
+
+    pub fn work(&self) -> Work {
+        Work {
+            concurrency: self.concurrency,
+            retries: self.work.retries,
+            backoff: self.work.backoff,
+            item_timeout: self.work.item_timeout,
+            grace: self.work.grace,
+            halt: self.work.halt,
+        }
+    }
+
+    /// The script to mount, if any.
+    pub fn script(&self) -> Result<Option<Script>, Error> {
+        self.script.as_ref().map(Script::read).transpose()
+    }
+}
