@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::flags::ContextFlags;
-use crate::build::{BuildPlan, BuildReport, Place, Push, Source, build};
+use crate::build::{BuildPlan, BuildReport, ImageLocation, ImageSource, Push, build};
 use crate::cluster::Target;
-use crate::image::{BuildOptions, Engine, Output, Reference};
+use crate::image::{BuildOptions, Engine, OutputMode, Reference};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 
@@ -81,9 +81,9 @@ impl BuildFlags {
     }
 
     /// What to build, from here on.
-    pub fn plan(&self, source: Source, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
+    pub fn plan(&self, source: ImageSource, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
         let program = self.docker.clone().unwrap_or_else(|| "docker".to_owned());
-        let output = if ui.is_quiet() { Output::Kept } else { Output::Shown };
+        let output = if ui.is_quiet() { OutputMode::Kept } else { OutputMode::Shown };
         BuildPlan {
             source,
             worker: self.worker.clone(),
@@ -116,7 +116,7 @@ pub async fn run(args: BuildArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let push = if args.push { Push::Always } else { Push::Never };
     // Without a name nothing is built: any will do.
     let image = args.image.unwrap_or_else(|| "worker".parse().expect("a word is a reference"));
-    let source = if args.worker_only { Source::Worker } else { Source::Path(args.source) };
+    let source = if args.worker_only { ImageSource::Worker } else { ImageSource::Path(args.source) };
     let plan = args.build.plan(source, image, push, ui);
     if args.print_dockerfile {
         return print(&plan, &target, ui);
@@ -140,10 +140,10 @@ fn print(plan: &BuildPlan, target: &Target, ui: &Ui) -> Result<ExitStatus, Failu
 /// Says where an image is, and what is left to do.
 pub fn in_words(plan: &BuildPlan, report: &BuildReport) -> String {
     let BuildPlan { image, engine, .. } = plan;
-    match &report.place {
-        Place::Registry => format!("image {image} is pushed"),
-        Place::Nodes(cluster) => format!("image {image} is loaded into {cluster}"),
-        Place::Engine => format!(
+    match &report.location {
+        ImageLocation::Registry => format!("image {image} is pushed"),
+        ImageLocation::Nodes(cluster) => format!("image {image} is loaded into {cluster}"),
+        ImageLocation::Engine => format!(
             "image {image} is built; the nodes get it with: {} push {image}   (or build with --push)",
             engine.program
         ),

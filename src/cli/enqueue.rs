@@ -8,7 +8,7 @@ use super::broker::BrokerFlags;
 use super::flags::{ClusterFlags, Output, QueueSpecFlags, duration};
 use super::items::{EnvelopeFlags, ItemFlags, preview};
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, input_summary_json, input_summary_words};
-use crate::items::Source;
+use crate::items::InputSource;
 use crate::queue::dry_run::survey;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
 use crate::ui::Ui;
@@ -86,7 +86,7 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     enqueue_failure(&queue, &report).map_or(Ok(ExitStatus::Success), Err)
 }
 
-async fn dry_run(source: Source, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+async fn dry_run(source: InputSource, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (survey, result) = survey(source, args.items.max_item_size, SHOWN, ui.interrupted()).await;
     if args.output.is_json() {
         ui.json(&input_summary_json(&survey));

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::{local, report, status, up};
-use crate::cluster::apply::{Change, ObjectRef};
+use crate::cluster::apply::Change;
 use crate::cluster::job::{JobEnd, JobState};
+use crate::cluster::object_ref::ObjectRef;
 use crate::local::LocalReport;
 use crate::notice::RunCounts;
 use crate::queue::enqueue::EnqueueReport;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::flags::{ClusterFlags, QueueFlags};
 use crate::queue::connection::BrokerConnection;
-use crate::results::read::{Reader, ResultsPlan, ResultsReport, results};
+use crate::results::read::{RecordSink, ResultsPlan, ResultsReport, results};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::table::{Columns, plain};
@@ -124,7 +124,7 @@ struct Printer<'a> {
     printed: u64,
 }
 
-impl Reader for Printer<'_> {
+impl RecordSink for Printer<'_> {
     fn survey(&mut self, record: &ResultRecord) {
         if let Form::Table { columns, wide } = &mut self.form {
             columns.fit(&row(record, *wide));

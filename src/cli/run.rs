@@ -10,7 +10,7 @@ use super::enqueue::NO_PROGRESS;
 use super::flags::{ClusterFlags, Output, QueueSpecFlags, ValueFlags, duration};
 use super::items::ItemFlags;
 use super::report::{enqueue_failure, enqueue_json, enqueue_words, job_json, run_end};
-use crate::build::{BuildPlan, Place, Push, Source, build};
+use crate::build::{BuildPlan, ImageLocation, ImageSource, Push, build};
 use crate::cluster::Target;
 use crate::image::Reference;
 use crate::notice::deadline_after;
@@ -244,7 +244,7 @@ fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
         (_, true) => Push::Never,
         _ => Push::UnlessLoaded,
     };
-    Ok(Some(args.build_flags.plan(Source::Path(context.clone()), image, push, ui)))
+    Ok(Some(args.build_flags.plan(ImageSource::Path(context.clone()), image, push, ui)))
 }
 
 /// Builds the image, and makes the plan use what was built.
@@ -255,10 +255,10 @@ async fn build_first(
     ui: &Ui,
 ) -> Result<(), Failure> {
     let report = build(building, target, ui, ui.interrupted()).await?;
-    if report.place != Place::Engine {
+    if report.location != ImageLocation::Engine {
         ui.status(&in_words(building, &report));
     }
-    if report.place != Place::Registry && report.image.is_always_pulled() {
+    if report.location != ImageLocation::Registry && report.image.is_always_pulled() {
         // The nodes have it, and no registry does. The user's own --set comes after this one.
         plan.chart.set.insert(0, "worker.imagePullPolicy=IfNotPresent".to_owned());
     }

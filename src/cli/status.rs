@@ -9,7 +9,7 @@ use super::flags::{ClusterFlags, Output, QueueFlags};
 use super::report::job_json;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::release::status::{RunStatus, StatusReport, status};
-use crate::results::progress::Progress;
+use crate::results::progress::RunProgress;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::table::table;
@@ -100,7 +100,7 @@ fn run_row(run: &RunStatus) -> Vec<String> {
     };
     let unknown = || "-".to_owned();
     let (done, failed) = match &run.progress {
-        Some(Progress { done, failed, partial, .. }) => {
+        Some(RunProgress { done, failed, partial, .. }) => {
             let more = if *partial { "+" } else { "" };
             (format!("{done}{more}"), format!("{}{more}", failed + run.given_up))
         }
@@ -152,7 +152,7 @@ fn in_units(time: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn run(end: Option<JobEnd>, progress: Option<Progress>) -> RunStatus {
+    fn run(end: Option<JobEnd>, progress: Option<RunProgress>) -> RunStatus {
         let [name, run, queue] = ["j", "r", "q"].map(str::to_owned);
         let completions = Some(8);
         let job =
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_run_that_is_under_way_has_a_rate_and_an_end() {
-        let progress = Progress { done: 40, failed: 2, partial: false, rate: Some(0.5) };
+        let progress = RunProgress { done: 40, failed: 2, partial: false, rate: Some(0.5) };
         let row = run_row(&run(None, Some(progress)));
         assert_eq!(
             row,
@@ -176,7 +176,7 @@ mod tests {
         let over = run_row(&run(Some(JobEnd::Complete), None));
         let expected = ["r", "q", "2", "1", "-", "-", "-", "-", "2/8 +1", "Complete", "j"];
         assert_eq!(over, expected.map(str::to_owned));
-        let progress = Progress { done: 40, failed: 2, partial: true, rate: None };
+        let progress = RunProgress { done: 40, failed: 2, partial: true, rate: None };
         assert_eq!(run_row(&run(None, Some(progress)))[2], "40+");
         assert_eq!(in_units(Duration::from_secs(90_061)), "1d1h");
     }

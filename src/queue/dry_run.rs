@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::error::Error;
-use crate::items::{Items, Source};
+use crate::items::{InputSource, Items};
 use workqueue_core::item::{Item, Position};
 
 /// What an input holds.
@@ -24,7 +24,7 @@ pub struct InputSummary {
 /// RunCounts the items of a source, and keeps the first `keep` of them. What was read before an
 /// error is counted.
 pub async fn survey(
-    source: Source,
+    source: InputSource,
     max_item_size: usize,
     keep: usize,
     interrupt: impl Future<Output = ()>,
@@ -52,7 +52,7 @@ impl InputSummary {
                     self.interrupted = true;
                     return Ok(());
                 }
-                batch = items.next_batch() => batch?,
+                batch = items.next_chunk() => batch?,
             };
             let Some(batch) = batch else { return Ok(()) };
             for item in batch {
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_input_is_counted_up_to_its_first_error() {
-        let source = Source::Arguments(vec![b"a".to_vec(), b"ccc".to_vec(), b"bb".to_vec()]);
+        let source = InputSource::Arguments(vec![b"a".to_vec(), b"ccc".to_vec(), b"bb".to_vec()]);
         let (survey, result) = survey(source, 99, 2, std::future::pending()).await;
         result.expect("good items");
         assert_eq!((survey.items, survey.bytes, survey.first.len()), (3, 6, 2));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::items::{Items, Source};
+use crate::items::{InputSource, Items};
 use crate::notice::{Notice, Observer, Warning};
 use crate::queue::connection::Reach;
 use crate::queue::reconnect::Reconnector;
@@ -31,7 +31,7 @@ pub struct EnqueuePlan {
     /// The queue, made if it is missing.
     pub queue: QueueSpec,
     /// Where the items come from.
-    pub source: Source,
+    pub source: InputSource,
     /// Larger items are refused; bytes.
     pub max_item_size: usize,
     /// What all messages have in common.
@@ -239,7 +239,7 @@ impl Transfer<'_> {
                     self.tell(items, false);
                 }
                 // Bad input ends the reading; what was read before is still seen through.
-                batch = items.next_batch(), if read_on => match batch {
+                batch = items.next_chunk(), if read_on => match batch {
                     Ok(Some(mut batch)) => {
                         let known = usize::try_from(self.skip).map_or(batch.len(), |skip| skip.min(batch.len()));
                         self.skip -= known as u64;

@@ -9,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
-use crate::results::progress::{Progress, progress};
+use crate::results::progress::{RunProgress, progress};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::{QueueName, ReleaseName};
 
@@ -33,7 +33,7 @@ pub struct RunStatus {
     /// Its Job.
     pub job: JobState,
     /// What its workers have recorded, if they record.
-    pub progress: Option<Progress>,
+    pub progress: Option<RunProgress>,
     /// Items of it that the broker itself gave up, as far as the queue of failed items tells: those
     /// there that no worker has recorded.
     pub given_up: u64,
@@ -94,7 +94,7 @@ struct Seen {
     broker: String,
     queues: Vec<(QueueName, Depth)>,
     /// By run.
-    counted: HashMap<String, Progress>,
+    counted: HashMap<String, RunProgress>,
     /// By queue.
     held: HashMap<String, u64>,
 }
@@ -134,7 +134,7 @@ async fn count(
     session: &BrokerConnection,
     queues: &[QueueName],
     jobs: &[JobState],
-) -> Result<HashMap<String, Progress>, Error> {
+) -> Result<HashMap<String, RunProgress>, Error> {
     let mut counted = HashMap::new();
     for queue in queues {
         let of_queue = jobs.iter().filter(|job| job.queue == queue.as_str());
@@ -154,7 +154,7 @@ async fn held(cluster: &Cluster, session: &BrokerConnection, jobs: &[JobState]) 
     if jobs.iter().all(|job| job.end.is_some()) {
         return HashMap::new();
     }
-    cluster.held_messages(session.pod()).await.unwrap_or_default().into_iter().collect()
+    cluster.unacked_messages(session.pod()).await.unwrap_or_default().into_iter().collect()
 }
 
 #[cfg(test)]

@@ -10,15 +10,16 @@ use kube::ResourceExt as _;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
-use crate::cluster::diagnose::{STUCK_PATIENCE, StuckPods, failure_reason, has_ended};
 use crate::cluster::job::{JobEnd, JobState};
+use crate::cluster::job_watch::RunEvent;
 use crate::cluster::pod_event::PodEvent;
-use crate::cluster::run_watch::RunEvent;
+use crate::cluster::pod_state::{failure_reason, has_ended};
+use crate::cluster::stuck_pods::{STUCK_PATIENCE, StuckPods};
 use crate::error::Error;
 use crate::notice::RunCounts;
 use crate::notice::{Deadline, Notice, Observer, Recovery, Wait, Warning};
 use crate::queue::connection::BrokerConnection;
-use crate::results::progress::{Progress, progress};
+use crate::results::progress::{RunProgress, progress};
 use crate::run::queue_watch::{self, Look, QueueWatch};
 use workqueue_amqp::stream;
 use workqueue_core::names::{QueueName, ReleaseName};
@@ -128,7 +129,7 @@ pub async fn follow(
             Some(event) = states.next() => {
                 match event? {
                     RunEvent::State(job) => following.take_job(*job, observer),
-                    RunEvent::Away(reason) => following.server_away(&reason, observer),
+                    RunEvent::Unreachable(reason) => following.server_away(&reason, observer),
                 }
                 match following.job.end.clone() {
                     None => {}
@@ -182,7 +183,7 @@ async fn recorded(session: &BrokerConnection, job: &JobState) -> Option<u64> {
     let queue: QueueName = job.queue.parse().ok()?;
     let created = job.created.as_ref().and_then(|created| created.parse().ok());
     match progress(session, &queue, created, READING_TIMEOUT).await.ok()?.remove(&job.run) {
-        Some(Progress { done, partial, .. }) => (!partial).then_some(done),
+        Some(RunProgress { done, partial, .. }) => (!partial).then_some(done),
         // One pod an item may be an image's own command, which records nothing.
         None if job.is_coarse() => None,
         None => stream::end(&session.broker, &queue).await.ok()?.map(|_| 0),
@@ -329,13 +330,13 @@ impl Following {
         if self.server_is_away {
             return None;
         }
-        let give_up_at = self.stuck.so_many_give_up_at(can_run(&self.job))?;
+        let give_up_at = self.stuck.give_up_at(can_run(&self.job))?;
         Some(self.answers_since.map_or(give_up_at, |since| give_up_at.max(since + STUCK_PATIENCE)))
     }
 
     /// Gives up a run that cannot end: its pods would try to start for ever.
     async fn give_up(&self, cluster: &Cluster, if_stuck: IfStuck) -> Result<Error, Error> {
-        let reason = self.stuck.worst().unwrap_or_default();
+        let reason = self.stuck.longest_stuck().unwrap_or_default();
         if if_stuck == IfStuck::Delete {
             for name in self.job.names() {
                 cluster.delete_job(name).await?;

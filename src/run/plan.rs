@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::items::Source;
+use crate::items::InputSource;
 use crate::release::manifests::ChartPlan;
 use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::names::ReleaseName;
@@ -20,7 +20,7 @@ pub struct RunPlan {
     /// The queue, made if it is missing.
     pub queue: QueueSpec,
     /// Items to enqueue first.
-    pub items: Option<Source>,
+    pub items: Option<InputSource>,
     /// Larger items are refused; bytes.
     pub max_item_size: usize,
     /// Give up enqueuing after this long without progress; 0 for never.

@@ -14,7 +14,7 @@ use console::{Color, Style};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::cluster::apply::ObjectRef;
+use crate::cluster::object_ref::ObjectRef;
 use crate::notice::{Notice, ObjectChange, Observer};
 use crate::ui::failure::Failure;
 use progress::Progress;
