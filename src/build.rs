@@ -127,11 +127,8 @@ pub async fn build(
     built?;
     // Deletes the temporary copy of a program.
     drop(context);
-    if let Some(platform) = engine.platform(image).await
-        && fits_none(&platform, &nodes)
-    {
-        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-        observer.warn(Warning::ImageMisfit { image: &platform, nodes: &nodes });
+    if let Some(platform) = engine.platform(image).await {
+        warn_of_misfit(&platform, &nodes, observer);
     }
     if let Some(cluster) = plan.loads_into(target) {
         cluster.load(image, engine.output, &mut interrupt).await?;
@@ -149,6 +146,13 @@ pub async fn build(
 async fn node_platforms(target: &Target) -> BTreeSet<String> {
     let asking = async { Cluster::connect(target).await?.node_platforms().await };
     tokio::time::timeout(NODES_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+fn warn_of_misfit(platform: &str, nodes: &BTreeSet<String>, observer: &dyn Observer) {
+    if fits_none(platform, nodes) {
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        observer.warn(Warning::ImageMisfit { image: platform, nodes: &nodes });
+    }
 }
 
 /// Whether an image fits none of the nodes; `false` if no nodes are known.

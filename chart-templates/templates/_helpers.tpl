@@ -226,7 +226,7 @@ management_agent.disable_metrics_collector = false
 cluster_formation.peer_discovery_backend = classic_config
 {{- if include "workqueue.isCluster" . }}
 cluster_partition_handling = pause_minority
-# A node that no peer lets in must never form a cluster of its own.
+{{- /* A node that no peer lets in must never form a cluster of its own. */}}
 cluster_formation.discovery_retry_limit = 1000000
 cluster_formation.discovery_retry_interval = 1000
 {{- end }}

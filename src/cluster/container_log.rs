@@ -126,15 +126,19 @@ impl LogStream {
         if error.is_refusal() { StreamEnd::Refused(error) } else { StreamEnd::Broken(reason) }
     }
 
-    async fn stream_once(&mut self) -> StreamEnd {
-        let params = LogParams {
+    fn params(&self) -> LogParams {
+        LogParams {
             container: Some(self.container.name.clone()),
             follow: true,
             timestamps: true,
             since_time: self.seen.since(),
             ..LogParams::default()
-        };
-        let mut stream = match self.api.log_stream(&self.container.pod, &params).await {
+        }
+    }
+
+    /// Reads the log until the stream ends.
+    async fn stream_once(&mut self) -> StreamEnd {
+        let mut stream = match self.api.log_stream(&self.container.pod, &self.params()).await {
             Ok(stream) => std::pin::pin!(stream),
             Err(error) => return self.not_opened(error),
         };
@@ -227,7 +231,7 @@ mod tests {
             let run = tokio::time::timeout(Duration::from_secs(10), follow.run());
             run.await.expect("it does not go on for ever");
             let Some(Ok(PodEvent::Incomplete { reason, .. })) = events_rx.recv().await else {
-                panic!("a refusal is told")
+                panic!("a refusal is reported")
             };
             assert_eq!(reason, format!("{expected} is forbidden: user cannot"));
             assert!(events_rx.recv().await.is_none());

@@ -66,11 +66,11 @@ impl WatchedJobs {
                 return None;
             }
             watcher::Event::Apply(job) => self.put(&job),
-            watcher::Event::Delete(job) => self.gone(&job.name_any()),
+            watcher::Event::Delete(job) => self.deleted(&job.name_any()),
             // They were deleted while no watch was open.
             watcher::Event::InitDone => {
                 for name in std::mem::take(&mut self.unlisted) {
-                    self.gone(&name);
+                    self.deleted(&name);
                 }
             }
         }
@@ -83,7 +83,7 @@ impl WatchedJobs {
         self.jobs.insert(job.name_any(), JobState::of(job));
     }
 
-    fn gone(&mut self, name: &str) {
+    fn deleted(&mut self, name: &str) {
         let Some(job) = self.jobs.get_mut(name) else { return };
         // A Job that has ended keeps its end: it may have been cleaned up.
         job.end.get_or_insert(JobEnd::Deleted);

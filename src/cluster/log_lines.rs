@@ -113,7 +113,7 @@ mod tests {
         let mut seen = SeenLines::default();
         assert_eq!(read(&mut seen, 0..2), ["a", "b"], "the stream breaks within the line");
         assert_eq!(read(&mut seen, 0..4), ["c", "d"]);
-        assert_eq!(read(&mut seen, 0..5), ["no time"], "only what has no time comes again");
+        assert_eq!(read(&mut seen, 0..5), ["no time"], "only lines without a time are repeated");
     }
 
     #[test]

@@ -76,31 +76,27 @@ impl Cluster {
         let mut pods = self.call("listing pods", self.api::<Pod>().list(&list)).await?.items;
         pods.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
         for container in pods.iter().filter_map(Container::started) {
-            let params = LogParams { container: Some(container.name), ..LogParams::default() };
-            let pod = container.pod;
-            let api = self.api::<Pod>();
-            let reading = async {
-                let mut stream = std::pin::pin!(api.log_stream(&pod, &params).await?);
-                let mut line = Vec::new();
-                while stream
-                    .as_mut()
-                    .take(MAX_LINE)
-                    .read_until(b'\n', &mut line)
-                    .await
-                    .map_err(kube::Error::ReadEvents)?
-                    > 0
-                {
-                    let text = line.strip_suffix(b"\n").unwrap_or(&line).to_vec();
-                    on(PodEvent::Line { pod: Arc::clone(&pod), line: text });
-                    line.clear();
-                }
-                Ok::<(), kube::Error>(())
-            };
-            if let Err(error) = reading.await {
-                on(PodEvent::Incomplete { pod: Arc::clone(&pod), reason: error.to_string() });
+            if let Err(error) = self.print_log(&container, &mut on).await {
+                on(PodEvent::Incomplete { pod: container.pod, reason: error.to_string() });
             }
         }
         Ok(())
+    }
+
+    async fn print_log(&self, container: &Container, on: &mut impl FnMut(PodEvent)) -> kube::Result<()> {
+        let params = LogParams { container: Some(container.name.clone()), ..LogParams::default() };
+        let api = self.api::<Pod>();
+        let mut stream = std::pin::pin!(api.log_stream(&container.pod, &params).await?);
+        let mut line = Vec::new();
+        loop {
+            let read = stream.as_mut().take(MAX_LINE).read_until(b'\n', &mut line).await;
+            if read.map_err(kube::Error::ReadEvents)? == 0 {
+                return Ok(());
+            }
+            let text = line.strip_suffix(b"\n").unwrap_or(&line).to_vec();
+            on(PodEvent::Line { pod: Arc::clone(&container.pod), line: text });
+            line.clear();
+        }
     }
 }
 
@@ -130,11 +126,11 @@ impl Watch {
             };
             match event {
                 Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => self.take(pod).await,
-                Some(Ok(watcher::Event::Delete(pod))) => self.gone(pod).await,
+                Some(Ok(watcher::Event::Delete(pod))) => self.deleted(pod).await,
                 Some(Ok(watcher::Event::Init)) => self.live.start_list(),
                 Some(Ok(watcher::Event::InitDone)) => {
                     for pod in self.live.unlisted() {
-                        self.gone(pod).await;
+                        self.deleted(pod).await;
                     }
                 }
                 Some(Err(error)) => {
@@ -167,7 +163,7 @@ impl Watch {
         self.events_tx.send(Ok(PodEvent::Pod(Box::new(pod)))).await.ok();
     }
 
-    async fn gone(&mut self, pod: Pod) {
+    async fn deleted(&mut self, pod: Pod) {
         self.live.remove(&pod);
         self.events_tx.send(Ok(PodEvent::Gone(Box::new(pod)))).await.ok();
     }

@@ -14,8 +14,18 @@ pub(super) fn content(object: &DynamicObject) -> Value {
     if !value.is_object() {
         value = serde_json::json!({});
     }
-    let types = object.types.clone().unwrap_or_default();
-    let metadata = serde_json::json!({
+    if let Some(fields) = value.as_object_mut() {
+        let types = object.types.clone().unwrap_or_default();
+        fields.remove("status");
+        fields.insert("apiVersion".to_owned(), types.api_version.into());
+        fields.insert("kind".to_owned(), types.kind.into());
+        fields.insert("metadata".to_owned(), metadata(object));
+    }
+    value
+}
+
+fn metadata(object: &DynamicObject) -> Value {
+    let mut metadata = serde_json::json!({
         "name": object.metadata.name,
         "namespace": object.metadata.namespace,
         "labels": object.metadata.labels,
@@ -23,20 +33,10 @@ pub(super) fn content(object: &DynamicObject) -> Value {
         "ownerReferences": object.metadata.owner_references,
         "finalizers": object.metadata.finalizers,
     });
-    let metadata: serde_json::Map<String, Value> = metadata
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("status");
-        fields.insert("apiVersion".to_owned(), types.api_version.into());
-        fields.insert("kind".to_owned(), types.kind.into());
-        fields.insert("metadata".to_owned(), metadata.into());
+    if let Some(fields) = metadata.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
     }
-    value
+    metadata
 }
 
 /// The Helm release that an object belongs to. Helm 3 and later annotate all objects they install.

@@ -25,7 +25,7 @@ pub fn pod_state(pod: &Pod) -> String {
 }
 
 /// The status of a pod's main container: the container in [`DEFAULT_CONTAINER`], or the first one in
-/// the spec. The order of the statuses does not tell: they are sorted by name, and include sidecars.
+/// the spec. The order of the statuses cannot be used: they are sorted by name, and include sidecars.
 pub(super) fn main_status(pod: &Pod) -> Option<&ContainerStatus> {
     let containers = &pod.spec.as_ref()?.containers;
     let default = pod.annotations().get(DEFAULT_CONTAINER);

@@ -52,13 +52,7 @@ impl Cluster {
         let mut pods = std::pin::pin!(watch_pods(self.api(), &selector));
         let mut view = View::default();
         loop {
-            let wake = deadline.into_iter().chain(view.stuck.first_give_up_at()).min();
-            let timer = async move {
-                match wake {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let give_up_at = deadline.into_iter().chain(view.stuck.first_give_up_at()).min();
             tokio::select! {
                 Some(event) = objects.next() => match event {
                     Ok(event) => view.take_object(event),
@@ -68,7 +62,7 @@ impl Cluster {
                     Ok(event) => view.take_pod(event),
                     Err(error) => self.watch_refused("watching the broker", error).map_or(Ok(()), Err)?,
                 },
-                () = timer => {
+                () = sleep_until(give_up_at) => {
                     let seconds = started.elapsed().as_secs();
                     return Err(Error::BrokerNotReady { seconds, diagnosis: self.diagnose(&selector).await });
                 }
@@ -80,6 +74,14 @@ impl Cluster {
                 status(&line);
             }
         }
+    }
+}
+
+/// Sleeps forever if there is no time to wake up.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -63,24 +63,7 @@ pub async fn results(
     let mut files = ResultFiles::create(plan.joblog.as_deref(), plan.results.as_deref())?;
     let end = stream::end(&session.broker, &plan.queue).await.map_err(|error| session.explain(error))?;
     let Some(end) = end else { return Ok(report) };
-    let mut latest = LastRecords::new();
-    let (mut records, mut unreadable) = (0, 0);
-    report.truncated = read(session, plan, end, |record, offset| {
-        match record {
-            None => unreadable += 1,
-            Some(record) if plan.selects(record) => {
-                records += 1;
-                latest.note(record, offset);
-                if plan.has_status(record) {
-                    sink.survey(record);
-                }
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    })
-    .await?;
-    report.unreadable = unreadable;
+    let (latest, selected) = first_pass(session, plan, end, sink, &mut report).await?;
     let mut last = 0;
     read(session, plan, end, |record, offset| {
         let is_wanted = |record: &&ResultRecord| plan.selects(record) && latest.is_last(record, offset);
@@ -96,8 +79,37 @@ pub async fn results(
     .await?;
     files.finish()?;
     // Records may have been dropped from the stream between the two passes.
-    report.repeated = u64::saturating_sub(records, last);
+    report.repeated = u64::saturating_sub(selected, last);
     Ok(report)
+}
+
+/// Finds the last record of each item. Also returns the number of records that the plan selects.
+async fn first_pass(
+    session: &BrokerConnection,
+    plan: &ResultsPlan,
+    end: End,
+    sink: &mut dyn RecordSink,
+    report: &mut ResultsReport,
+) -> Result<(LastRecords, u64), Error> {
+    let mut latest = LastRecords::new();
+    let (mut selected, mut unreadable) = (0, 0);
+    report.truncated = read(session, plan, end, |record, offset| {
+        match record {
+            None => unreadable += 1,
+            Some(record) if plan.selects(record) => {
+                selected += 1;
+                latest.note(record, offset);
+                if plan.has_status(record) {
+                    sink.survey(record);
+                }
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    })
+    .await?;
+    report.unreadable = unreadable;
+    Ok((latest, selected))
 }
 
 /// Reads to the end. Returns whether older records have been dropped from the stream.
