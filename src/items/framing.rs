@@ -105,7 +105,7 @@ pub(super) trait Splitter {
     }
 }
 
-/// Reads once, to the end of the buffer. Small reads share a buffer, since each slice that is still
+/// Reads once and appends to the buffer. Small reads share a buffer, since each slice that is still
 /// in use keeps its whole buffer alive.
 fn fill(buffer: &mut BytesMut, input: &mut dyn Read) -> std::io::Result<usize> {
     let held = buffer.len();
