@@ -1,4 +1,4 @@
-//! Builds a worker image and brings it to where the nodes find it: a registry, or a local cluster.
+//! Builds a worker image and pushes it to a registry, or loads it into a local cluster.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -8,91 +8,87 @@ use std::time::Duration;
 use crate::cluster::kubeconfig::ContextNames;
 use crate::cluster::{Cluster, Target};
 use crate::error::Error;
-use crate::image::{self, BuildOptions, Context, Engine, Interrupt, LocalCluster, Reference, Worker};
+use crate::image::{
+    self, BuildContext, BuildOptions, Engine, Interrupt, LocalCluster, Reference, WorkerBinary,
+};
 use crate::notice::{Observer, Warning};
 
-/// How long the nodes may take to tell their architecture; without it there is no warning.
+/// How long listing the nodes may take. If it takes longer, a misfit of architectures is not
+/// detected.
 const NODES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to build, and where it goes.
 pub struct BuildPlan {
-    /// What the image is made of.
-    pub source: Source,
-    /// The static worker to put beside a lone program, instead of the one that is found.
+    pub source: ImageSource,
+    /// The static worker to add to the image of a single program; `None` to look for one.
     pub worker: Option<PathBuf>,
-    /// The image to build a lone program on, instead of the one for its interpreter.
+    /// The base image for a single program; `None` for the default of its interpreter.
     pub base_image: Option<Reference>,
-    /// The image's name.
     pub image: Reference,
-    /// The engine that builds.
     pub engine: Engine,
-    /// How to build.
     pub options: BuildOptions,
-    /// Whether to push.
     pub push: Push,
 }
 
 /// What an image is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A directory with a Dockerfile, or a lone program.
+pub enum ImageSource {
+    /// A directory with a Dockerfile, or a single program.
     Path(PathBuf),
-    /// The static worker alone.
+    /// Only the static worker.
     Worker,
 }
 
-/// Whether an image is pushed. One that is not is loaded into the cluster if that is a local one.
+/// Whether to push the image. If it is not pushed, it is loaded into the cluster if that is local.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Push {
-    /// It is.
     Always,
-    /// Unless it can be loaded.
+    /// Push only if the cluster is not a local one.
     UnlessLoaded,
-    /// It is not.
     Never,
 }
 
 /// What was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildReport {
-    /// The image to run: pinned to its content where the registry told it.
+    /// The image to run, pinned to its digest if that is known after the push.
     pub image: Reference,
-    /// Where it is.
-    pub place: Place,
+    pub location: ImageLocation,
 }
 
 /// Where an image is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// In its registry.
+pub enum ImageLocation {
     Registry,
     /// On the nodes of a local cluster.
     Nodes(LocalCluster),
-    /// In the engine alone.
+    /// Only in the engine's own store.
     Engine,
 }
 
 impl BuildPlan {
-    /// Looks at the context.
+    /// Opens the build context.
     ///
     /// # Errors
     /// A context that cannot be built.
-    pub fn open_context(&self) -> Result<Context, Error> {
+    pub fn open_context(&self) -> Result<BuildContext, Error> {
         let worker = match &self.worker {
-            Some(path) => Some(Worker::at(path)?),
-            None => Worker::find().filter(|worker| worker.fits(self.options.platform.as_deref())),
+            Some(path) => Some(WorkerBinary::at(path)?),
+            None => WorkerBinary::find().filter(|worker| worker.fits(self.options.platform.as_deref())),
         };
         let path = match &self.source {
-            Source::Path(path) => path,
-            Source::Worker => return Ok(Context::of_worker(&worker.ok_or(image::Error::NoWorker)?)),
+            ImageSource::Path(path) => path,
+            ImageSource::Worker => {
+                return Ok(BuildContext::of_worker(&worker.ok_or(image::Error::NoWorker)?));
+            }
         };
         let base_image = self.base_image.as_ref().map(ToString::to_string);
-        Ok(Context::open(path, base_image.as_deref(), worker.as_ref())?)
+        Ok(BuildContext::open(path, base_image.as_deref(), worker.as_ref())?)
     }
 
-    /// The command lines of a build, for people to read; a lone program is built in a directory
-    /// for the time being.
-    pub fn command_lines(&self, context: &Context, target: &Target) -> Vec<String> {
+    /// The command lines of a build, to be printed. A single program is built in a temporary
+    /// directory, for which the line says `DIRECTORY`.
+    pub fn command_lines(&self, context: &BuildContext, target: &Target) -> Vec<String> {
         let Self { image, engine, options, .. } = self;
         let build = engine.build_line(context, image, options);
         let next = match self.loads_into(target) {
@@ -102,7 +98,7 @@ impl BuildPlan {
         std::iter::once(build).chain(next).collect()
     }
 
-    /// The local cluster that the image would be loaded into.
+    /// The local cluster that the image is loaded into, if it is.
     pub fn loads_into(&self, target: &Target) -> Option<LocalCluster> {
         if self.push == Push::Always {
             return None;
@@ -112,10 +108,11 @@ impl BuildPlan {
     }
 }
 
-/// Builds, and pushes or loads.
+/// Builds an image, and pushes or loads it.
 ///
 /// # Errors
-/// A context that cannot be built, an engine that fails, a registry that refuses, an interrupt.
+/// A context that cannot be built, an engine that fails, a registry that refuses the push, an
+/// interrupt.
 pub async fn build(
     plan: &BuildPlan,
     target: &Target,
@@ -128,33 +125,37 @@ pub async fn build(
     let building = engine.build(&context, image, options, &mut interrupt);
     let (built, nodes) = tokio::join!(building, node_platforms(target));
     built?;
-    // A program's copy is of no more use.
+    // Deletes the temporary copy of a program.
     drop(context);
-    if let Some(platform) = engine.platform(image).await
-        && fits_none(&platform, &nodes)
-    {
-        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-        observer.warn(Warning::ImageMisfit { image: &platform, nodes: &nodes });
+    if let Some(platform) = engine.platform(image).await {
+        warn_of_misfit(&platform, &nodes, observer);
     }
     if let Some(cluster) = plan.loads_into(target) {
         cluster.load(image, engine.output, &mut interrupt).await?;
-        return Ok(BuildReport { image: image.clone(), place: Place::Nodes(cluster) });
+        return Ok(BuildReport { image: image.clone(), location: ImageLocation::Nodes(cluster) });
     }
     if plan.push == Push::Never {
-        return Ok(BuildReport { image: image.clone(), place: Place::Engine });
+        return Ok(BuildReport { image: image.clone(), location: ImageLocation::Engine });
     }
     engine.push(image, &mut interrupt).await?;
     let pinned = engine.pushed(image).await.unwrap_or_else(|| image.clone());
-    Ok(BuildReport { image: pinned, place: Place::Registry })
+    Ok(BuildReport { image: pinned, location: ImageLocation::Registry })
 }
 
-/// The nodes' platforms; none if there is no cluster, or the user may not list its nodes.
+/// The nodes' platforms; empty if there is no cluster, or if the user may not list its nodes.
 async fn node_platforms(target: &Target) -> BTreeSet<String> {
     let asking = async { Cluster::connect(target).await?.node_platforms().await };
     tokio::time::timeout(NODES_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or_default()
 }
 
-/// Whether an image fits none of the nodes; of no nodes nothing is known.
+fn warn_of_misfit(platform: &str, nodes: &BTreeSet<String>, observer: &dyn Observer) {
+    if fits_none(platform, nodes) {
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        observer.warn(Warning::ImageMisfit { image: platform, nodes: &nodes });
+    }
+}
+
+/// Whether an image fits none of the nodes; `false` if no nodes are known.
 fn fits_none(platform: &str, nodes: &BTreeSet<String>) -> bool {
     !nodes.is_empty() && !nodes.contains(platform)
 }

@@ -1,22 +1,22 @@
-//! The chart that the executable carries, and the presets of any chart.
+//! The chart that is compiled into the executable, and the presets of any chart.
 
 use helm_template::{Chart, Error, ValuesFile};
 use include_dir::{Dir, include_dir};
 
 static BUNDLED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/chart-templates");
 
-/// Where a chart keeps its presets: values files, one a preset.
+/// The directory of a chart's presets: one values file per preset.
 const PRESETS: &str = "presets/";
 
 /// The bundled chart.
 ///
 /// # Errors
-/// None in a build that passed its tests: the chart is part of it.
+/// Never in a build that passed its tests, since the chart is compiled in.
 pub fn bundled() -> Result<Chart, Error> {
     Chart::from_files(bundled_files())
 }
 
-/// The files of the bundled chart: paths inside the chart, and contents.
+/// The files of the bundled chart: path in the chart, and content.
 pub fn bundled_files() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     let mut dirs = vec![&BUNDLED];
@@ -32,7 +32,7 @@ pub fn bundled_files() -> Vec<(String, Vec<u8>)> {
 /// The values of one of a chart's presets.
 ///
 /// # Errors
-/// No such preset; holds the names of those that there are.
+/// There is no such preset. The error holds the names of those that exist.
 pub fn preset(chart: &Chart, name: &str) -> Result<ValuesFile, Vec<String>> {
     let path = format!("{PRESETS}{name}.yaml");
     let found = chart.files().find(|(file, _)| *file == path);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cluster::apply::ObjectRef;
+use crate::cluster::object_ref::ObjectRef;
 use crate::{cluster, image, items};
 use workqueue_core::names::QueueName;
 use {helm_template as chart, workqueue_amqp as broker, workqueue_worker as worker};

@@ -1,4 +1,4 @@
-//! Works on items on this machine: the worker's loop over the queue in memory, without a cluster.
+//! Processes items on this machine without a cluster: the worker's loop over a queue in memory.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, cannot_write};
-use crate::items::{Items, Source};
+use crate::items::{InputSource, Items};
 use crate::notice::{Notice, Observer, Warning};
 use crate::results::joblog;
 use workqueue_core::memory_queue::MemoryQueue;
@@ -19,52 +19,48 @@ use workqueue_core::record::{ResultRecord, Status};
 use workqueue_worker::output::{Chunk, console};
 use workqueue_worker::{self as worker, Ending, Plan, Reaper, Report, StopSignal, Watch};
 
-/// Items that are read ahead of those that run: reading them must not hold up a free slot, and
-/// memory must stay flat.
+/// Items that are read ahead of those that run. Enough that a free slot need not wait for input, and
+/// few enough that memory use stays constant.
 const READ_AHEAD: usize = 4;
 
-/// Failed items that a report tells of.
-const FAILURES_TOLD: usize = 10;
+/// Maximum failed items in a report.
+const FAILURES_REPORTED: usize = 10;
 
-/// What to do.
 pub struct LocalPlan {
-    /// Where the items come from.
-    pub source: Source,
-    /// Larger items are refused; bytes.
+    pub source: InputSource,
+    /// In bytes. Larger items are refused.
     pub max_item_size: usize,
-    /// How they are worked on.
     pub work: Plan,
-    /// A file for a log in the form of GNU parallel's.
+    /// Where to write a log in GNU parallel's format.
     pub joblog: Option<PathBuf>,
-    /// A directory for what programs write: `SEQ/stdout`, `SEQ/stderr`, `SEQ/seq`.
+    /// A directory for the programs' output: `SEQ/stdout`, `SEQ/stderr`, `SEQ/seq`.
     pub results: Option<PathBuf>,
 }
 
-/// What became of it.
 pub struct LocalReport {
-    /// Items done.
+    /// Items that succeeded.
     pub done: u64,
-    /// Items failed for good.
+    /// Items that failed and are not retried.
     pub failed: u64,
-    /// The first of those.
+    /// The first failed items.
     pub failures: Vec<ResultRecord>,
-    /// Whether a signal ended it before the last item.
+    /// Whether a signal ended the run before its last item.
     pub interrupted: bool,
-    /// Whether failures did.
+    /// Whether the halt rule ended the run before its last item.
     pub halted: bool,
 }
 
-/// Works on all items of the source.
+/// Processes all items of the source.
 ///
 /// # Errors
-/// Bad input, once all before it is done; a program that cannot be started; files that cannot be
-/// written.
+/// Bad input, after all items before it have been processed; a program that cannot be started;
+/// files that cannot be written.
 pub async fn local(
     plan: LocalPlan,
     observer: &dyn Observer,
     stop_rx: mpsc::UnboundedReceiver<StopSignal>,
 ) -> (LocalReport, Result<(), Error>) {
-    let mut files = match Files::create(&plan) {
+    let mut files = match LocalFiles::create(&plan) {
         Ok(files) => files,
         Err(error) => return (Tally::default().report(None), Err(error)),
     };
@@ -73,24 +69,24 @@ pub async fn local(
         Err(error) => return (Tally::default().report(None), Err(error.into())),
     };
     let queue = MemoryQueue::over_items(items, plan.work.concurrency + READ_AHEAD);
-    let (said_tx, mut said_rx) = mpsc::unbounded_channel();
+    let (events_tx, mut events_rx) = mpsc::unbounded_channel();
     let (console, mut chunks_rx) = console();
-    let working = worker::run(queue, plan.work, stop_rx, console, Reaper::default(), Relay { said_tx });
+    let working = worker::run(queue, plan.work, stop_rx, console, Reaper::default(), Relay { events_tx });
     let mut working = std::pin::pin!(working);
     let mut tally = Tally::default();
     let mut written = Ok(());
     let mut result = None;
     loop {
         tokio::select! {
-            // The work first: a program may write faster than the terminal takes it, and the user's
-            // interrupt comes through the work.
+            // The work comes first: a program may write faster than the terminal can display, and the
+            // user's interrupt is handled by the work.
             biased;
             ended = &mut working, if result.is_none() => result = Some(ended),
-            Some(said) = said_rx.recv() => {
-                if let Err(error) = files.hear(&said) {
+            Some(event) = events_rx.recv() => {
+                if let Err(error) = files.take(&event) {
                     written = written.and(Err(error));
                 }
-                tally.hear(said, observer);
+                tally.take(event, observer);
             }
             Some(chunk) = chunks_rx.recv() => output(observer, &chunk),
             else => break,
@@ -108,8 +104,8 @@ fn output(observer: &dyn Observer, chunk: &Chunk) {
     observer.on(Notice::Output { stream: chunk.stream, bytes: &chunk.bytes });
 }
 
-/// What the loop said, to be told where it may take time.
-enum Said {
+/// A notice of the loop, sent to where handling it may take time.
+enum Event {
     Started { id: String, body: Vec<u8> },
     Retry { record: Box<ResultRecord>, pause: Duration },
     Settled(Box<ResultRecord>),
@@ -119,28 +115,28 @@ enum Said {
 }
 
 struct Relay {
-    said_tx: mpsc::UnboundedSender<Said>,
+    events_tx: mpsc::UnboundedSender<Event>,
 }
 
 impl Watch for Relay {
     fn on(&self, notice: worker::Notice<'_>) {
-        let said = match notice {
+        let event = match notice {
             worker::Notice::Started { id, body } => {
                 let start = &body[..body.len().min(joblog::LONGEST_ARGUMENT)];
-                Said::Started { id: id.to_owned(), body: start.to_vec() }
+                Event::Started { id: id.to_owned(), body: start.to_vec() }
             }
             worker::Notice::Retry { record, pause } => {
-                Said::Retry { record: Box::new(record.clone()), pause }
+                Event::Retry { record: Box::new(record.clone()), pause }
             }
             worker::Notice::Settled(record) | worker::Notice::Superseded(record) => {
-                Said::Settled(Box::new(record.clone()))
+                Event::Settled(Box::new(record.clone()))
             }
-            worker::Notice::Stopping { running } => Said::Stopping { running },
-            worker::Notice::Halting { failed, running } => Said::Halting { failed, running },
-            worker::Notice::Note(note) => Said::Note(note.to_owned()),
+            worker::Notice::Stopping { running } => Event::Stopping { running },
+            worker::Notice::Halting { failed, running } => Event::Halting { failed, running },
+            worker::Notice::Note(note) => Event::Note(note.to_owned()),
         };
-        // Heard until the loop has ended.
-        self.said_tx.send(said).ok();
+        // Received until the loop has ended.
+        self.events_tx.send(event).ok();
     }
 }
 
@@ -153,14 +149,14 @@ struct Tally {
 }
 
 impl Tally {
-    fn hear(&mut self, said: Said, observer: &dyn Observer) {
-        match said {
-            Said::Started { .. } => self.running += 1,
-            Said::Retry { record, pause } => observer.on(Notice::Retry { record: &record, pause }),
-            Said::Settled(record) => self.settled(*record, observer),
-            Said::Stopping { running } => observer.warn(Warning::Stopping { running }),
-            Said::Halting { failed, running } => observer.warn(Warning::Halting { failed, running }),
-            Said::Note(note) => observer.warn(Warning::Worker(&note)),
+    fn take(&mut self, event: Event, observer: &dyn Observer) {
+        match event {
+            Event::Started { .. } => self.running += 1,
+            Event::Retry { record, pause } => observer.on(Notice::Retry { record: &record, pause }),
+            Event::Settled(record) => self.settled(*record, observer),
+            Event::Stopping { running } => observer.warn(Warning::Stopping { running }),
+            Event::Halting { failed, running } => observer.warn(Warning::Halting { failed, running }),
+            Event::Note(note) => observer.warn(Warning::Worker(&note)),
         }
         observer.on(Notice::Work { done: self.done, failed: self.failed, running: self.running });
     }
@@ -173,7 +169,7 @@ impl Tally {
         }
         self.failed += 1;
         observer.warn(Warning::ItemFailed(&record));
-        if self.failures.len() < FAILURES_TOLD {
+        if self.failures.len() < FAILURES_REPORTED {
             self.failures.push(record);
         }
     }
@@ -189,16 +185,16 @@ impl Tally {
     }
 }
 
-/// The job log and the directory of results.
-struct Files {
+/// The job log and the results directory.
+struct LocalFiles {
     log: Option<(PathBuf, File)>,
     results: Option<PathBuf>,
     program: Vec<OsString>,
-    /// The command lines of the items that run.
+    /// The command lines of running items, by the item's id.
     commands: HashMap<String, String>,
 }
 
-impl Files {
+impl LocalFiles {
     fn create(plan: &LocalPlan) -> Result<Self, Error> {
         let log = plan.joblog.as_ref().map(|path| {
             let written = File::create(path).and_then(|mut file| {
@@ -214,9 +210,9 @@ impl Files {
         Ok(Self { log: log.transpose()?, results, program, commands: HashMap::new() })
     }
 
-    fn hear(&mut self, said: &Said) -> Result<(), Error> {
-        match said {
-            Said::Started { id, body } if self.log.is_some() => {
+    fn take(&mut self, event: &Event) -> Result<(), Error> {
+        match event {
+            Event::Started { id, body } if self.log.is_some() => {
                 let arguments = self.program.iter().map(|argument| match argument.as_bytes() {
                     b"{}" => OsStr::from_bytes(body),
                     _ => argument,
@@ -224,7 +220,7 @@ impl Files {
                 self.commands.insert(id.clone(), joblog::command_line(arguments));
                 Ok(())
             }
-            Said::Settled(record) => self.settled(record),
+            Event::Settled(record) => self.settled(record),
             _ => Ok(()),
         }
     }

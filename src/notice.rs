@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cluster::apply::{Change, ObjectRef};
+use crate::cluster::apply::Change;
 use crate::cluster::job::JobState;
+use crate::cluster::object_ref::ObjectRef;
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 use workqueue_worker::output::Stream;

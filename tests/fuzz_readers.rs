@@ -41,7 +41,7 @@ fn read(input: &[u8], framing: &Framing, random: &mut StdRng) -> Outcome {
     runtime.block_on(async {
         let mut bodies = Vec::new();
         loop {
-            match items.next_batch().await {
+            match items.next_chunk().await {
                 Ok(Some(batch)) => bodies.extend(batch.into_iter().map(|item| item.body.to_vec())),
                 Ok(None) => return (bodies, None),
                 Err(error) => return (bodies, Some(error.to_string())),

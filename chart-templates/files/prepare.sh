@@ -1,12 +1,14 @@
 #!/bin/bash
 # Prepares a broker before it starts.
 #
-# Only a node without data looks for peers. The first pod, finding none, begins
-# the cluster; the others wait for a broker to join. So no two can begin one
-# each, in whatever order they start, and the API server need not be asked.
+# Only a node without data looks for peers. If the first pod finds none, it forms
+# a new cluster; the other pods wait for a broker to join. So there is never more
+# than one cluster, whatever order they start in, and no need to ask the API
+# server.
 #
-# The user is loaded at every start, not only into an empty database: so the
-# password is the Secret's also for data that were kept, and after it was changed.
+# The user is loaded at every start, not only into an empty database. So the
+# password is always the one in the Secret, even if the data was kept from an
+# earlier release or the Secret has changed.
 #
 # Reads SET_NAME (pods are SET_NAME-0, SET_NAME-1, ...), REPLICAS, PORT, and the
 # user's name and password.
@@ -26,7 +28,8 @@ find_peer() {
   done
 }
 #
-# Erlang wants the cookie readable by its owner alone; a mounted Secret is not.
+# Erlang requires that only the owner can read the cookie. A mounted Secret does
+# not meet that.
 rm -f "$home/.erlang.cookie"
 (umask 077 && cat /run/workqueue/erlang-cookie > "$home/.erlang.cookie")
 #

@@ -6,7 +6,7 @@ Names.
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The release's name, with the chart's unless it is in it already. */}}
+{{/* The release's name, followed by the chart's unless it contains that. */}}
 {{- define "workqueue.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
@@ -24,7 +24,7 @@ Names.
 {{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* At most 52 characters: a StatefulSet's name is part of a label of its pods. */}}
+{{/* At most 52 characters, since a StatefulSet's name is part of a label of its pods. */}}
 {{- define "workqueue.brokerName" -}}
 {{- printf "%s-broker" (include "workqueue.fullname" . | trunc 45 | trimSuffix "-") }}
 {{- end }}
@@ -42,7 +42,7 @@ Names.
 {{- end }}
 
 {{/*
-Labels. The argument is a dict: `root` and, where the object has one,
+Labels. The argument is a dict with `root` and, if the object has one,
 `component`.
 */}}
 
@@ -64,13 +64,13 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* A text made fit for a label's value: queues may be named more freely. */}}
+{{/* Converts a text to a valid label value. Queue names allow more characters. */}}
 {{- define "workqueue.labelValue" -}}
 {{- regexReplaceAll "[^A-Za-z0-9._-]+" . "-" | trunc 63 | trimAll "-._" }}
 {{- end }}
 
 {{/*
-What is rendered at all.
+What is rendered.
 */}}
 
 {{- define "workqueue.hasExternalBroker" -}}
@@ -93,7 +93,7 @@ Credentials.
 {{- default (printf "%s-credentials" (include "workqueue.fullname" .)) .Values.auth.existingSecret }}
 {{- end }}
 
-{{/* The Secret, and the key in it, with the URL that workers connect to. */}}
+{{/* The Secret, and its key, with the URL that workers connect to. */}}
 {{- define "workqueue.urlSecretName" -}}
 {{- if .Values.externalBroker.existingSecret }}
 {{- .Values.externalBroker.existingSecret }}
@@ -112,7 +112,7 @@ url
 {{- end }}
 {{- end }}
 
-{{/* URL of the broker's client Service. Argument: dict `root`, `username`, `password`. */}}
+{{/* URL of the broker's client Service. The argument is a dict with `root`, `username` and `password`. */}}
 {{- define "workqueue.brokerURL" -}}
 {{- $scheme := "amqp" }}
 {{- $port := 5672 }}
@@ -126,9 +126,10 @@ url
 {{- end }}
 
 {{/*
-Whether there is a cluster to look things up in: not under `helm template`.
-Asked first is what the installer of this chart may read anyway; the Service
-`kubernetes` answers where the namespace is yet to be made.
+Whether `lookup` works: it finds nothing under `helm template`. The first two
+objects are in the release's namespace, where whoever installs the chart can
+most likely read them. The Service `kubernetes` exists even if the namespace
+does not exist yet.
 */}}
 {{- define "workqueue.seesCluster" -}}
 {{- if lookup "v1" "ConfigMap" .Release.Namespace "kube-root-ca.crt" -}}
@@ -152,7 +153,7 @@ The broker.
 {{- end }}
 {{- end }}
 
-{{/* The port that answers when the broker takes clients. */}}
+{{/* The port that is open when the broker accepts clients. */}}
 {{- define "workqueue.clientPortName" -}}
 {{- if and .Values.broker.tls.enabled .Values.broker.tls.only -}}
 amqps
@@ -185,12 +186,12 @@ true
 {{- $unit := trimPrefix $number $quantity }}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
 {{- if or (not $number) (not (hasKey $units $unit)) }}
-{{- fail (printf "%q is no quantity of bytes: write it as 512Mi, 1Gi or 1.5G" $quantity) }}
+{{- fail (printf "%q is not a quantity of bytes: write it as 512Mi, 1Gi or 1.5G" $quantity) }}
 {{- end }}
 {{- mulf $number (get $units $unit) | int64 }}
 {{- end }}
 
-{{/* rabbitmq.conf. Every key here is known to RabbitMQ 3.10 and to 4.3: a broker does not start with one that it does not know. */}}
+{{/* rabbitmq.conf. RabbitMQ 3.10 and 4.3 know all keys used here: a broker does not start with an unknown key. */}}
 {{- define "workqueue.rabbitmqConf" -}}
 {{- $broker := .Values.broker -}}
 log.console = true
@@ -212,7 +213,7 @@ ssl_options.fail_if_no_peer_cert = {{ $broker.tls.verifyClients }}
 {{- with dig "limits" "memory" "" (default dict $broker.resources) }}
 {{- $limit := include "workqueue.bytes" . | int64 }}
 {{- if lt $limit 134217728 }}
-{{- fail (printf "broker.resources.limits.memory: a broker cannot do with %s: give it 128Mi or more" (toString .)) }}
+{{- fail (printf "broker.resources.limits.memory: %s is too little for a broker: set 128Mi or more" (toString .)) }}
 {{- end }}
 vm_memory_high_watermark.absolute = {{ div (mul $limit (int64 $broker.memoryWatermarkPercent)) 100 }}
 raft.wal_max_size_bytes = {{ max 33554432 (min 536870912 (div $limit 16)) }}
@@ -225,7 +226,7 @@ management_agent.disable_metrics_collector = false
 cluster_formation.peer_discovery_backend = classic_config
 {{- if include "workqueue.isCluster" . }}
 cluster_partition_handling = pause_minority
-# A node that is let in by no peer must never begin a cluster of its own.
+{{- /* A node that no peer lets in must never form a cluster of its own. */}}
 cluster_formation.discovery_retry_limit = 1000000
 cluster_formation.discovery_retry_interval = 1000
 {{- end }}
@@ -246,7 +247,7 @@ cluster_formation.discovery_retry_interval = 1000
 [{{ join "," $plugins }}].
 {{- end }}
 
-{{/* A pod's imagePullSecrets from a list of names, or of maps with a name. */}}
+{{/* A pod's imagePullSecrets. The argument is a list of names, or of maps with a name. */}}
 {{- define "workqueue.pullSecrets" -}}
 {{- $secrets := list }}
 {{- range . }}
@@ -258,7 +259,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* An object's annotations: the common ones and its own. Argument: dict `root`, `own`. */}}
+{{/* An object's annotations: the common ones and its own. The argument is a dict with `root` and `own`. */}}
 {{- define "workqueue.annotations" -}}
 {{- with mergeOverwrite (deepCopy (default dict .root.Values.commonAnnotations)) (default dict .own) -}}
 annotations:
@@ -313,7 +314,7 @@ kubectl-workqueue/mode: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The chart's variables, but for those that worker.env sets, then worker.env. */}}
+{{/* The chart's variables except for those that worker.env sets, followed by worker.env. */}}
 {{- define "workqueue.workerEnv" -}}
 {{- $taken := dict }}
 {{- range .Values.worker.env }}
@@ -340,14 +341,14 @@ kubectl-workqueue/mode: {{ . | quote }}
 {{- concat $all (default list .Values.worker.env) | toYaml }}
 {{- end }}
 
-{{/* What a schema cannot say. */}}
+{{/* Rules that the schema cannot express. */}}
 {{- define "workqueue.validateBroker" -}}
 {{- $tls := .Values.broker.tls }}
 {{- if and $tls.enabled (not $tls.existingSecret) }}
 {{- fail "broker.tls.existingSecret: name the Secret with tls.crt and tls.key" }}
 {{- end }}
 {{- if and $tls.only (not $tls.enabled) }}
-{{- fail "broker.tls.only: closes the plain port, so broker.tls.enabled has to be true" }}
+{{- fail "broker.tls.only: closes the plaintext port, so broker.tls.enabled has to be true" }}
 {{- end }}
 {{- if and $tls.verifyClients (not $tls.hasCA) }}
 {{- fail "broker.tls.verifyClients: needs the CA that signed the clients' certificates, so broker.tls.hasCA has to be true" }}
@@ -356,6 +357,6 @@ kubectl-workqueue/mode: {{ . | quote }}
 
 {{- define "workqueue.validateWorker" -}}
 {{- if and .Values.worker.podFailurePolicy (ne .Values.worker.restartPolicy "Never") }}
-{{- fail "worker.podFailurePolicy: Kubernetes takes one only where worker.restartPolicy is Never" }}
+{{- fail "worker.podFailurePolicy: Kubernetes accepts it only if worker.restartPolicy is Never" }}
 {{- end }}
 {{- end }}

@@ -36,7 +36,7 @@ pub struct BrokerFlags {
 
 impl BrokerFlags {
     /// How to reach the broker: at its address, or through a tunnel to the release.
-    pub async fn reach(&self, cluster: &ClusterFlags) -> Result<Reach, Failure> {
+    pub async fn reach(&self, cluster: &ClusterFlags) -> Result<BrokerTarget, Failure> {
         let authorities = self.authorities()?;
         let url = match (&self.broker_url, &self.broker_secret) {
             (Some(url), _) => url.clone(),
@@ -75,7 +75,7 @@ pub struct BrokerQueueFlags {
 
 impl BrokerQueueFlags {
     /// How to reach the broker, and which queue is meant.
-    pub async fn reach(&self) -> Result<(Reach, &QueueName), Failure> {
+    pub async fn reach(&self) -> Result<(BrokerTarget, &QueueName), Failure> {
         Ok((self.broker.reach(&self.cluster).await?, &self.queue.queue))
     }
 }

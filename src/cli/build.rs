@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::flags::ContextFlags;
-use crate::build::{BuildPlan, Push, Source, build};
+use crate::build::{BuildPlan, ImageSource, Push, build};
 use crate::cluster::Target;
-use crate::image::{BuildOptions, Engine, Output, Reference};
+use crate::image::{BuildOptions, Engine, OutputMode, Reference};
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::{Ui, reports};
 
@@ -81,9 +81,9 @@ impl BuildFlags {
     }
 
     /// The build that the flags ask for.
-    pub fn plan(&self, source: Source, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
+    pub fn plan(&self, source: ImageSource, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
         let program = self.docker.clone().unwrap_or_else(|| "docker".to_owned());
-        let output = if ui.is_quiet() { Output::Kept } else { Output::Shown };
+        let output = if ui.is_quiet() { OutputMode::Kept } else { OutputMode::Shown };
         BuildPlan {
             source,
             worker: self.worker.clone(),
@@ -115,7 +115,7 @@ pub async fn run(args: BuildArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let push = if args.push { Push::Always } else { Push::Never };
     // A name is missing only if nothing is built.
     let image = args.image.unwrap_or_else(|| "worker".parse().expect("a word is a reference"));
-    let source = if args.worker_only { Source::Worker } else { Source::Path(args.source) };
+    let source = if args.worker_only { ImageSource::Worker } else { ImageSource::Path(args.source) };
     let plan = args.build.plan(source, image, push, ui);
     if args.print_dockerfile {
         return print(&plan, &target, ui);

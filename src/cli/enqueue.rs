@@ -7,7 +7,7 @@ use clap::Args;
 use super::broker::BrokerFlags;
 use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, duration};
 use super::items::{EnvelopeFlags, ItemFlags};
-use crate::items::Source;
+use crate::items::InputSource;
 use crate::queue::dry_run::summarize;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
 use crate::ui::failure::{ExitStatus, Failure};
@@ -84,7 +84,7 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     report::failure(&queue, &enqueued).map_or(Ok(ExitStatus::Success), Err)
 }
 
-async fn dry_run(source: Source, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+async fn dry_run(source: InputSource, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (input, result) = summarize(source, args.items.max_item_size, SHOWN, ui.interrupted()).await;
     if args.output.is_json() {
         ui.json(&InputJson::from(&input));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::flags::duration;
-use crate::items::{DEFAULT_MAX_SIZE, Framing, Source};
+use crate::items::{DEFAULT_MAX_SIZE, Framing, InputSource};
 use workqueue_amqp::publisher::Envelopes;
 
 /// The longest time to live that RabbitMQ takes, in milliseconds.
@@ -41,13 +41,13 @@ pub struct ItemFlags {
 
 impl ItemFlags {
     /// The source of the items, if any was given.
-    pub fn source(&self) -> Option<Source> {
+    pub fn source(&self) -> Option<InputSource> {
         use std::os::unix::ffi::OsStrExt as _;
         if !self.file.is_empty() {
-            return Some(Source::Files { paths: self.file.clone(), framing: self.framing() });
+            return Some(InputSource::Files { paths: self.file.clone(), framing: self.framing() });
         }
         let arguments: Vec<Vec<u8>> = self.items.iter().map(|item| item.as_bytes().to_vec()).collect();
-        (!arguments.is_empty()).then_some(Source::Arguments(arguments))
+        (!arguments.is_empty()).then_some(InputSource::Arguments(arguments))
     }
 
     fn framing(&self) -> Framing {

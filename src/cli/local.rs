@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::flags::OutputFlags;
 use super::items::ItemFlags;
-use crate::items::Source;
+use crate::items::InputSource;
 use crate::local::{LocalPlan, local};
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::local::LocalJson;
@@ -83,7 +83,7 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     })
 }
 
-fn plan(args: LocalArgs, source: Source) -> LocalPlan {
+fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
     let work = Plan {
         program: args.program,
         // The input says when it is over; a slow one is not an empty queue.

@@ -11,7 +11,7 @@ use super::enqueue::NO_PROGRESS;
 use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, ValueFlags, duration};
 use super::items::ItemFlags;
 use super::worker::WorkerFlags;
-use crate::build::{BuildPlan, Place, Push, Source, build};
+use crate::build::{BuildPlan, ImageLocation, ImageSource, Push, build};
 use crate::cluster::Target;
 use crate::error::Error;
 use crate::image::Reference;
@@ -203,7 +203,7 @@ fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
         (_, true) => Push::Never,
         _ => Push::UnlessLoaded,
     };
-    Ok(Some(args.build_flags.plan(Source::Path(context.clone()), image, push, ui)))
+    Ok(Some(args.build_flags.plan(ImageSource::Path(context.clone()), image, push, ui)))
 }
 
 /// Builds the image, and makes the plan use what was built.
@@ -214,10 +214,10 @@ async fn build_first(
     ui: &Ui,
 ) -> Result<(), Failure> {
     let report = build(building, target, ui, ui.interrupted()).await?;
-    if report.place != Place::Engine {
+    if report.location != ImageLocation::Engine {
         ui.status(&reports::build::summary(building, &report));
     }
-    if report.place != Place::Registry && report.image.is_always_pulled() {
+    if report.location != ImageLocation::Registry && report.image.is_always_pulled() {
         // The nodes have it, and no registry does. The user's own --set comes after this one.
         plan.chart.set.insert(0, "worker.imagePullPolicy=IfNotPresent".to_owned());
     }

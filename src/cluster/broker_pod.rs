@@ -1,35 +1,27 @@
-//! Finds the ready broker pod of a release through its Service, and the credentials it runs with.
-
-use std::time::Duration;
+//! Finds a release's ready broker pod through its Service, and the pod's credentials.
 
 use k8s_openapi::api::core::v1::{EnvVar, Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt as _;
-use kube::api::{AttachParams, ListParams};
-use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
+use kube::api::ListParams;
 
-use super::diagnose::is_ready;
+use super::pod_state::is_ready;
 use super::pod_stream::PodPort;
 use super::{Cluster, Error};
 use workqueue_core::credentials::Credentials;
 use workqueue_core::names::ReleaseName;
 
-/// Names and numbers of the AMQP ports, plain and with TLS, as the chart's Service has them.
+/// Names and numbers of the AMQP ports in the chart's Service, without and with TLS.
 const PLAIN: (&str, i32) = ("amqp", 5672);
 const TLS: (&str, i32) = ("amqps", 5671);
-
-/// How long the broker's own tool may take: where the broker has little CPU, it takes long.
-const TOOL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A broker pod to open a tunnel to.
 #[derive(Debug, Clone)]
 pub struct BrokerPod {
-    /// The pod's name.
     pub pod: String,
-    /// The AMQP port inside the pod.
+    /// The container's AMQP port.
     pub port: PodPort,
-    /// The login that the pod was started with.
+    /// The credentials that the pod was started with.
     pub credentials: Credentials,
 }
 
@@ -37,8 +29,8 @@ impl Cluster {
     /// Finds the broker pod of a release.
     ///
     /// # Errors
-    /// [`Error::NotInstalled`] without a broker Service, [`Error::BrokerNotReady`] without a
-    /// ready pod, and as for every request.
+    /// [`Error::NotInstalled`] without a broker Service, [`Error::BrokerNotReady`] without a ready
+    /// pod.
     pub async fn broker_pod(&self, release: &ReleaseName) -> Result<BrokerPod, Error> {
         let selector = release.component_selector("broker");
         let list = ListParams::default().labels(&selector);
@@ -57,7 +49,7 @@ impl Cluster {
         };
         let username = self.pod_env(pod, "RABBITMQ_DEFAULT_USER").await?;
         let password = self.pod_env(pod, "RABBITMQ_DEFAULT_PASS").await?;
-        // RabbitMQ's own defaults hold where the pod sets nothing.
+        // RabbitMQ's own defaults, for a pod without these variables.
         let guest = || "guest".to_owned();
         Ok(BrokerPod {
             pod: pod.name_any(),
@@ -69,68 +61,7 @@ impl Cluster {
         })
     }
 
-    /// Every queue of a broker and its messages, those that workers hold included, as the
-    /// broker's own tool counts them inside its pod. Needs the right to `create` `pods/exec`.
-    ///
-    /// # Errors
-    /// No right to it, and a tool that fails.
-    pub async fn broker_queues(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
-        self.list_queues(pod, "messages").await
-    }
-
-    /// The queues that the broker in a pod lists, with how many of their messages consumers hold.
-    ///
-    /// # Errors
-    /// As for [`broker_queues`](Self::broker_queues).
-    pub async fn held_messages(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
-        self.list_queues(pod, "messages_unacknowledged").await
-    }
-
-    async fn list_queues(&self, pod: &str, count: &str) -> Result<Vec<(String, u64)>, Error> {
-        let columns = format!("name,{count}");
-        let command = ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", &columns];
-        let output = self.exec(pod, command).await?;
-        let unreadable =
-            |message: String| Error::Api { what: "listing queues".to_owned(), message, code: None };
-        let queues: Vec<Value> =
-            serde_json::from_str(&output).map_err(|error| unreadable(error.to_string()))?;
-        let row = |queue: &Value| Some((queue["name"].as_str()?.to_owned(), queue[count].as_u64()?));
-        Ok(queues.iter().filter_map(row).collect())
-    }
-
-    /// Runs a program in a pod and takes its standard output, within [`TOOL_TIMEOUT`].
-    async fn exec<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
-        let running = tokio::time::timeout(TOOL_TIMEOUT, self.run_in(pod, command)).await;
-        running.unwrap_or_else(|_| {
-            let what = format!("running {} in pod {pod}", command[0]);
-            let message = format!("it took more than {} s", TOOL_TIMEOUT.as_secs());
-            Err(Error::Api { what, message, code: None })
-        })
-    }
-
-    async fn run_in<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
-        let params = AttachParams::default().stderr(false);
-        let what = format!("running {} in pod {pod}", command[0]);
-        let api = self.api::<Pod>();
-        let mut process = self.call(&what, api.exec(pod, command, &params)).await?;
-        let failed = |message: String| Error::Api { what: what.clone(), message, code: None };
-        let mut output = String::new();
-        if let Some(mut stdout) = process.stdout() {
-            stdout.read_to_string(&mut output).await.map_err(|error| failed(error.to_string()))?;
-        }
-        let status = match process.take_status() {
-            Some(status) => status.await,
-            None => None,
-        };
-        match status {
-            Some(status) if status.status.as_deref() != Some("Success") => {
-                Err(failed(status.message.unwrap_or_default()))
-            }
-            _ => Ok(output),
-        }
-    }
-
-    /// The value of a variable in a pod's containers, read from the Secret that it refers to.
+    /// The value of an environment variable of a pod, which may refer to a Secret.
     async fn pod_env(&self, pod: &Pod, name: &str) -> Result<Option<String>, Error> {
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
         let mut variables = containers.flat_map(|container| container.env.iter().flatten());
@@ -147,7 +78,7 @@ fn secret_reference(variable: &EnvVar) -> Option<(&str, &str)> {
     Some((&reference.name, &reference.key))
 }
 
-/// The AMQP port of a client Service; `None` for headless Services, which only name the nodes.
+/// The AMQP port of a client Service; `None` for the headless Service.
 fn amqp_port<'a>(service: &'a Service, (name, number): (&str, i32)) -> Option<&'a ServicePort> {
     let spec = service.spec.as_ref()?;
     if spec.cluster_ip.as_deref() == Some("None") || spec.selector.is_none() {
@@ -162,7 +93,7 @@ fn pod_selector(service: &Service) -> String {
     labels.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-/// The number of the pod's port that a Service's port leads to.
+/// The number of the container port behind a Service's port.
 fn container_port(pod: &Pod, port: &ServicePort) -> u16 {
     let number = match &port.target_port {
         Some(IntOrString::Int(number)) => *number,
@@ -199,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn headless_services_are_passed_over() {
+    fn headless_services_are_skipped() {
         let service: Service = serde_json::from_value(json!({"spec": {
             "clusterIP": "None", "selector": {"a": "b"}, "ports": [{"name": "amqp", "port": 5672}]}}))
         .expect("a service");

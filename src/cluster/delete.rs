@@ -1,4 +1,4 @@
-//! Deletes what a release consists of, found by its labels, and waits until it is gone.
+//! Deletes the objects of a release, found by their labels, and waits until they are gone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,12 +13,13 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::apply::{ObjectRef, content, helm_release, is_applied_by_us};
+use super::object_content::{content, helm_release, is_applied_by_us};
+use super::object_ref::ObjectRef;
 use super::{Cluster, Error};
 use workqueue_core::names::ReleaseName;
 
-/// The kinds that the chart makes, in the order to delete them: workers before their broker,
-/// workloads before what they use. A kind that a server does not know has no objects there.
+/// The kinds of the chart's objects, in the order of deletion: workers before their broker, and
+/// workloads before what they use. Kinds that a server does not know are skipped.
 const KINDS: [(&str, &str, &str, &str); 13] = [
     ("batch", "v1", "Job", "jobs"),
     ("apps", "v1", "StatefulSet", "statefulsets"),
@@ -36,20 +37,20 @@ const KINDS: [(&str, &str, &str, &str); 13] = [
 ];
 
 impl ObjectRef {
-    /// Whether it holds what cannot be made again: the messages, and the only login to them.
+    /// Whether it holds data that cannot be recreated: the messages, or the credentials for them.
     pub fn holds_data(&self) -> bool {
         ["PersistentVolumeClaim", "Secret"].contains(&self.kind.as_str())
     }
 }
 
-/// Pause between two looks at what is still there.
-const LOOK_AGAIN: Duration = Duration::from_millis(300);
+/// Pause between two checks of what still exists.
+const POLL_PAUSE: Duration = Duration::from_millis(300);
 
 impl Cluster {
-    /// What belongs to a release, in the order to delete it.
+    /// The objects of a release, in the order of deletion.
     ///
     /// # Errors
-    /// [`Error::NotOurs`] when Helm installed it; and as for every request.
+    /// [`Error::NotOurs`] if Helm installed the release.
     pub async fn release_objects(
         &self,
         release: &ReleaseName,
@@ -70,16 +71,13 @@ impl Cluster {
                 }
             }
         }
-        // Both versions of a kind list the same objects.
+        // A kind that is listed in two versions returns the same objects.
         found.dedup_by(|a, b| a.kind == b.kind && a.name == b.name);
         Ok(found)
     }
 
-    /// One object that we have applied, as it is, without the server's bookkeeping; `None` if it does
-    /// not exist, if it is somebody else's, or if the server does not know its kind any more.
-    ///
-    /// # Errors
-    /// As for every request.
+    /// An object that we applied, without the server's bookkeeping. `None` if it does not exist, if
+    /// it is not ours, or if the server no longer knows its kind.
     pub async fn find(&self, object: &ObjectRef) -> Result<Option<Value>, Error> {
         let (_, api) = match self.dynamic_api(&object.manifest()).await {
             Err(error) if error.is_not_found() => return Ok(None),
@@ -90,24 +88,18 @@ impl Cluster {
         Ok(found.filter(is_ours).map(|found| content(&found)))
     }
 
-    /// A StatefulSet of a release that takes its claims along when it is deleted.
-    ///
-    /// # Errors
-    /// As for every request.
-    pub async fn claims_owner(&self, release: &ReleaseName) -> Result<Option<ObjectRef>, Error> {
+    /// A StatefulSet of a release whose PVCs are deleted with it.
+    pub async fn pvc_owner(&self, release: &ReleaseName) -> Result<Option<ObjectRef>, Error> {
         let sets = self.labelled(KINDS[1], release).await?;
-        let takes_along = |set: &DynamicObject| {
+        let deletes_pvcs = |set: &DynamicObject| {
             set.data.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted")
                 == Some(&"Delete".into())
         };
-        let found = sets.into_iter().find(takes_along);
+        let found = sets.into_iter().find(deletes_pvcs);
         Ok(found.map(|set| ObjectRef::new("apps/v1", "StatefulSet", &set.name_any())))
     }
 
-    /// Deletes one object. One that is gone already is no error.
-    ///
-    /// # Errors
-    /// As for every request.
+    /// Deletes an object. It is not an error if the object does not exist.
     pub async fn delete(&self, object: &ObjectRef, dry_run: bool) -> Result<(), Error> {
         let params = DeleteParams { dry_run, ..DeleteParams::background() };
         let (_, api) = self.dynamic_api(&object.manifest()).await?;
@@ -117,10 +109,10 @@ impl Cluster {
         }
     }
 
-    /// Waits until nothing of a release is left, its pods included.
+    /// Waits until all objects of a release, and its pods, are gone.
     ///
     /// # Errors
-    /// [`Error::Deadline`] with what is still there; and as for every request.
+    /// [`Error::Deadline`] with the objects that still exist.
     pub async fn wait_gone(
         &self,
         release: &ReleaseName,
@@ -136,14 +128,14 @@ impl Cluster {
                 status(pods);
             })
             .await?;
-            // Claims go when the last pod that used them has gone: moments later.
+            // PVCs are deleted a moment after the last pod that used them.
             loop {
                 let objects = self.release_objects(release, keep_data).await?;
                 if objects.is_empty() {
                     return Ok(());
                 }
                 left = objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(POLL_PAUSE).await;
             }
         };
         let Some(deadline) = deadline else { return waiting.await };
@@ -187,7 +179,7 @@ impl Cluster {
         let list = ListParams::default().labels(&release.selector());
         match self.call(format!("listing {}", kind.3), self.dynamic(kind).list(&list)).await {
             Ok(objects) => Ok(objects.items),
-            // The server does not know the kind in this version.
+            // The server does not know this version of the kind.
             Err(error) if error.is_not_found() => Ok(Vec::new()),
             Err(error) => Err(error),
         }

@@ -4,111 +4,52 @@ use std::fmt;
 
 use kube::client::UpgradeConnectionError;
 
-use super::diagnose::Diagnosis;
+use super::diagnosis::Diagnosis;
 use workqueue_core::causes::with_causes;
 
-/// What can go wrong between us and a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No usable kubeconfig, or not the context asked for.
+    /// There is no usable kubeconfig, or no such context.
     #[error("no cluster to talk to: {0}")]
     Config(String),
-    /// The API server cannot be reached.
     #[error("the cluster at {url} cannot be reached: {reason}")]
-    Unreachable {
-        /// The server's address.
-        url: String,
-        /// What went wrong.
-        reason: String,
-    },
-    /// The server does not know who we are.
+    Unreachable { url: String, reason: String },
     #[error("the cluster at {url} does not accept the credentials in the kubeconfig")]
-    Unauthorized {
-        /// The server's address.
-        url: String,
-    },
-    /// The user may not do this.
+    Unauthorized { url: String },
+    /// `rule` is the RBAC rule that would allow the request, if it is known.
     #[error("{what} is forbidden: {message}")]
-    Forbidden {
-        /// What was tried.
-        what: String,
-        /// The server's words.
-        message: String,
-        /// The RBAC rule that would allow it.
-        rule: Option<MissingRule>,
-    },
-    /// The namespace does not exist.
+    Forbidden { what: String, message: String, rule: Option<MissingRule> },
     #[error("namespace {0:?} does not exist")]
     NamespaceMissing(String),
-    /// No broker of this release is in the namespace.
     #[error("there is no broker of release {release:?} in namespace {namespace:?}")]
-    NotInstalled {
-        /// The release.
-        release: String,
-        /// The namespace.
-        namespace: String,
-    },
-    /// The broker is there, but no pod of it is ready.
+    NotInstalled { release: String, namespace: String },
+    /// The broker exists, but none of its pods is ready. `seconds` is how long we waited, or 0 if we
+    /// did not wait.
     #[error("the broker is not ready{}", after(*.seconds))]
-    BrokerNotReady {
-        /// How long it was waited for, in seconds; 0 when it was not.
-        seconds: u64,
-        /// The state of its pods.
-        diagnosis: Diagnosis,
-    },
-    /// A Secret lacks what the broker or the workers need.
+    BrokerNotReady { seconds: u64, diagnosis: Diagnosis },
+    /// A Secret lacks something that the broker or the workers need.
     #[error("secret {name:?} {problem}")]
-    Secret {
-        /// The Secret.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Somebody else manages a field that we want to set.
+    Secret { name: String, problem: String },
+    /// Somebody else manages a field that we want to set. `message` names the fields and their
+    /// managers.
     #[error("{what} conflicts with changes that others made: {message}")]
-    Conflict {
-        /// What was tried.
-        what: String,
-        /// The server's words: fields and their managers.
-        message: String,
-    },
-    /// A field cannot be changed once the object exists, or its value is not allowed.
+    Conflict { what: String, message: String },
+    /// A field cannot be changed once the object exists, or its value is not allowed. `message` names
+    /// the fields.
     #[error("{what} is not possible: {message}")]
-    Immutable {
-        /// What was tried.
-        what: String,
-        /// The server's words: the fields.
-        message: String,
-    },
-    /// The object is not ours to change.
+    Immutable { what: String, message: String },
+    /// The object belongs to Helm.
     #[error("{0}")]
     NotOurs(String),
-    /// The tunnel to a pod broke or never came about.
+    /// The tunnel to a pod broke or could not be opened.
     #[error("the tunnel to pod {pod:?} failed: {reason}")]
-    Tunnel {
-        /// The pod.
-        pod: String,
-        /// What went wrong.
-        reason: String,
-    },
-    /// Objects were still there at the deadline.
+    Tunnel { pod: String, reason: String },
+    /// Objects still existed at the deadline.
     #[error("{what} did not end within {seconds} s")]
-    Deadline {
-        /// What was waited for.
-        what: String,
-        /// For how long.
-        seconds: u64,
-    },
-    /// Any other answer of the server.
+    Deadline { what: String, seconds: u64 },
+    /// Any other answer of the server. `code` is the HTTP status, if there was one.
     #[error("{what} failed: {message}")]
-    Api {
-        /// What was tried.
-        what: String,
-        /// The server's words.
-        message: String,
-        /// The HTTP status, where there was one.
-        code: Option<u16>,
-    },
+    Api { what: String, message: String, code: Option<u16> },
 }
 
 fn after(seconds: u64) -> String {
@@ -135,7 +76,7 @@ impl Error {
             kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status))
                 if status.as_u16() == 403 =>
             {
-                // The upgrade's answer carries no body.
+                // The response to the upgrade has no body.
                 let message = "the user may not forward ports".to_owned();
                 Self::Forbidden { what, message, rule: Some(MissingRule::portforward()) }
             }
@@ -149,23 +90,23 @@ impl Error {
         }
     }
 
-    /// Whether it is the user whom the server refuses, now and at every further attempt.
+    /// Whether the server refuses the user, so that retrying does not help.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Forbidden { .. } | Self::Unauthorized { .. })
     }
 
-    /// Whether the server said that the object does not exist.
+    /// Whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Api { code: Some(404), .. })
     }
 
-    /// Whether the server said that the object exists already.
+    /// Whether the object already exists.
     pub fn is_already_exists(&self) -> bool {
         matches!(self, Self::Api { code: Some(409), .. })
     }
 }
 
-/// The last source of an error: under hyper's and tower's layers, the one that says something.
+/// The last source of an error: below hyper's and tower's layers, it has the actual reason.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
@@ -174,7 +115,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     last.to_string()
 }
 
-/// A rule that a Role lacks.
+/// An RBAC rule that the user's Roles lack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingRule {
     verbs: Vec<String>,
@@ -188,12 +129,12 @@ impl MissingRule {
         Self { verbs, group: group.to_owned(), resource: resource.to_owned() }
     }
 
-    /// WebSockets start with a GET, and servers from 1.30 on ask for `create` as well.
+    /// WebSockets start with a GET. Servers from 1.30 on also require `create`.
     fn portforward() -> Self {
         Self::new(&["get", "create"], "", "pods/portforward")
     }
 
-    /// Reads the API server's sentence: `… cannot VERB resource "RESOURCE" in API group "GROUP" …`.
+    /// Parses the API server's message: `… cannot VERB resource "RESOURCE" in API group "GROUP" …`.
     fn parse(message: &str) -> Option<Self> {
         let (verb, rest) = message.split_once(" cannot ")?.1.split_once(" resource \"")?;
         let (resource, rest) = rest.split_once('"')?;
@@ -216,35 +157,51 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-        Self::Config(_) => "`kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig".to_owned(),
-        Self::Unreachable { .. } => "`kubectl cluster-info` tells whether the cluster is up".to_owned(),
-        Self::Unauthorized { .. } => "log in to the cluster again; `kubectl auth whoami` tells who you are".to_owned(),
-        Self::Forbidden { rule, .. } => {
-            let rule = rule.as_ref()?;
-            format!("ask for a Role with this rule: {{{rule}}} (the chart brings one with all that is needed: see operatorRole in its values)")
-        }
-        Self::NamespaceMissing(name) => format!("`kubectl create namespace {name}`, or `up --create-namespace`"),
-        Self::NotInstalled { .. } => {
-            "`kubectl workqueue up` installs one; --namespace and --release name another".to_owned()
-        }
-        Self::BrokerNotReady { seconds: 0, .. } => "`kubectl workqueue up` waits until it is".to_owned(),
-        Self::BrokerNotReady { .. } => {
-            "when the cause is mended, `kubectl workqueue up` goes on from here (--timeout gives it more time)".to_owned()
-        }
-        Self::Secret { .. } => "see auth in `kubectl workqueue render --help` and the chart's values".to_owned(),
-        Self::Conflict { .. } => "--force-conflicts takes the fields over".to_owned(),
-        Self::Immutable { message, .. } if message.contains("updates to statefulset spec") => {
-            "nothing was applied. The claims' size and class, among others, are fixed once the broker \
-             exists: leave these values as they are; or let the claims grow with `kubectl edit pvc`, where \
-             their class allows it; or start anew with `kubectl workqueue down`, which loses the messages"
-                .to_owned()
-        }
-        Self::Immutable { .. } => "nothing was applied: change the values, see `kubectl workqueue diff`".to_owned(),
-        Self::NotOurs(_) => "choose another --release, or change it with helm".to_owned(),
-        Self::Tunnel { .. } => "the pod may have been restarted: try again".to_owned(),
-        Self::Deadline { .. } => "give it more time with --timeout".to_owned(),
-        Self::Api { .. } => return None,
-    })
+            Self::Config(_) => {
+                "`kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig".to_owned()
+            }
+            Self::Unreachable { .. } => "`kubectl cluster-info` shows whether the cluster is up".to_owned(),
+            Self::Unauthorized { .. } => {
+                "log in to the cluster again; `kubectl auth whoami` shows who you are".to_owned()
+            }
+            Self::Forbidden { rule, .. } => {
+                let rule = rule.as_ref()?;
+                format!(
+                    "ask for a Role with this rule: {{{rule}}} (the chart includes a Role with all required rules: see operatorRole in its values)"
+                )
+            }
+            Self::NamespaceMissing(name) => {
+                format!("`kubectl create namespace {name}`, or `up --create-namespace`")
+            }
+            Self::NotInstalled { .. } => {
+                "`kubectl workqueue up` installs one; --namespace and --release name another".to_owned()
+            }
+            Self::BrokerNotReady { seconds: 0, .. } => {
+                "`kubectl workqueue up` waits until it is ready".to_owned()
+            }
+            Self::BrokerNotReady { .. } => {
+                "fix the cause and run `kubectl workqueue up` again (--timeout gives it more time)".to_owned()
+            }
+            Self::Secret { .. } => {
+                "see auth in `kubectl workqueue render --help` and the chart's values".to_owned()
+            }
+            Self::Conflict { .. } => "--force-conflicts takes the fields over".to_owned(),
+            Self::Immutable { message, .. } if message.contains("updates to statefulset spec") => {
+                "nothing was applied. Some values, such as the size and storage class of the PVCs, cannot be \
+             changed once the broker exists. Keep these values; or expand the PVCs with `kubectl edit pvc` \
+             if their storage class allows it; or reinstall after `kubectl workqueue down`, which loses \
+             the messages"
+                    .to_owned()
+            }
+            Self::Immutable { .. } => {
+                "nothing was applied: change the values; `kubectl workqueue diff` shows the differences"
+                    .to_owned()
+            }
+            Self::NotOurs(_) => "choose another --release, or change this one with helm".to_owned(),
+            Self::Tunnel { .. } => "the pod may have been restarted: try again".to_owned(),
+            Self::Deadline { .. } => "give it more time with --timeout".to_owned(),
+            Self::Api { .. } => return None,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Jobs of worker pods: made, found, deleted. A run has one, and more once it was scaled up.
+//! Creates, finds and deletes the Jobs of runs. A run has one Job, or several if it was scaled up.
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt as _;
@@ -8,72 +8,61 @@ use serde_json::Value;
 use super::{Cluster, Error};
 use workqueue_core::names::{MODE_LABEL, RUN_LABEL, ReleaseName};
 
-/// Annotation of a Job: the items in its queue when it was made.
+/// Annotation of a Job: the number of items in its queue when it was created.
 pub const ITEMS_ANNOTATION: &str = "kubectl-workqueue/items";
-/// Annotation of a Job: the failed items beside its queue when it was made.
+/// Annotation of a Job: the number of failed items of its queue when it was created.
 pub const FAILED_BEFORE_ANNOTATION: &str = "kubectl-workqueue/failed-before";
-/// Annotation of a Job: the rule by which failures end its run.
+/// Annotation of a Job: the rule by which failures halt its run.
 pub const HALT_ANNOTATION: &str = "kubectl-workqueue/halt";
-/// Annotation of a Job that is paused: the pods at one time that it had.
+/// Annotation of a paused Job: its parallelism before it was paused.
 pub(super) const PAUSED_ANNOTATION: &str = "kubectl-workqueue/paused";
 
-/// The Job of a run at one moment; or all Jobs of a run as one, their pods added up.
+/// The state of a Job; or the combined state of all Jobs of a run, with the sums of their pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobState {
-    /// The Job's name.
     pub name: String,
-    /// The names of the run's further Jobs.
+    /// The names of the run's other Jobs.
     pub more: Vec<String>,
-    /// Its uid.
     pub uid: String,
-    /// The run that it belongs to.
+    /// Empty if the Job has no run label.
     pub run: String,
-    /// The queue that its workers take items from.
     pub queue: String,
-    /// How items come to pods: `fine` or `coarse`, where the Job says so.
+    /// How items are distributed to pods: `fine` or `coarse`; `None` if the Job has no mode label.
     pub mode: Option<String>,
-    /// Items in the queue when it was made, as far as known.
+    /// Items in the queue when the Job was created; `None` if unknown.
     pub items: Option<u32>,
-    /// Failed items beside the queue when it was made.
+    /// Failed items of the queue when the Job was created.
     pub failed_before: u32,
-    /// Pods that have to succeed; `None` for a Job that ends when its queue is empty.
+    /// Pods that have to succeed; `None` if the first success ends the Job's need for new pods.
     pub completions: Option<u32>,
-    /// Pods at one time.
     pub parallelism: u32,
-    /// The pods at one time that it had before it was paused, if it is.
+    /// The parallelism before the Job was paused; `None` if it is not paused.
     pub paused: Option<u32>,
-    /// The rule by which failures end the run.
+    /// The rule by which failures halt the run.
     pub halt: Option<String>,
-    /// Pods that run or are about to.
+    /// Pods that are pending or running.
     pub active: u32,
-    /// Pods that succeeded.
     pub succeeded: u32,
-    /// Pods that failed.
     pub failed: u32,
-    /// How it ended, once it has.
+    /// `None` until the Job ends.
     pub end: Option<JobEnd>,
-    /// When it was made, RFC 3339.
+    /// When the Job was created, in RFC 3339.
     pub created: Option<String>,
 }
 
-/// How a Job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobEnd {
-    /// All completions were reached.
     Complete,
-    /// It failed, in the words of its condition.
+    /// `reason` and `message` are those of the condition, such as `BackoffLimitExceeded`.
     Failed {
-        /// Such as `BackoffLimitExceeded`.
         reason: String,
-        /// The sentence that goes with it.
         message: String,
     },
-    /// It was deleted.
     Deleted,
 }
 
 impl JobEnd {
-    /// What two Jobs of one run have come to. One that was deleted has left its items to the other.
+    /// The combined end of two Jobs of a run. A deleted Job left its items to the other one.
     fn worst(self, other: Self) -> Self {
         match (self, other) {
             (failed @ Self::Failed { .. }, _) | (_, failed @ Self::Failed { .. }) => failed,
@@ -84,32 +73,31 @@ impl JobEnd {
 }
 
 impl JobState {
-    /// Whether each item gets a pod of its own.
+    /// Whether each item gets its own pod.
     pub fn is_coarse(&self) -> bool {
         self.mode.as_deref() != Some("fine")
     }
 
-    /// The names of all its Jobs.
+    /// The names of all Jobs.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.name).chain(&self.more).map(String::as_str)
     }
 
-    /// Pods that still have to succeed; `None` if that is not bounded.
+    /// Pods that still have to succeed; `None` if the Job has no completions.
     pub fn remaining(&self) -> Option<u32> {
         self.completions.map(|completions| completions.saturating_sub(self.succeeded))
     }
 
-    /// Selects the pods.
     pub fn pod_selector(&self) -> String {
         if self.run.is_empty() {
-            // Newer servers prefix the label with `batch.kubernetes.io/` and keep this one.
+            // Newer servers also set the label with the prefix `batch.kubernetes.io/`.
             format!("job-name={}", self.name)
         } else {
             format!("{RUN_LABEL}={}", self.run)
         }
     }
 
-    /// The Jobs of one run as one, which is what the oldest says where they cannot be added up.
+    /// Combines the Jobs of a run. Values that cannot be added are those of the oldest Job.
     pub(super) fn together(jobs: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut jobs: Vec<Self> = jobs.into_iter().collect();
         jobs.sort_by(|a, b| (&a.created, &a.name).cmp(&(&b.created, &b.name)));
@@ -176,10 +164,6 @@ fn end_of(job: &Job) -> Option<JobEnd> {
 }
 
 impl Cluster {
-    /// Makes a Job.
-    ///
-    /// # Errors
-    /// As for every request.
     pub async fn create_job(&self, manifest: &Value) -> Result<JobState, Error> {
         let created = self.create(manifest, false).await?;
         let job = created.try_parse().map_err(|error| Error::Api {
@@ -191,9 +175,6 @@ impl Cluster {
     }
 
     /// The Jobs of a release, oldest first.
-    ///
-    /// # Errors
-    /// As for every request.
     pub async fn jobs(&self, release: &ReleaseName) -> Result<Vec<JobState>, Error> {
         let list = ListParams::default().labels(&release.component_selector("worker"));
         let mut jobs = self.call("listing jobs", self.api::<Job>().list(&list)).await?.items;
@@ -201,10 +182,7 @@ impl Cluster {
         Ok(jobs.iter().map(JobState::of).collect())
     }
 
-    /// The runs of a release, oldest first, each with its Jobs as one.
-    ///
-    /// # Errors
-    /// As for every request.
+    /// The runs of a release, oldest first, each with its Jobs combined.
     pub async fn runs(&self, release: &ReleaseName) -> Result<Vec<JobState>, Error> {
         let mut runs: Vec<Vec<JobState>> = Vec::new();
         for job in self.jobs(release).await? {
@@ -217,10 +195,7 @@ impl Cluster {
         Ok(runs.into_iter().filter_map(JobState::together).collect())
     }
 
-    /// Deletes a Job and its pods. One that is gone already is no error.
-    ///
-    /// # Errors
-    /// As for every request.
+    /// Deletes a Job and its pods. It is not an error if the Job does not exist.
     pub async fn delete_job(&self, name: &str) -> Result<(), Error> {
         let jobs = self.api::<Job>();
         match self.call(format!("deleting job {name}"), jobs.delete(name, &DeleteParams::background())).await
@@ -262,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_of_a_run_are_added_up_and_end_together() {
+    fn jobs_of_a_run_are_added_and_end_together() {
         let failed = || JobEnd::Failed { reason: "BackoffLimitExceeded".to_owned(), message: String::new() };
         let end = |a: Option<JobEnd>, b: Option<JobEnd>| {
             JobState::together([job("w-r1", 4, a), job("w-r1-2", 2, b)]).expect("two").end

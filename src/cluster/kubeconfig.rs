@@ -1,37 +1,56 @@
-//! What a kubeconfig says without asking a server.
+//! Reads the kubeconfig.
 
-use kube::config::{Kubeconfig, NamedCluster};
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError, NamedCluster};
 
 use super::Target;
 
-/// The context in use, and the cluster that it leads to.
+/// The names of a context and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextNames {
-    /// The context's name.
     pub context: String,
-    /// The name of the cluster's entry.
+    /// The name of the cluster's entry in the kubeconfig.
     pub cluster: String,
-    /// The tool that made the cluster, where it notes itself in the entry, as minikube does.
+    /// The tool that created the cluster, if it recorded itself in the entry, as minikube does.
     pub provider: Option<String>,
 }
 
 impl ContextNames {
-    /// Reads the names of the target's context; `None` without a usable kubeconfig.
+    /// The names for the target's context; `None` without a usable kubeconfig.
     pub fn of(target: &Target) -> Option<Self> {
-        names(&read(target)?, target.context.as_deref())
+        names(&read(target).ok()?, target.context.as_deref())
     }
 }
 
-/// The contexts of a target's kubeconfig; none without one.
+/// The contexts in a target's kubeconfig; empty without a kubeconfig.
 pub fn contexts(target: &Target) -> Vec<String> {
     let contexts = read(target).into_iter().flat_map(|kubeconfig| kubeconfig.contexts);
     contexts.map(|context| context.name).collect()
 }
 
-fn read(target: &Target) -> Option<Kubeconfig> {
+/// Loads the kubeconfig as kubectl does; without one, a pod's service account.
+pub(super) async fn load_config(target: &Target) -> Result<Config, String> {
+    let kubeconfig = match read(target) {
+        Ok(kubeconfig) => kubeconfig,
+        Err(error) if target.kubeconfig.is_none() && target.context.is_none() => {
+            return Config::incluster().map_err(|_| error.to_string());
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    if let Some(wanted) = &target.context {
+        let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+        if !known.contains(&wanted.as_str()) {
+            return Err(format!("there is no context {wanted:?}; there are: {}", known.join(", ")));
+        }
+    }
+    let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| error.to_string())
+}
+
+fn read(target: &Target) -> Result<Kubeconfig, KubeconfigError> {
     match &target.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).ok(),
-        None => Kubeconfig::read().ok(),
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The logs of all pods of a selector, as they are or as they come.
+//! Prints or follows the logs of all pods that match a selector.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::container_log::{Container, Follow, MAX_LINE, RETRY_PAUSE};
-use super::diagnose::has_ended;
+use super::container_log::{Container, LogStream, MAX_LINE, RETRY_PAUSE};
 use super::pod_event::PodEvent;
+use super::pod_state::has_ended;
 use super::{Cluster, Error};
 
-/// Streams open at one time, as many as stern allows; pods beyond that wait for their turn, and
-/// nothing of their logs is lost meanwhile.
+/// Maximum number of streams open at the same time, the same as in stern. Other pods wait for their
+/// turn; their logs are not lost.
 const MAX_STREAMS: usize = 50;
 
-/// Lines that may wait for the reader before the streams are held back.
+/// Lines that may wait for the receiver. When there are more, the streams wait too.
 const CHANNEL_LINES: usize = 1024;
 
-/// Pods' logs being followed.
+/// Follows the logs of pods. Dropping it ends all streams.
 pub struct LogFollower {
     events_rx: mpsc::Receiver<Result<PodEvent, Error>>,
     finish_tx: Option<tokio::sync::oneshot::Sender<()>>,
@@ -32,22 +32,22 @@ pub struct LogFollower {
 }
 
 impl LogFollower {
-    /// The next event; `None` when all was said after [`finish`](Self::finish). Safe to cancel.
+    /// The next event; `None` at the end, after [`finish`](Self::finish). Cancel-safe.
     pub async fn next(&mut self) -> Option<Result<PodEvent, Error>> {
         self.events_rx.recv().await
     }
 
-    /// Says that no new pods are expected: streams are read to their end, then `next` gives `None`.
+    /// Expects no new pods: reads the streams to their end, then `next` returns `None`.
     pub fn finish(&mut self) {
         if let Some(finish_tx) = self.finish_tx.take() {
-            // A follower that has ended already needs not to be told.
+            // The follower may have ended already.
             finish_tx.send(()).ok();
         }
     }
 }
 
 impl Cluster {
-    /// Follows the logs of the first container of every pod that `selector` finds, now or later.
+    /// Follows the logs of the main container of each pod that matches `selector`, now or later.
     pub fn follow_logs(&self, selector: &str) -> LogFollower {
         let (events_tx, events_rx) = mpsc::channel(CHANNEL_LINES);
         let (finish_tx, finish_rx) = tokio::sync::oneshot::channel();
@@ -67,40 +67,36 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Hands on the logs that the pods of a selector have now, in the order of the pods' age.
+    /// Passes on the current logs of the pods that match a selector, oldest pod first.
     ///
     /// # Errors
-    /// Pods that may not be listed. A log that cannot be read is an event.
+    /// The pods cannot be listed. If a log cannot be read, that is reported as an event.
     pub async fn print_logs(&self, selector: &str, mut on: impl FnMut(PodEvent)) -> Result<(), Error> {
         let list = ListParams::default().labels(selector);
         let mut pods = self.call("listing pods", self.api::<Pod>().list(&list)).await?.items;
         pods.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
         for container in pods.iter().filter_map(Container::started) {
-            let params = LogParams { container: Some(container.name), ..LogParams::default() };
-            let pod = container.pod;
-            let api = self.api::<Pod>();
-            let reading = async {
-                let mut stream = std::pin::pin!(api.log_stream(&pod, &params).await?);
-                let mut line = Vec::new();
-                while stream
-                    .as_mut()
-                    .take(MAX_LINE)
-                    .read_until(b'\n', &mut line)
-                    .await
-                    .map_err(kube::Error::ReadEvents)?
-                    > 0
-                {
-                    let text = line.strip_suffix(b"\n").unwrap_or(&line).to_vec();
-                    on(PodEvent::Line { pod: Arc::clone(&pod), line: text });
-                    line.clear();
-                }
-                Ok::<(), kube::Error>(())
-            };
-            if let Err(error) = reading.await {
-                on(PodEvent::Incomplete { pod: Arc::clone(&pod), reason: error.to_string() });
+            if let Err(error) = self.print_log(&container, &mut on).await {
+                on(PodEvent::Incomplete { pod: container.pod, reason: error.to_string() });
             }
         }
         Ok(())
+    }
+
+    async fn print_log(&self, container: &Container, on: &mut impl FnMut(PodEvent)) -> kube::Result<()> {
+        let params = LogParams { container: Some(container.name.clone()), ..LogParams::default() };
+        let api = self.api::<Pod>();
+        let mut stream = std::pin::pin!(api.log_stream(&container.pod, &params).await?);
+        let mut line = Vec::new();
+        loop {
+            let read = stream.as_mut().take(MAX_LINE).read_until(b'\n', &mut line).await;
+            if read.map_err(kube::Error::ReadEvents)? == 0 {
+                return Ok(());
+            }
+            let text = line.strip_suffix(b"\n").unwrap_or(&line).to_vec();
+            on(PodEvent::Line { pod: Arc::clone(&container.pod), line: text });
+            line.clear();
+        }
     }
 }
 
@@ -130,11 +126,11 @@ impl Watch {
             };
             match event {
                 Some(Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod))) => self.take(pod).await,
-                Some(Ok(watcher::Event::Delete(pod))) => self.gone(pod).await,
-                Some(Ok(watcher::Event::Init)) => self.live.list_anew(),
+                Some(Ok(watcher::Event::Delete(pod))) => self.deleted(pod).await,
+                Some(Ok(watcher::Event::Init)) => self.live.start_list(),
                 Some(Ok(watcher::Event::InitDone)) => {
                     for pod in self.live.unlisted() {
-                        self.gone(pod).await;
+                        self.deleted(pod).await;
                     }
                 }
                 Some(Err(error)) => {
@@ -153,27 +149,27 @@ impl Watch {
         if let Some(container) = Container::started(&pod)
             && self.followed.insert(container.id.clone())
         {
-            let follow = Follow::new(&self.cluster, container, self.events_tx.clone());
+            let follow = LogStream::new(&self.cluster, container, self.events_tx.clone());
             let slots = Arc::clone(&self.slots);
             self.streams.spawn(async move {
                 let _slot = slots.acquire_owned().await;
                 follow.run().await;
             });
         }
-        // Finished streams are taken out as we go, or a long run would collect them.
+        // Finished streams have to be removed, or they would accumulate in a long run.
         while self.streams.try_join_next().is_some() {}
         self.live.put(&pod);
-        // A reader that is gone ends this task with its set.
+        // If the receiver is gone, this task ends with its set.
         self.events_tx.send(Ok(PodEvent::Pod(Box::new(pod)))).await.ok();
     }
 
-    async fn gone(&mut self, pod: Pod) {
+    async fn deleted(&mut self, pod: Pod) {
         self.live.remove(&pod);
         self.events_tx.send(Ok(PodEvent::Gone(Box::new(pod)))).await.ok();
     }
 
-    /// Takes the pods as they are now. A watch may be behind: the end of a Job can be known before
-    /// its last pods are. A server that is away is asked again; the caller's patience ends that.
+    /// Lists the pods once more. The watch may lag behind, so that the end of a Job is known before
+    /// its last pods are. Retries while the server is unreachable; the caller sets the deadline.
     async fn take_last(&mut self) {
         let list = ListParams::default().labels(&self.selector);
         loop {
@@ -189,17 +185,17 @@ impl Watch {
     }
 }
 
-/// The pods that had not ended when they were seen last. A watch that broke and opens again lists
-/// those that there are, and says nothing of those that went meanwhile.
+/// The pods that had not ended when they were last seen. A reopened watch lists only existing pods,
+/// and does not report those that were deleted in the meantime.
 #[derive(Default)]
 struct LivePods {
     pods: BTreeMap<String, Pod>,
-    /// Those that the list of a watch that opens has not shown yet.
+    /// Pods that the current list of a reopened watch has not shown yet.
     unlisted: BTreeMap<String, Pod>,
 }
 
 impl LivePods {
-    fn list_anew(&mut self) {
+    fn start_list(&mut self) {
         self.unlisted.append(&mut self.pods);
     }
 
@@ -215,7 +211,7 @@ impl LivePods {
         self.unlisted.remove(&pod.name_any());
     }
 
-    /// Those that went, once a list is complete.
+    /// The pods that were deleted in the meantime, once a list is complete.
     fn unlisted(&mut self) -> impl Iterator<Item = Pod> + use<> {
         std::mem::take(&mut self.unlisted).into_values()
     }
@@ -226,20 +222,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pods_that_a_list_does_not_show_any_more_are_gone() {
+    fn pods_that_a_new_list_does_not_show_are_gone() {
         let pod = |name: &str, phase: &str| -> Pod {
             let pod = serde_json::json!({"metadata": {"name": name}, "status": {"phase": phase}});
             serde_json::from_value(pod).expect("a pod")
         };
         let mut live = LivePods::default();
         let mut list = |pods: &[Pod]| {
-            live.list_anew();
+            live.start_list();
             pods.iter().for_each(|pod| live.put(pod));
             live.unlisted().map(|pod| pod.name_any()).collect::<Vec<_>>()
         };
         let pods = [pod("a", "Running"), pod("b", "Pending"), pod("c", "Succeeded")];
         assert_eq!(list(&pods), [""; 0]);
-        assert_eq!(list(&pods[..1]), ["b"], "one that has ended is tidied away");
+        assert_eq!(list(&pods[..1]), ["b"], "a pod that has ended may be cleaned up");
         assert_eq!(list(&[]), ["a"]);
         assert_eq!(list(&[]), [""; 0]);
     }

@@ -1,24 +1,33 @@
-//! Everything that asks an API server. Knows no AMQP (the broker is a pod here, with its own tool in it),
-//! no charts and no terminals.
+//! Requests to the Kubernetes API server.
+//!
+//! Does not speak AMQP, render charts or print. It does know how the broker is deployed:
+//! `broker_pod` knows the names and numbers of the AMQP ports and RabbitMQ's environment variables,
+//! `secret` the URL of the broker, and `rabbitmqctl` RabbitMQ's tool in the broker's pod.
 
 pub mod apply;
 pub mod broker_pod;
 mod container_log;
 pub mod delete;
-pub mod diagnose;
+pub mod diagnosis;
 mod error;
 pub mod job;
+pub mod job_watch;
 pub mod kubeconfig;
-mod listing;
+mod list_names;
+mod log_lines;
 pub mod logs;
 mod nodes;
+mod object_content;
+pub mod object_ref;
 pub mod pod_event;
+pub mod pod_state;
 pub mod pod_stream;
 mod pod_tls;
+mod rabbitmqctl;
 pub mod rollout;
-pub mod run_watch;
 mod scaling;
 pub mod secret;
+pub mod stuck_pods;
 pub mod tunnel;
 
 use std::future::Future;
@@ -26,33 +35,33 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 
 pub use error::{Error, MissingRule};
+use kubeconfig::load_config;
 
-/// The field manager of all that is applied: server-side apply tells owners apart by it.
+/// The field manager of all our changes. Server-side apply uses it to track who owns a field.
 pub const FIELD_MANAGER: &str = "kubectl-workqueue";
 
-/// How long one answer of the API server may take. Watches, logs and tunnels are not limited.
+/// Timeout of a request to the API server. Watches, logs and tunnels have none.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the TCP and TLS connection to the API server may take.
+/// Timeout for the TCP and TLS handshakes with the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Which cluster, as kubectl's flags of the same names say it.
+/// Which cluster to use. The fields are kubectl's flags of the same names.
 #[derive(Debug, Clone, Default)]
 pub struct Target {
-    /// The kubeconfig file, instead of `$KUBECONFIG` or `~/.kube/config`.
+    /// `None` for `$KUBECONFIG` or `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
-    /// The context, instead of the current one.
+    /// `None` for the current context.
     pub context: Option<String>,
-    /// The namespace, instead of the context's.
+    /// `None` for the context's namespace.
     pub namespace: Option<String>,
 }
 
-/// A cluster's API server and the namespace to work in.
+/// A client for a cluster's API server, and the namespace to work in.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
@@ -61,10 +70,10 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Reads the configuration. Nothing is asked of the server yet.
+    /// Loads the configuration. Makes no request to the server yet.
     ///
     /// # Errors
-    /// [`Error::Config`] when there is no usable configuration or no such context.
+    /// [`Error::Config`] if there is no usable configuration, or no such context.
     pub async fn connect(target: &Target) -> Result<Self, Error> {
         let mut config = load_config(target).await.map_err(Error::Config)?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
@@ -74,8 +83,8 @@ impl Cluster {
         Ok(Self { client, namespace, url })
     }
 
-    /// The namespace that a target means, `default` without a configuration. Makes no client, which
-    /// would load certificates for nothing.
+    /// The namespace of a target; `default` without a configuration. Creates no client, to avoid
+    /// loading certificates.
     pub async fn namespace_of(target: &Target) -> String {
         match &target.namespace {
             Some(namespace) => namespace.clone(),
@@ -86,26 +95,22 @@ impl Cluster {
         }
     }
 
-    /// The namespace to work in.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The API server's address.
+    /// The API server's URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
     /// The server's version, such as `v1.20.2`.
-    ///
-    /// # Errors
-    /// As for every request: see [`Error`].
     pub async fn server_version(&self) -> Result<String, Error> {
         let info = self.call("asking for the server's version", self.client.apiserver_version()).await?;
         Ok(info.git_version)
     }
 
-    /// The API of one kind in our namespace.
+    /// The API of a kind in our namespace.
     fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<Scope = NamespaceResourceScope>,
@@ -114,7 +119,7 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Runs one request under [`REQUEST_TIMEOUT`] and turns its error into ours.
+    /// Runs a request with [`REQUEST_TIMEOUT`], and converts its error.
     async fn call<T>(
         &self,
         what: impl Into<String>,
@@ -134,14 +139,13 @@ impl Cluster {
         Error::from_kube(what.into(), &self.url, &self.namespace, error)
     }
 
-    /// The error of a watch that will never open because the user may not open it; `None` for all
-    /// that heals.
+    /// The error of a watch that the user may not open; `None` for a temporary error.
     fn watch_refused(&self, what: &str, error: watcher::Error) -> Option<Error> {
         self.watch_error(what, error).filter(Error::is_refusal)
     }
 
-    /// Why a watch does not open; `None` if one that was open has ended, as they do. The watcher
-    /// tries again with backoff, in vain where the user may not open it.
+    /// Why a watch could not be opened; `None` if an open watch has ended, which is normal. The
+    /// watcher retries with backoff, even if the user may not open the watch.
     fn watch_error(&self, what: &str, error: watcher::Error) -> Option<Error> {
         match error {
             watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) => {
@@ -150,27 +154,4 @@ impl Cluster {
             _ => None,
         }
     }
-}
-
-/// Reads the kubeconfig as kubectl does; without one, a pod's service account.
-async fn load_config(target: &Target) -> Result<Config, String> {
-    let kubeconfig = match &target.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
-    };
-    let kubeconfig = match kubeconfig {
-        Ok(kubeconfig) => kubeconfig,
-        Err(error) if target.kubeconfig.is_none() && target.context.is_none() => {
-            return Config::incluster().map_err(|_| error.to_string());
-        }
-        Err(error) => return Err(error.to_string()),
-    };
-    if let Some(wanted) = &target.context {
-        let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
-        if !known.contains(&wanted.as_str()) {
-            return Err(format!("there is no context {wanted:?}; there are: {}", known.join(", ")));
-        }
-    }
-    let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! The nodes, as far as images have to fit them.
+//! The platforms of the nodes, which images have to match.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use kube::api::ListParams;
 use super::{Cluster, Error};
 
 impl Cluster {
-    /// `OS/ARCHITECTURE` of all nodes, in the words that images use too.
+    /// `OS/ARCHITECTURE` of all nodes, in the same notation as for images.
     ///
     /// # Errors
-    /// As for every request; many users may not list nodes.
+    /// Often [`Error::Forbidden`]: many users may not list nodes.
     pub async fn node_platforms(&self) -> Result<BTreeSet<String>, Error> {
         let api: Api<Node> = Api::all(self.client.clone());
         let nodes = self.call("listing nodes", api.list(&ListParams::default())).await?;

@@ -1,28 +1,17 @@
-//! What following the pods of a run reports.
+//! The events of following pods and their logs.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 
-/// What a follower reports.
 #[derive(Debug)]
 pub enum PodEvent {
     /// A line of a pod's log, without its newline.
-    Line {
-        /// The pod.
-        pod: Arc<str>,
-        /// The line's bytes.
-        line: Vec<u8>,
-    },
-    /// A pod as the watch shows it, at every change.
+    Line { pod: Arc<str>, line: Vec<u8> },
+    /// A pod was created or changed.
     Pod(Box<Pod>),
-    /// A pod that was deleted, as it was at last.
+    /// A pod was deleted; its last known state.
     Gone(Box<Pod>),
-    /// All that is said about a log that could not be read to its end.
-    Incomplete {
-        /// The pod.
-        pod: Arc<str>,
-        /// Why.
-        reason: String,
-    },
+    /// A log could not be read to its end. No more of it follows.
+    Incomplete { pod: Arc<str>, reason: String },
 }

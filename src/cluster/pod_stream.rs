@@ -1,7 +1,7 @@
-//! A pod's port as a stream of bytes: what `kubectl port-forward` carries, without a listener.
+//! A pod's port as a stream of bytes: `kubectl port-forward` without a listener.
 //!
-//! kube's own forwarder reads 4 KiB at a time, flushes each piece, and hands it from task to task.
-//! This one makes a frame of whatever the caller writes, in the caller's task.
+//! kube's own forwarder reads 4 KiB at a time, flushes each piece, and passes it between tasks. This
+//! one sends each write of the caller as one frame, in the caller's task.
 
 use std::io;
 use std::pin::Pin;
@@ -18,40 +18,38 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::{Cluster, Error, pod_tls};
 
-/// The largest frame that is sent, in bytes.
+/// Maximum size of a sent frame in bytes.
 const FRAME_MAX: usize = 128 * 1024;
 
-/// Channels of the protocol `v4.channel.k8s.io` for the first port, and the one with which `v5`
-/// says that another is closed.
+/// The channels of the protocol `v4.channel.k8s.io` for the first port, and the channel on which
+/// `v5` reports that another channel is closed.
 const DATA: u8 = 0;
 const ERROR: u8 = 1;
 const CLOSED: u8 = 255;
 
-/// How long a handshake may take.
+/// Timeout of the TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes with which each channel starts: the port's number.
+/// Bytes at the start of each channel: the port's number.
 const PREFIX: usize = 2;
 
-/// A port of a pod, and what it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PodPort {
-    /// Its number.
     pub number: u16,
-    /// Whether it speaks TLS alone.
+    /// Whether the port only accepts TLS.
     pub tls: bool,
 }
 
-/// Bytes in both directions.
+/// A stream of bytes in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 
 impl Cluster {
-    /// Connects to a pod's port; TLS, where the port wants it, is dealt with here.
+    /// Connects to a pod's port, with a TLS handshake if the port requires it.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] with the rule that is missing, and as for every request.
+    /// [`Error::Forbidden`] with the missing rule.
     pub async fn pod_stream(&self, pod: &str, port: PodPort) -> Result<Box<dyn Duplex>, Error> {
         let PodPort { number, tls } = port;
         let what = format!("forwarding port {number} of pod {pod}");
@@ -69,17 +67,17 @@ impl Cluster {
         let broken = |reason: String| Error::Tunnel { pod: pod.to_owned(), reason };
         match tokio::time::timeout(TLS_TIMEOUT, pod_tls::over(stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(broken(format!("port {number} does not speak TLS with us: {error}"))),
-            Err(_) => Err(broken(format!("port {number} does not answer in TLS"))),
+            Ok(Err(error)) => Err(broken(format!("the TLS handshake with port {number} failed: {error}"))),
+            Err(_) => Err(broken(format!("the TLS handshake with port {number} timed out"))),
         }
     }
 }
 
-/// Bytes over the frames of a web socket.
+/// Converts the frames of a WebSocket to a stream of bytes.
 struct PodStream<S> {
     socket: S,
     incoming: Bytes,
-    /// Whether the channels for data and errors have said their port.
+    /// Whether the channels for data and errors have sent the port's number.
     started: [bool; 2],
 }
 
@@ -88,7 +86,7 @@ impl<S> PodStream<S> {
         Self { socket, incoming: Bytes::new(), started: [false; 2] }
     }
 
-    /// Takes a frame; the end of the stream is `false`.
+    /// Handles a frame. Returns `false` at the end of the stream.
     fn take(&mut self, mut frame: Bytes) -> io::Result<bool> {
         if frame.is_empty() {
             return Ok(true);
@@ -99,7 +97,7 @@ impl<S> PodStream<S> {
             if frame.len() != PREFIX {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "the tunnel starts with a wrong frame",
+                    "the tunnel starts with an unexpected frame",
                 ));
             }
             return Ok(true);
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn data_follows_the_ports_number_and_errors_end_it() {
+    async fn data_follows_the_ports_number_and_errors_end_the_stream() {
         let start: [&[u8]; 2] = [b"\0\x28\x16", b"\x01\x28\x16"];
         let frames = [&start[..], &[b"\0ab", b"\0", b"\0c"]].concat();
         assert_eq!(read(&frames).await, (b"abc".to_vec(), None));

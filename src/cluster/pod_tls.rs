@@ -1,8 +1,8 @@
-//! TLS to a pod's port inside a tunnel, for pods that take nothing else.
+//! TLS to a pod's port in a tunnel, for pods that accept only TLS.
 //!
-//! Who answers is known without a certificate: the API server has authenticated us and itself, and
-//! its tunnel ends inside the pod. The certificate names what other pods call the broker, and its
-//! authority need not be known here: it encrypts, and is not checked.
+//! The certificate is not verified. The API server has authenticated itself, and its tunnel ends in
+//! the pod, so we know who answers. The certificate is for the name that other pods use for the
+//! broker, and its CA may be unknown here.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature,
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Speaks TLS over a stream to a pod.
+/// Starts TLS over a stream to a pod.
 pub(super) async fn over<S>(stream: S) -> io::Result<TlsStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -1,4 +1,4 @@
-//! Waits until a workload runs what was applied, with a word on what it waits for.
+//! Waits until the rollout of a workload is complete, and reports what it is waiting for.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,22 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::diagnose::{StuckPods, pod_state};
+use super::pod_state::pod_state;
+use super::stuck_pods::StuckPods;
 use super::{Cluster, Error};
 
-/// A workload whose pods are to become ready.
 #[derive(Debug, Clone)]
 pub struct Workload {
-    /// The manifest as applied: kind, name and selector are read from it.
+    /// The applied manifest, with kind, name and selector.
     pub manifest: Value,
 }
 
 impl Workload {
-    /// The selector of its pods.
     fn pod_selector(&self) -> String {
         let selector = &self.manifest["spec"]["selector"];
         // A ReplicationController's selector is a plain map.
         let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
-        // Where it has none, the server takes the labels of its template.
+        // Without a selector, the server uses the labels of the pod template.
         let labels = labels.or_else(|| self.manifest.pointer("/spec/template/metadata/labels")?.as_object());
         let labels = labels.into_iter().flatten();
         let pair = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
@@ -35,12 +34,11 @@ impl Workload {
 }
 
 impl Cluster {
-    /// Waits until all pods of a workload are ready and up to date. `status` hears every change of
-    /// what is being waited for.
+    /// Waits until all pods of a workload are ready and up to date. Calls `status` whenever the state
+    /// of the pods changes.
     ///
     /// # Errors
-    /// [`Error::BrokerNotReady`] at the deadline, or earlier when a pod is in a state that does
-    /// not mend itself; and as for every request.
+    /// [`Error::BrokerNotReady`] at the deadline, or earlier if a pod is stuck.
     pub async fn wait_ready(
         &self,
         workload: &Workload,
@@ -54,13 +52,7 @@ impl Cluster {
         let mut pods = std::pin::pin!(watch_pods(self.api(), &selector));
         let mut view = View::default();
         loop {
-            let wake = deadline.into_iter().chain(view.stuck.give_up_at()).min();
-            let timer = async move {
-                match wake {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let give_up_at = deadline.into_iter().chain(view.stuck.first_give_up_at()).min();
             tokio::select! {
                 Some(event) = objects.next() => match event {
                     Ok(event) => view.take_object(event),
@@ -70,7 +62,7 @@ impl Cluster {
                     Ok(event) => view.take_pod(event),
                     Err(error) => self.watch_refused("watching the broker", error).map_or(Ok(()), Err)?,
                 },
-                () = timer => {
+                () = sleep_until(give_up_at) => {
                     let seconds = started.elapsed().as_secs();
                     return Err(Error::BrokerNotReady { seconds, diagnosis: self.diagnose(&selector).await });
                 }
@@ -82,6 +74,14 @@ impl Cluster {
                 status(&line);
             }
         }
+    }
+}
+
+/// Sleeps forever if there is no time to wake up.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -131,11 +131,11 @@ impl View {
         }
     }
 
-    /// The line to show, if it is another one than before.
+    /// The line to show, if it has changed.
     fn changed_line(&mut self) -> Option<String> {
         let states = self.pods.values().map(|pod| format!("{}: {}", pod.name_any(), pod_state(pod)));
         let line = states.collect::<Vec<_>>().join(", ");
-        let line = if line.is_empty() { "no pod yet".to_owned() } else { line };
+        let line = if line.is_empty() { "no pods yet".to_owned() } else { line };
         (line != self.line).then(|| {
             self.line = line.clone();
             line
@@ -143,16 +143,16 @@ impl View {
     }
 }
 
-/// Whether a workload's controller has seen the last change and all its pods run it.
+/// Whether a workload's controller has seen the last change, and all its pods run it.
 ///
-/// There is no condition for it on a StatefulSet: the numbers have to be compared, as
-/// `kubectl rollout status` does.
+/// A StatefulSet has no condition for this: as in `kubectl rollout status`, the numbers have to be
+/// compared.
 fn is_rolled_out(object: &DynamicObject) -> bool {
     let number = |pointer: &str| object.data.pointer(pointer).and_then(Value::as_i64);
     let wanted = number("/spec/replicas").unwrap_or(1);
     let seen = number("/status/observedGeneration").unwrap_or(0) >= object.metadata.generation.unwrap_or(0);
     let ready = number("/status/readyReplicas").unwrap_or(0) >= wanted;
-    // ReplicationControllers do not replace running pods and so count no updated ones.
+    // ReplicationControllers do not replace running pods, so they do not count updated ones.
     let counts_updates = object.types.as_ref().is_some_and(|types| types.kind != "ReplicationController");
     let updated = !counts_updates || number("/status/updatedReplicas").unwrap_or(0) >= wanted;
     seen && ready && updated
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_status_is_not_taken_for_the_new_one() {
+    fn an_old_status_does_not_count_for_a_new_generation() {
         let done = json!({"observedGeneration": 1, "readyReplicas": 1, "updatedReplicas": 1});
         assert!(is_rolled_out(&set(1, done.clone())));
         assert!(!is_rolled_out(&set(2, done)));

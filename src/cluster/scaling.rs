@@ -1,5 +1,5 @@
-//! Changes how many pods a Job has at one time, and makes further Jobs of its run: a Job's
-//! completions are fixed, and a drain needs one for each pod.
+//! Changes the parallelism of a Job, and adds Jobs to a run. A Job's completions cannot be changed,
+//! and a run that drains a queue needs one completion per pod.
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -9,14 +9,11 @@ use serde_json::{Value, json};
 use super::job::{JobState, PAUSED_ANNOTATION};
 use super::{Cluster, Error, FIELD_MANAGER};
 
-/// The volume by which the chart brings a script into the pods.
+/// The volume with which the chart mounts a script into the pods.
 const SCRIPT_VOLUME: &str = "worker-script";
 
 impl Cluster {
-    /// Sets how many pods of a Job work at one time; `paused` is what to come back to.
-    ///
-    /// # Errors
-    /// As for every request.
+    /// Sets a Job's parallelism. `paused` is the parallelism to restore later, if the Job is paused.
     pub async fn set_parallelism(
         &self,
         name: &str,
@@ -34,10 +31,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Makes another Job for so many pods more of the same run.
-    ///
-    /// # Errors
-    /// As for every request.
+    /// Adds a Job with `pods` pods to the run of the Job `name`.
     pub async fn add_job(&self, name: &str, new: &str, pods: u32) -> Result<JobState, Error> {
         let job = self.call(format!("reading job {name}"), self.api::<Job>().get(name)).await?;
         let unreadable = |error: serde_json::Error| Error::Api {
@@ -51,7 +45,8 @@ impl Cluster {
         Ok(added)
     }
 
-    /// A script that goes with the first Job of a run must stay as long as the others.
+    /// A script is deleted with its owner, the first Job of the run. Makes the added Job an owner as
+    /// well, so that the script lives as long as any of them.
     async fn share_script(&self, manifest: &Value, job: &JobState) -> Result<(), Error> {
         let volumes = manifest["spec"]["template"]["spec"]["volumes"].as_array();
         let script = volumes.into_iter().flatten().find(|volume| volume["name"] == SCRIPT_VOLUME);
@@ -68,7 +63,7 @@ impl Cluster {
     }
 }
 
-/// A Job with the template of another, as a manifest: without what the server has put in.
+/// The manifest of a Job with the template of another, without the fields that the server has set.
 fn copy_of(mut job: Value, name: &str, pods: u32) -> Value {
     let mut labels = job["metadata"]["labels"].clone();
     if let Some(labels) = labels.as_object_mut() {
@@ -101,7 +96,7 @@ fn copy_of(mut job: Value, name: &str, pods: u32) -> Value {
     })
 }
 
-/// Labels by which the controller tells the pods of Jobs apart.
+/// Labels with which the controller identifies the pods of a Job.
 fn is_of_job_controller(label: &str) -> bool {
     matches!(label, "controller-uid" | "job-name") || label.starts_with("batch.kubernetes.io/")
 }
@@ -113,7 +108,7 @@ mod tests {
     use workqueue_core::names::RUN_LABEL;
 
     #[test]
-    fn a_copied_job_has_nothing_of_the_first_ones_controller() {
+    fn a_copied_job_has_no_labels_of_the_controller() {
         let job = json!({
             "metadata": {"name": "w-r1", "uid": "u", "resourceVersion": "7",
                 "labels": {RUN_LABEL: "r1", "batch.kubernetes.io/job-name": "w-r1"},

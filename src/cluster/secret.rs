@@ -1,4 +1,5 @@
-//! The Secret with the broker's credentials: made once, its login never overwritten, never printed.
+//! The Secret with the broker's credentials. It is created once; user and password are never
+//! overwritten and never printed.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +12,29 @@ use serde_json::{Value, json};
 use super::apply::Change;
 use super::{Cluster, Error, FIELD_MANAGER};
 
-/// Keys of the Secret, as the chart's templates read them.
+/// The keys of the Secret that the chart's templates read.
 const USERNAME: &str = "username";
 const PASSWORD: &str = "password";
 const COOKIE: &str = "erlang-cookie";
 const URL: &str = "url";
 
-/// Characters of a generated password and cookie. Letters and digits alone need no escaping in a
-/// URL; 40 of them carry 238 bits.
+/// Length of a generated password or cookie. Letters and digits need no escaping in a URL, and 40
+/// random ones have 238 bits.
 const GENERATED_LENGTH: usize = 40;
 
-/// The user that a generated Secret names.
+/// The user in a generated Secret.
 const GENERATED_USERNAME: &str = "workqueue";
 
 /// The Secret that a release's broker and workers refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialsSpec {
-    /// The Secret's name.
     pub name: String,
-    /// Labels to give it.
     pub labels: BTreeMap<String, String>,
-    /// `amqp` or `amqps`, in the URL that workers read.
+    /// `amqp` or `amqps`, for the URL that workers read.
     pub scheme: String,
-    /// Host and port of the client Service, in that URL.
+    /// Host and port of the client Service, for that URL.
     pub authority: String,
-    /// Whether it may be made when it is missing; otherwise the user promised that it is there.
+    /// Whether to create the Secret if it is missing. If false, the user has named an existing one.
     pub generate: bool,
 }
 
@@ -54,8 +53,8 @@ impl CredentialsSpec {
 }
 
 impl CredentialsSpec {
-    /// The URL for a Secret that we made and whose URL leads to where the broker was before, such as
-    /// its plain port. One that the user wrote is his.
+    /// The new URL for a Secret that we created, if its URL is out of date, for example because it has
+    /// the plaintext port. `None` if it is current, or if the user wrote it.
     fn moved_url(&self, secret: &Secret) -> Option<String> {
         let text = |key| String::from_utf8(value(secret, key)?.to_vec()).ok();
         let (username, password, url) = (text(USERNAME)?, text(PASSWORD)?, text(URL)?);
@@ -75,36 +74,35 @@ fn random_text() -> String {
     rand::rng().sample_iter(rand::distr::Alphanumeric).take(GENERATED_LENGTH).map(char::from).collect()
 }
 
-/// What there is of a Secret.
+/// What is known about an existing Secret.
 enum Found {
-    Nothing,
-    /// All that is needed.
-    Fit,
-    /// All that is needed, but the URL has to be this one.
-    Moved(Box<Secret>, String),
+    Missing,
+    Complete,
+    /// The Secret is complete, but needs this URL.
+    Outdated(Box<Secret>, String),
 }
 
 impl Cluster {
-    /// Makes the Secret if it is missing, and checks that an existing one has what is needed.
+    /// Creates the Secret if it is missing. Checks that an existing one is complete, and updates its
+    /// URL.
     ///
     /// # Errors
-    /// [`Error::Secret`] when a Secret that the user named is missing or lacks a key, and as for
-    /// every request.
+    /// [`Error::Secret`] if a Secret that the user named is missing or lacks a key.
     pub async fn ensure_credentials(&self, spec: &CredentialsSpec, dry_run: bool) -> Result<Change, Error> {
         match self.inspect(spec).await? {
-            Found::Fit => Ok(Change::Unchanged),
-            Found::Moved(_, url) => self.set_url(spec, &url, dry_run).await,
-            Found::Nothing => match self.create(&spec.manifest(), dry_run).await {
+            Found::Complete => Ok(Change::Unchanged),
+            Found::Outdated(_, url) => self.set_url(spec, &url, dry_run).await,
+            Found::Missing => match self.create(&spec.manifest(), dry_run).await {
                 Ok(_) => Ok(Change::Created),
-                // Somebody was faster; theirs is as good.
+                // Somebody else has just created it; theirs is as good.
                 Err(error) if error.is_already_exists() => Ok(Change::Unchanged),
                 Err(error) => Err(error),
             },
         }
     }
 
-    /// The Secret as it is and as [`Cluster::ensure_credentials`] would have it; `None` if it would
-    /// change nothing. A password that is yet to be made is another one each time.
+    /// The Secret before and after [`Cluster::ensure_credentials`]; `None` if nothing would change.
+    /// Each call generates a new password for a Secret that does not exist yet.
     ///
     /// # Errors
     /// As for [`Cluster::ensure_credentials`].
@@ -113,13 +111,13 @@ impl Cluster {
         spec: &CredentialsSpec,
     ) -> Result<Option<(Option<Value>, Value)>, Error> {
         Ok(match self.inspect(spec).await? {
-            Found::Fit => None,
-            Found::Moved(secret, url) => {
+            Found::Complete => None,
+            Found::Outdated(secret, url) => {
                 let mut moved = secret.clone();
                 moved.data.get_or_insert_default().insert(URL.to_owned(), ByteString(url.into_bytes()));
                 Some((Some(json!(secret)), json!(moved)))
             }
-            Found::Nothing => Some((None, spec.manifest())),
+            Found::Missing => Some((None, spec.manifest())),
         })
     }
 
@@ -127,7 +125,7 @@ impl Cluster {
         let problem = |problem: String| Error::Secret { name: spec.name.clone(), problem };
         let Some(secret) = self.find_secret(&spec.name).await? else {
             let missing = || problem(format!("does not exist in namespace {:?}", self.namespace()));
-            return if spec.generate { Ok(Found::Nothing) } else { Err(missing()) };
+            return if spec.generate { Ok(Found::Missing) } else { Err(missing()) };
         };
         let keys = [USERNAME, PASSWORD, COOKIE, URL].into_iter();
         let missing: Vec<&str> = keys.filter(|key| value(&secret, key).is_none()).collect();
@@ -135,8 +133,8 @@ impl Cluster {
             return Err(problem(format!("has no key {}", missing.join(", "))));
         }
         Ok(match spec.moved_url(&secret) {
-            Some(url) => Found::Moved(Box::new(secret), url),
-            None => Found::Fit,
+            Some(url) => Found::Outdated(Box::new(secret), url),
+            None => Found::Complete,
         })
     }
 
@@ -149,26 +147,26 @@ impl Cluster {
         Ok(Change::Configured)
     }
 
-    /// One value of a Secret, as text.
+    /// A value of a Secret, as text.
     ///
     /// # Errors
-    /// [`Error::Secret`] when the Secret or the key is missing or no text, and as for every request.
+    /// [`Error::Secret`] if the Secret or the key is missing, or the value is not text.
     pub async fn secret_value(&self, name: &str, key: &str) -> Result<String, Error> {
         let missing = || format!("does not exist in namespace {:?} or has no key {key}", self.namespace());
         let found = self.find_secret_value(name, key).await?;
         found.ok_or_else(|| Error::Secret { name: name.to_owned(), problem: missing() })
     }
 
-    /// One value of a Secret, as text; `None` when the Secret or the key is missing.
+    /// A value of a Secret, as text; `None` if the Secret or the key is missing.
     ///
     /// # Errors
-    /// [`Error::Secret`] when it is no text, and as for every request.
+    /// [`Error::Secret`] if the value is not text.
     pub async fn find_secret_value(&self, name: &str, key: &str) -> Result<Option<String>, Error> {
         let Some(secret) = self.find_secret(name).await? else { return Ok(None) };
         let Some(bytes) = value(&secret, key) else { return Ok(None) };
-        let no_text =
-            |_| Error::Secret { name: name.to_owned(), problem: format!("has a key {key} that is no text") };
-        String::from_utf8(bytes.to_vec()).map(Some).map_err(no_text)
+        let not_text =
+            |_| Error::Secret { name: name.to_owned(), problem: format!("has a key {key} that is not text") };
+        String::from_utf8(bytes.to_vec()).map(Some).map_err(not_text)
     }
 
     async fn find_secret(&self, name: &str) -> Result<Option<Secret>, Error> {
@@ -201,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_of_ours_follows_the_broker_and_no_other_does() {
+    fn our_own_url_follows_the_broker_and_no_other_does() {
         let secret = |url: &str| -> Secret {
             serde_json::from_value(json!({"data": {
                 "username": encoded("u"), "password": encoded("p"), "url": encoded(url),

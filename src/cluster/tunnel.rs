@@ -1,6 +1,6 @@
-//! A pod's port behind a listener on loopback: `kubectl port-forward` inside the process.
+//! Forwards a listener on loopback to a pod's port, like `kubectl port-forward` in the process.
 //!
-//! lapin connects TCP sockets alone, so kube's stream needs the listener as a bridge.
+//! lapin connects only to TCP sockets, so kube's stream needs the listener as a bridge.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::pod_stream::{Duplex, PodPort};
 use super::{Cluster, Error};
 
-/// Bytes copied at one time in each direction.
+/// Bytes per copy in each direction.
 const COPY_BUFFER: usize = 64 * 1024;
 
 /// An open tunnel. Dropping it closes the listener and all connections through it.
@@ -25,22 +25,19 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Where to connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The pod that it leads to.
     pub fn pod(&self) -> &str {
         &self.pod
     }
 
-    /// The pod's port that it leads to.
     pub fn port(&self) -> PodPort {
         self.port
     }
 
-    /// Why the tunnel broke, if it did: what is behind a client's "connection reset".
+    /// Why the tunnel broke, if it did. The client itself only sees "connection reset".
     pub fn failure(&self) -> Option<Error> {
         let reason = self.failure.lock().ok()?.clone()?;
         Some(Error::Tunnel { pod: self.pod.clone(), reason })
@@ -54,11 +51,11 @@ impl Drop for Tunnel {
 }
 
 impl Cluster {
-    /// Opens a tunnel to a pod's port. The first connection to the pod is made at once, so that
-    /// a missing right or pod is this call's error.
+    /// Opens a tunnel to a pod's port. Connects to the pod at once, so that a missing permission or
+    /// pod is reported here.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] with the rule that is missing, [`Error::Tunnel`], and as for every request.
+    /// [`Error::Forbidden`] with the missing rule, [`Error::Tunnel`].
     pub async fn tunnel(&self, pod: &str, port: PodPort) -> Result<Tunnel, Error> {
         let tunnel_error = |reason: String| Error::Tunnel { pod: pod.to_owned(), reason };
         let first = self.pod_stream(pod, port).await?;
@@ -81,7 +78,7 @@ struct Serving {
 }
 
 impl Serving {
-    /// Accepts connections until the tunnel is dropped; each gets a stream of its own to the pod.
+    /// Accepts connections until the tunnel is dropped. Each gets its own stream to the pod.
     async fn serve(self, listener: TcpListener, first: Box<dyn Duplex>) {
         let serving = Arc::new(self);
         let mut first = Some(first);
@@ -111,7 +108,7 @@ async fn bridge(
     mut socket: TcpStream,
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
 ) -> Result<(), String> {
-    // Small frames, such as confirms' answers and heartbeats, must not wait for more.
+    // Small frames, such as acks and heartbeats, must be sent without delay.
     socket.set_nodelay(true).map_err(|error| error.to_string())?;
     let copied = copy_bidirectional_with_sizes(&mut socket, &mut stream, COPY_BUFFER, COPY_BUFFER).await;
     copied.map(drop).map_err(|error| error.to_string())

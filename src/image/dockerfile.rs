@@ -1,15 +1,16 @@
-//! Writes the Dockerfile for a lone program.
+//! Generates the Dockerfile for a single program.
 //!
-//! The image needs no root, no home and no writable directory but `/tmp` when it runs.
+//! At run time the image needs no root user, no home directory, and no writable directory except
+//! `/tmp`.
 
-use super::consume::CONSUME_ONE;
+use super::amqp_consume::CONSUME_ONE;
 use super::shebang::Interpreter;
-use super::worker::NAME as WORKER;
+use super::worker_binary::NAME as WORKER;
 
-/// The user and group that the program runs as: the number that distroless images use.
+/// The user and group that the program runs as; distroless images use the same number.
 const USER: &str = "65532:65532";
 
-/// Installs what [`CONSUME_ONE`] starts, unless the base image has it.
+/// Installs `amqp-consume`, which [`CONSUME_ONE`] runs, unless the base image has it.
 const INSTALL_AMQP_CONSUME: &str = r#"if ! command -v amqp-consume >/dev/null; then \
       if command -v apt-get >/dev/null; then \
         apt-get update && apt-get install -y --no-install-recommends amqp-tools ca-certificates && \
@@ -24,17 +25,16 @@ const INSTALL_AMQP_CONSUME: &str = r#"if ! command -v amqp-consume >/dev/null; t
 /// The program to put into an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Program {
-    /// Its file name in the context: letters, digits, `.`, `_` and `-` alone.
+    /// Its file name in the context: only letters, digits, `.`, `_` and `-`.
     pub(super) name: String,
-    /// What runs it; `None` for an executable.
+    /// `None` for an executable.
     pub(super) interpreter: Option<Interpreter>,
-    /// The image to build on.
     pub(super) base_image: String,
-    /// Whether the context has a static worker; without one, `amqp-consume` is installed.
+    /// Whether the context contains a static worker. If not, `amqp-consume` is installed.
     pub(super) has_worker: bool,
 }
 
-/// The Dockerfile of an image that holds nothing but the worker.
+/// The Dockerfile of an image that contains only the worker.
 pub(super) fn worker_only() -> String {
     format!(
         "# Written by kubectl workqueue build --worker-only.\nFROM scratch\nCOPY {WORKER} /{WORKER}\n\
@@ -42,7 +42,6 @@ pub(super) fn worker_only() -> String {
     )
 }
 
-/// Writes the Dockerfile.
 pub(super) fn dockerfile(program: &Program) -> String {
     let Program { name, interpreter, base_image, has_worker } = program;
     let mut lines = vec![
@@ -56,7 +55,7 @@ pub(super) fn dockerfile(program: &Program) -> String {
     });
     lines.extend(interpreter.as_ref().map(|interpreter| format!("RUN {}", find_interpreter(interpreter))));
     lines.push(format!("COPY {name} /app/{name}"));
-    // Without the second, the log of a pod stays empty until the Python program ends.
+    // Without PYTHONUNBUFFERED, the pod's log stays empty until the program ends.
     let is_python = interpreter.as_ref().is_some_and(Interpreter::is_python);
     lines.push(format!("ENV HOME=/tmp{}", if is_python { " PYTHONUNBUFFERED=1" } else { "" }));
     lines.push("WORKDIR /tmp".to_owned());
@@ -66,8 +65,8 @@ pub(super) fn dockerfile(program: &Program) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Takes one item and ends. An item that has failed for good is settled once it is in
-/// QUEUE.failed: its pod has done its work.
+/// Processes one item and exits. Dead-lettering an item to QUEUE.failed settles it: the pod has
+/// then done its work and succeeds.
 fn command(program: &str, has_worker: bool) -> Vec<String> {
     let words: &[&str] = match has_worker {
         true => &["/usr/local/bin/workqueue-worker", "--once", "--settled-is-success", "--"],
@@ -76,9 +75,9 @@ fn command(program: &str, has_worker: bool) -> Vec<String> {
     words.iter().copied().chain([program]).map(str::to_owned).collect()
 }
 
-/// Makes sure that the script's first line leads to an interpreter, and ends the build if none is
-/// there. Images differ in where they keep it: `/usr/bin/python3` is no path in `python:3-slim`,
-/// and Debian has a `python3` and no `python`.
+/// Makes sure that the interpreter in the script's first line exists, or fails the build. Images
+/// keep interpreters in different places: `python:3-slim` has no `/usr/bin/python3`, and Debian has
+/// `python3` but no `python`.
 fn find_interpreter(Interpreter { path, name }: &Interpreter) -> String {
     let link = path.clone().unwrap_or_else(|| format!("/usr/local/bin/{name}"));
     let test = match path {
@@ -97,7 +96,7 @@ fn find_interpreter(Interpreter { path, name }: &Interpreter) -> String {
     )
 }
 
-/// A word for the shell.
+/// Quotes a word for the shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -150,7 +149,7 @@ mod tests {
     fn an_executable_needs_no_interpreter() {
         let (name, base_image) = ("w".to_owned(), "scratch".to_owned());
         let text = dockerfile(&Program { name, interpreter: None, base_image, has_worker: true });
-        // Nothing has to be run to build it: an empty base image will do.
+        // No RUN instruction, so even an empty base image works.
         assert!(!text.contains("RUN") && !text.contains("PYTHON"), "{text}");
         assert!(text.contains("COPY workqueue-worker /usr/local/bin/workqueue-worker\n"), "{text}");
         let command =

@@ -1,35 +1,33 @@
-//! The container engine's command line: docker, or a program that takes the same words.
+//! The container engine's command line: docker, or a program that takes the same arguments.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::context::{Context, Prepared};
-use super::process::{Ended, Interrupt, Output, Process};
-use super::{Error, Reference, Role};
+use super::build_context::{BuildContext, PreparedContext};
+use super::subprocess::{Exit, Interrupt, OutputMode, Subprocess};
+use super::{Error, Reference, Tool};
 
-/// A container engine.
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// The program, such as `docker`, `podman` or `nerdctl`.
     pub program: String,
-    /// What becomes of its output.
-    pub output: Output,
+    pub output: OutputMode,
 }
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
-    /// `OS/ARCHITECTURE` of the image; without it, the engine's own.
+    /// `OS/ARCHITECTURE` of the image; `None` for the engine's own.
     pub platform: Option<String>,
     /// `NAME=VALUE` pairs for the Dockerfile's ARGs.
     pub build_args: Vec<String>,
-    /// Build every step anew.
+    /// Build every step again instead of taking it from the cache.
     pub no_cache: bool,
 }
 
 impl Engine {
-    /// The command line that builds an image, for people to read.
-    pub fn build_line(&self, context: &Context, image: &Reference, options: &BuildOptions) -> String {
+    /// The command line that builds an image, to be printed.
+    pub fn build_line(&self, context: &BuildContext, image: &Reference, options: &BuildOptions) -> String {
         let (path, file) = context.location();
         let args = arguments(path, file, image, options);
         let words = args.iter().map(|word| word.to_string_lossy());
@@ -39,41 +37,42 @@ impl Engine {
     /// Builds an image.
     ///
     /// # Errors
-    /// No engine, no daemon, a build that fails, an interrupt.
+    /// The engine or its daemon is missing, the build fails, or the user interrupts it.
     pub async fn build(
         &self,
-        context: &Prepared,
+        context: &PreparedContext,
         image: &Reference,
         options: &BuildOptions,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<(), Error> {
         let args = arguments(&context.path, context.dockerfile.as_deref(), image, options);
-        let ended = self.process().run(&args, 1, interrupt).await?;
-        if !ended.is_success() {
-            self.refuse_dead_daemon().await?;
+        let exit = self.process().run(&args, 1, interrupt).await?;
+        if !exit.is_success() {
+            self.check_daemon().await?;
         }
-        ended.success()
+        exit.into_result()
     }
 
     /// Pushes an image to the registry in its name.
     ///
     /// # Errors
-    /// [`Error::PushDenied`] where a login may help, [`Error::PushFailed`], no daemon, an interrupt.
+    /// [`Error::PushDenied`] if a login may help, [`Error::PushFailed`], [`Error::EngineDown`],
+    /// [`Error::Interrupted`].
     pub async fn push(&self, image: &Reference, interrupt: &mut Interrupt<'_>) -> Result<(), Error> {
         let args = ["push".into(), image.to_string().into()];
-        let ended = self.process().run_and_listen(&args, 1, interrupt).await?;
-        if ended.is_success() {
+        let exit = self.process().run_and_listen(&args, 1, interrupt).await?;
+        if exit.is_success() {
             return Ok(());
         }
         let (text, registry) = (image.to_string(), image.registry().to_owned());
-        if let Some(reason) = denial(&ended) {
+        if let Some(reason) = denial(&exit) {
             return Err(Error::PushDenied { image: text, registry, reason });
         }
-        self.refuse_dead_daemon().await?;
-        Err(Error::PushFailed { image: text, registry, reason: ended.reason() })
+        self.check_daemon().await?;
+        Err(Error::PushFailed { image: text, registry, reason: exit.reason() })
     }
 
-    /// `OS/ARCHITECTURE` of an image that the engine has; `None` if it does not tell.
+    /// `OS/ARCHITECTURE` of an image in the engine's store; `None` if the engine does not say.
     pub async fn platform(&self, image: &Reference) -> Option<String> {
         let platform = self.inspect(image, "{{.Os}}/{{.Architecture}}").await?;
         platform
@@ -82,10 +81,10 @@ impl Engine {
             .then_some(platform)
     }
 
-    /// The image that was pushed, pinned to its content; `None` if the engine does not tell, or
-    /// tells more than one.
+    /// The pushed image, pinned to its digest; `None` if the engine reports no digest, or several.
     ///
-    /// A node that has an image of the same tag does not pull it again; a digest it has to.
+    /// A node that already has an image with the same tag does not pull it again; a new digest it
+    /// has to pull.
     pub async fn pushed(&self, image: &Reference) -> Option<Reference> {
         let digests: Vec<String> =
             serde_json::from_str(&self.inspect(image, "{{json .RepoDigests}}").await?).ok()?;
@@ -100,16 +99,16 @@ impl Engine {
         self.process().query(&["image", "inspect", "--format", format, &image.to_string()]).await.ok()
     }
 
-    /// Tells a daemon that does not answer from a command that failed. Asked only after a
-    /// failure: engines without a daemon exist, and `version` succeeds there.
-    async fn refuse_dead_daemon(&self) -> Result<(), Error> {
+    /// Fails if the daemon does not answer. Called only after a command has failed, to find out
+    /// whether the daemon is the reason. `version` succeeds with engines that have no daemon.
+    async fn check_daemon(&self) -> Result<(), Error> {
         let answer = self.process().query(&["version"]).await;
         let down = |reason| Error::EngineDown { program: self.program.clone(), reason };
         answer.map(drop).map_err(down)
     }
 
-    fn process(&self) -> Process<'_> {
-        Process { program: &self.program, role: Role::Engine, output: self.output }
+    fn process(&self) -> Subprocess<'_> {
+        Subprocess { program: &self.program, tool: Tool::Engine, output: self.output }
     }
 }
 
@@ -123,8 +122,8 @@ fn arguments(path: &Path, file: Option<&Path>, image: &Reference, options: &Buil
     args
 }
 
-/// The line in which a registry says that the user may not push.
-fn denial(ended: &Ended) -> Option<String> {
+/// The output line in which a registry says that the user may not push.
+fn denial(exit: &Exit) -> Option<String> {
     const WORDS: [&str; 5] = [
         "unauthorized",
         "denied",
@@ -133,11 +132,11 @@ fn denial(ended: &Ended) -> Option<String> {
         "authorization failed",
     ];
     let is_denial = |line: &&String| WORDS.iter().any(|word| line.to_lowercase().contains(word));
-    ended.last_lines.iter().rfind(is_denial).cloned()
+    exit.last_lines.iter().rfind(is_denial).cloned()
 }
 
-/// Whether an engine's full name of an image is ours: engines differ in what they write out of
-/// `docker.io/library/`.
+/// Whether an engine's full name of an image means ours. Engines differ in how much of
+/// `docker.io/library/` they print.
 fn is_same_name(full: &str, image: &Reference) -> bool {
     let short = |name: &str| {
         let name = name.strip_prefix("docker.io/").unwrap_or(name);

@@ -1,28 +1,28 @@
-//! Clusters on the developer's machine, whose nodes do not see the engine's images until they are
+//! Clusters on the developer's machine. Their nodes do not see the engine's images until these are
 //! loaded.
 
 use std::fmt;
 
-use super::process::{Interrupt, Output, Process};
-use super::{Error, Reference, Role};
+use super::subprocess::{Interrupt, OutputMode, Subprocess};
+use super::{Error, Reference, Tool};
 
 /// How minikube marks its entries in a kubeconfig.
 const MINIKUBE_PROVIDER: &str = "minikube.sigs.k8s.io";
 
-/// A cluster that images are loaded into by a tool of its own.
+/// A cluster that has its own tool for loading images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalCluster {
-    /// kind, by the cluster's name.
+    /// The cluster's name.
     Kind(String),
-    /// minikube, by the profile.
+    /// The profile.
     Minikube(String),
-    /// k3d, by the cluster's name.
+    /// The cluster's name.
     K3d(String),
 }
 
 impl LocalCluster {
-    /// Tells by the names in a kubeconfig, and by the provider that minikube notes there. A
-    /// renamed context still leads to a cluster entry with the tool's own name.
+    /// Recognizes a local cluster by the names in a kubeconfig, and by the provider that minikube
+    /// records there. If the context was renamed, the cluster's entry still has the tool's name.
     pub fn detect(context: &str, cluster: &str, provider: Option<&str>) -> Option<Self> {
         let after = |prefix: &str| {
             let named = [cluster, context].into_iter().find_map(|name| name.strip_prefix(prefix));
@@ -48,17 +48,17 @@ impl LocalCluster {
     /// Loads an image.
     ///
     /// # Errors
-    /// A tool that is not there or fails, and an interrupt.
+    /// The tool is missing or fails, or the user interrupts it.
     pub async fn load(
         &self,
         image: &Reference,
-        output: Output,
+        output: OutputMode,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<(), Error> {
         let command = self.command(image);
-        let process = Process { program: &command[0], role: Role::Loader, output };
+        let process = Subprocess { program: &command[0], tool: Tool::Loader, output };
         let args: Vec<_> = command[1..].iter().map(Into::into).collect();
-        process.run(&args, 2, interrupt).await?.success()
+        process.run(&args, 2, interrupt).await?.into_result()
     }
 }
 

@@ -1,24 +1,23 @@
-//! Worker images: what to build, the Dockerfile for a lone script, and the engine's command line.
+//! Worker images: what to build, the Dockerfile for a single script, and the engine's command line.
 //!
-//! Knows nothing of Kubernetes: where an image goes beyond a registry is said in the names of
-//! contexts and clusters.
+//! Makes no requests to Kubernetes. Local clusters are recognized by the names in a kubeconfig.
 
-mod consume;
-mod context;
+mod amqp_consume;
+mod build_context;
 mod dockerfile;
 mod engine;
 mod error;
 mod local_cluster;
-mod process;
 mod reference;
 mod shebang;
-mod worker;
+mod subprocess;
+mod worker_binary;
 
-pub use consume::CONSUME_ONE;
-pub use context::{Context, Prepared};
+pub use amqp_consume::CONSUME_ONE;
+pub use build_context::{BuildContext, PreparedContext};
 pub use engine::{BuildOptions, Engine};
-pub use error::{Error, Role};
+pub use error::{Error, Tool};
 pub use local_cluster::LocalCluster;
-pub use process::{Interrupt, Output};
 pub use reference::{Reference, ReferenceError};
-pub use worker::Worker;
+pub use subprocess::{Interrupt, OutputMode};
+pub use worker_binary::WorkerBinary;

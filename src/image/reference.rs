@@ -1,4 +1,4 @@
-//! References to images, by the grammar of the distribution project that all registries follow.
+//! Image references, by the grammar of the distribution project, which all registries follow.
 //!
 //! ```text
 //! reference := [domain "/"] path [":" tag] ["@" digest]
@@ -7,13 +7,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The registry of names without a domain.
+/// The registry of a name without a domain.
 const DEFAULT_REGISTRY: &str = "docker.io";
 
-/// Bytes of a name, domain and path together, at most.
+/// Maximum length of a name in bytes, domain and path together.
 const LONGEST_NAME: usize = 255;
 
-/// A legal reference to an image: `registry:5000/team/worker:1`.
+/// A valid image reference: `registry:5000/team/worker:1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     domain: Option<String>,
@@ -22,9 +22,9 @@ pub struct Reference {
     digest: Option<String>,
 }
 
-/// A text that is no reference, with the rule that it breaks.
+/// `rule` is the rule that the text breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reference:?} is no image reference: {rule}")]
+#[error("{reference:?} is not an image reference: {rule}")]
 pub struct ReferenceError {
     reference: String,
     rule: &'static str,
@@ -44,20 +44,20 @@ impl Reference {
         self.domain.as_deref().unwrap_or(DEFAULT_REGISTRY)
     }
 
-    /// Whether it has a digest, which the builder alone decides.
+    /// Whether it has a digest. Building the image determines the digest, so its name has none.
     pub fn has_digest(&self) -> bool {
         self.digest.is_some()
     }
 
-    /// Whether Kubernetes pulls it before every start, as it does for the tag `latest`.
+    /// Whether Kubernetes pulls it before every start by default, as for the tag `latest`.
     pub fn is_always_pulled(&self) -> bool {
         self.digest.is_none() && self.tag.as_deref().is_none_or(|tag| tag == "latest")
     }
 
-    /// The same image, pinned to a content: `name@sha256:…`.
+    /// The same image, pinned to a digest: `name@sha256:…`.
     ///
     /// # Errors
-    /// A text that is no digest.
+    /// The text is not a digest.
     pub fn pinned(&self, digest: &str) -> Result<Self, ReferenceError> {
         format!("{}@{digest}", self.name()).parse()
     }
@@ -81,10 +81,10 @@ impl FromStr for Reference {
 
 fn parse(text: &str) -> Result<Reference, &'static str> {
     if text.contains("://") {
-        return Err("a reference has no scheme: leave out what stands before \"://\"");
+        return Err("a reference has no scheme: leave out everything up to \"://\"");
     }
     let (rest, digest) = split_optional(text, text.split_once('@'));
-    // A colon before the last slash belongs to the registry's port.
+    // A colon before the last slash starts the registry's port.
     let tag_start = rest.rfind(':').filter(|&colon| !rest[colon..].contains('/'));
     let (name, tag) = split_optional(rest, tag_start.map(|colon| (&rest[..colon], &rest[colon + 1..])));
     let (domain, path) = match name.split_once('/') {
@@ -138,7 +138,7 @@ fn is_domain_like(part: &str) -> bool {
 
 fn is_domain(domain: &str) -> bool {
     let (host, port) = match domain.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are in brackets.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (domain, None),
     };

@@ -1,30 +1,28 @@
-//! The first line of a script: which interpreter runs it, and which image has that.
+//! The first line of a script: which interpreter it names, and which image has that interpreter.
 
 use std::path::Path;
 
-/// A script's interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Interpreter {
-    /// The path in the first line; `None` where `env` looks it up.
+    /// The path in the first line; `None` if `env` looks it up on PATH.
     pub(super) path: Option<String>,
-    /// The program's name: `python3`.
+    /// The program's name, such as `python3`.
     pub(super) name: String,
 }
 
-/// What the first bytes of a file make of it.
+/// What a file is, judged by its first bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Linux starts it by itself.
+    /// Linux executes it directly.
     Executable,
-    /// An interpreter starts it.
+    /// Linux starts its interpreter.
     Script(Interpreter),
-    /// Linux does not start it.
+    /// Linux cannot execute it.
     Neither,
-    /// It would be a script but for a carriage return.
+    /// A script whose first line ends in a carriage return, so Linux does not find the interpreter.
     CarriageReturn,
 }
 
-/// Tells what a file is by its first bytes.
 pub(super) fn kind(head: &[u8]) -> Kind {
     if head.starts_with(b"\x7fELF") {
         return Kind::Executable;
@@ -45,7 +43,7 @@ fn interpreter(line: &str) -> Option<Interpreter> {
     let path = words.next()?;
     let name = file_name(path);
     if name != "env" {
-        // A relative interpreter depends on the working directory, and no image has one.
+        // A relative path would depend on the working directory in the container.
         return path
             .starts_with('/')
             .then(|| Interpreter { path: Some(path.to_owned()), name: name.to_owned() });
@@ -61,12 +59,12 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// What runs executables and shell scripts.
+/// The base image for executables and shell scripts.
 pub(super) const DEBIAN: &str = "debian:trixie-slim";
 
 impl Interpreter {
-    /// The image to build on unless the user names one. All are Debian's, whose amqp-tools the
-    /// worker needs.
+    /// The base image unless the user names one. All are based on Debian, from which amqp-tools
+    /// can be installed.
     pub(super) fn base_image(&self) -> Option<String> {
         let fixed = match self.name.as_str() {
             "sh" | "bash" | "dash" => DEBIAN,
@@ -85,13 +83,13 @@ impl Interpreter {
         Some(fixed.to_owned())
     }
 
-    /// Whether it is a Python, which keeps its output back unless it is told not to.
+    /// Whether it is a Python, which buffers its output by default.
     pub(super) fn is_python(&self) -> bool {
         self.name.starts_with("python")
     }
 }
 
-/// The first line that a file's name suggests.
+/// A first line that fits a file's name.
 pub(super) fn suggestion(path: &Path) -> &'static str {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("py") => "#!/usr/bin/env python3",

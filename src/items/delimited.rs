@@ -1,27 +1,27 @@
-//! Cuts an input at a delimiter of one byte or more.
+//! Splits input at a delimiter of one or more bytes.
 
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use memchr::memmem::Finder;
 
-use super::framing::{Cut, Output, Step};
+use super::framing::{ItemSender, Splitter, Step};
 use super::{Error, Position};
 
-/// Records that end with a delimiter; the last one may lack it.
+/// Splits input into items that end with a delimiter. The last one may lack it.
 pub(super) struct Delimited {
     finder: Finder<'static>,
     input: Arc<str>,
-    /// Records cut so far.
+    /// Items so far.
     number: u64,
-    /// Bytes at the buffer's front in which no delimiter starts.
+    /// Bytes at the front of the buffer in which no delimiter starts.
     searched: usize,
-    /// Ends of the records found in one go, delimiter excluded; kept for its memory.
+    /// Where the items in the buffer end, without their delimiters. Kept to reuse the allocation.
     ends: Vec<usize>,
 }
 
 impl Delimited {
-    /// Cuts at a delimiter, which has at least one byte.
+    /// `delimiter` has at least one byte.
     pub(super) fn new(delimiter: &[u8], input: Arc<str>) -> Self {
         Self { finder: Finder::new(delimiter).into_owned(), input, number: 0, searched: 0, ends: Vec::new() }
     }
@@ -41,21 +41,21 @@ impl Delimited {
     }
 }
 
-impl Cut for Delimited {
-    fn cut(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut Output) -> Step {
+impl Splitter for Delimited {
+    fn split(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut ItemSender) -> Step {
         let width = self.finder.needle().len();
         self.find_ends(buffer);
         if let Some(last) = self.ends.last() {
-            let records = buffer.split_to(last + width).freeze();
+            let items = buffer.split_to(last + width).freeze();
             let mut start = 0;
             for &end in &self.ends {
                 self.number += 1;
                 let position = Position::Record { input: self.input.clone(), number: self.number };
-                out.push(records.slice(start..end), position)?;
+                out.push(items.slice(start..end), position)?;
                 start = end + width;
             }
         }
-        // A delimiter may lie across the border of two reads.
+        // A delimiter may be split across two reads.
         self.searched = buffer.len().saturating_sub(width - 1);
         if buffer.len() > out.max_size + width {
             let position = Position::Record { input: self.input.clone(), number: self.number + 1 };

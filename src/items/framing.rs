@@ -1,4 +1,4 @@
-//! What all framings have in common: chunks of bytes in, batches of items out.
+//! What all framings have in common: they read bytes and send chunks of items.
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -10,20 +10,19 @@ use tokio::sync::mpsc;
 use super::open::unpack;
 use super::{Error, Item, Position, check};
 
-/// Bytes that one read asks for.
-const CHUNK: usize = 64 * 1024;
+/// Bytes that one read requests.
+const READ_SIZE: usize = 64 * 1024;
 
-/// With less room than this behind what a buffer holds, the next read gets a new one.
+/// With less free capacity than this at the end of a buffer, the next read gets a new buffer.
 const LEAST_ROOM: usize = 4 * 1024;
 
-/// Items in a batch at most: bounds the memory of inputs whose items are tiny.
-const BATCH_ITEMS: usize = 4096;
+/// Maximum items in a chunk: bounds the memory for inputs with tiny items.
+const CHUNK_ITEMS: usize = 4096;
 
-/// Why reading ends before the input does.
+/// Why reading stops before the end of the input.
 pub(super) enum Stop {
-    /// The input is bad.
     Bad(Error),
-    /// Nobody takes the items any more.
+    /// The receiver is gone.
     Closed,
 }
 
@@ -33,89 +32,87 @@ impl From<Error> for Stop {
     }
 }
 
-/// What the steps of reading come to.
 pub(super) type Step = Result<(), Stop>;
 
-/// Where items go.
-pub(super) struct Output {
-    batches_tx: mpsc::Sender<Result<Vec<Item>, Error>>,
-    batch: Vec<Item>,
+/// Collects items into chunks and sends them.
+pub(super) struct ItemSender {
+    chunks_tx: mpsc::Sender<Result<Vec<Item>, Error>>,
+    chunk: Vec<Item>,
     pub(super) max_size: usize,
     pub(super) meter: Arc<AtomicU64>,
 }
 
-impl Output {
+impl ItemSender {
     pub(super) fn new(
-        batches_tx: mpsc::Sender<Result<Vec<Item>, Error>>,
+        chunks_tx: mpsc::Sender<Result<Vec<Item>, Error>>,
         max_size: usize,
         meter: Arc<AtomicU64>,
     ) -> Self {
-        Self { batches_tx, batch: Vec::new(), max_size, meter }
+        Self { chunks_tx, chunk: Vec::new(), max_size, meter }
     }
 
-    /// Reads everything; what was read before an error goes out before the error does.
+    /// Runs `read` to its end. Items read before an error are sent before the error.
     pub(super) fn run(mut self, read: impl FnOnce(&mut Self) -> Step) {
         let result = read(&mut self);
         if self.flush().is_ok()
             && let Err(Stop::Bad(error)) = result
         {
-            // A receiver that has gone wants no error either.
-            self.batches_tx.blocking_send(Err(error)).ok();
+            // A receiver that is gone needs no error either.
+            self.chunks_tx.blocking_send(Err(error)).ok();
         }
     }
 
-    /// Takes an item.
     pub(super) fn push(&mut self, body: Bytes, position: Position) -> Step {
         let item = Item { body, position };
         check(&item, self.max_size)?;
-        self.batch.push(item);
-        if self.batch.len() >= BATCH_ITEMS { self.flush() } else { Ok(()) }
+        self.chunk.push(item);
+        if self.chunk.len() >= CHUNK_ITEMS { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Step {
-        if self.batch.is_empty() {
+        if self.chunk.is_empty() {
             return Ok(());
         }
-        let next = Vec::with_capacity(self.batch.len());
-        let batch = std::mem::replace(&mut self.batch, next);
-        self.batches_tx.blocking_send(Ok(batch)).map_err(|_| Stop::Closed)
+        let next = Vec::with_capacity(self.chunk.len());
+        let chunk = std::mem::replace(&mut self.chunk, next);
+        self.chunks_tx.blocking_send(Ok(chunk)).map_err(|_| Stop::Closed)
     }
 }
 
-/// Cuts complete items off the front of a growing buffer.
-pub(super) trait Cut {
-    /// Takes every item that is complete; `at_end` means that the buffer grows no more.
-    fn cut(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut Output) -> Step;
+/// Splits complete items off the front of a growing buffer.
+pub(super) trait Splitter {
+    /// Takes every complete item. `at_end` means that no more input follows.
+    fn split(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut ItemSender) -> Step;
 
-    /// Where the last complete item stands.
+    /// The position of the last complete item.
     fn position(&self) -> Position;
 
-    /// Reads an input to its end.
-    fn read(&mut self, input: Box<dyn Read>, out: &mut Output) -> Step {
+    /// Reads input to its end.
+    fn read(&mut self, input: Box<dyn Read>, out: &mut ItemSender) -> Step {
         let unreadable = |cut: &Self, source| Stop::Bad(Error::Read { position: cut.position(), source });
         let mut input = unpack(input).map_err(|source| unreadable(self, source))?;
         let mut buffer = BytesMut::new();
         loop {
             match fill(&mut buffer, &mut *input) {
-                Ok(0) => return self.cut(&mut buffer, true, out),
-                Ok(_) => self.cut(&mut buffer, false, out)?,
+                Ok(0) => return self.split(&mut buffer, true, out),
+                Ok(_) => self.split(&mut buffer, false, out)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(source) => return Err(unreadable(self, source)),
             }
-            // A slow input's items go out as they come.
+            // Items of slow input are sent as they arrive.
             out.flush()?;
         }
     }
 }
 
-/// Reads once, behind what the buffer holds. Small reads share a buffer: slices of it that are
-/// still in use would keep a large one each.
+/// Reads once and appends to the buffer. Small reads share a buffer, since each slice that is still
+/// in use keeps its whole buffer alive.
 fn fill(buffer: &mut BytesMut, input: &mut dyn Read) -> std::io::Result<usize> {
     let held = buffer.len();
     if buffer.capacity() - held < LEAST_ROOM {
-        buffer.reserve(CHUNK);
+        buffer.reserve(READ_SIZE);
     }
-    let room = (buffer.capacity() - held).min(CHUNK);
+    let room = (buffer.capacity() - held).min(READ_SIZE);
     buffer.resize(held + room, 0);
     let read = input.read(&mut buffer[held..]);
     buffer.truncate(held + *read.as_ref().unwrap_or(&0));

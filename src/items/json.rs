@@ -1,42 +1,41 @@
-//! Cuts JSON into items: the elements of one array, or one value a line.
+//! Splits JSON into items: the elements of one array, or one value per line.
 
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::framing::{Cut, Output, Step};
-use super::value::{decode, is_space};
+use super::framing::{ItemSender, Splitter, Step};
+use super::json_value::{decode, is_space};
 use super::{Error, Position};
 
-/// The items of one JSON input.
 pub(super) struct Json {
     input: Arc<str>,
     shape: Shape,
-    /// The line in which the buffer starts.
+    /// The line at which the buffer starts.
     line: u64,
-    /// Elements cut from the array so far.
+    /// Elements of the array so far.
     number: u64,
-    /// Bytes at the buffer's front that the scan has seen.
+    /// Bytes at the front of the buffer that have been scanned.
     seen: usize,
 }
 
-/// What the input has turned out to be.
+/// What the input consists of.
 enum Shape {
-    /// Nothing but white space so far.
+    /// Only white space so far.
     Unknown,
-    /// One value a line.
+    /// One value per line.
     Lines,
-    /// An array, at this point of it.
-    Array(Point),
+    /// An array, and the parser's state in it.
+    Array(ArrayState),
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Point {
+enum ArrayState {
     /// After `[`.
     Start,
     /// After a comma.
     Value,
-    /// In a value that starts where the buffer does.
+    /// In a value that starts at the front of the buffer.
     Inside { depth: u32, in_string: bool, escaped: bool },
     /// After a value.
     Comma,
@@ -63,21 +62,21 @@ impl Json {
         buffer.advance(space);
     }
 
-    fn cut_lines(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut Output) -> Step {
+    fn split_lines(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut ItemSender) -> Step {
         while let Some(end) = memchr::memchr(b'\n', &buffer[self.seen..]) {
             let line = buffer.split_to(self.seen + end + 1).freeze();
             self.seen = 0;
             self.push_line(line, out)?;
         }
         self.seen = buffer.len();
-        self.limit(buffer, out)?;
+        self.check_size(buffer, out)?;
         if at_end {
             self.push_line(buffer.split().freeze(), out)?;
         }
         Ok(())
     }
 
-    fn push_line(&mut self, line: Bytes, out: &mut Output) -> Step {
+    fn push_line(&mut self, line: Bytes, out: &mut ItemSender) -> Step {
         let value = trim(&line);
         self.line += 1;
         if value.is_empty() {
@@ -90,50 +89,56 @@ impl Json {
         }
     }
 
-    fn cut_array(&mut self, mut point: Point, buffer: &mut BytesMut, at_end: bool, out: &mut Output) -> Step {
+    fn split_array(
+        &mut self,
+        mut state: ArrayState,
+        buffer: &mut BytesMut,
+        at_end: bool,
+        out: &mut ItemSender,
+    ) -> Step {
         loop {
-            if !matches!(point, Point::Inside { .. }) {
+            if !matches!(state, ArrayState::Inside { .. }) {
                 self.skip_space(buffer);
             }
             let Some(&byte) = buffer.first() else { break };
-            point = match (point, byte) {
-                (Point::Start | Point::Comma, b']') => {
+            state = match (state, byte) {
+                (ArrayState::Start | ArrayState::Comma, b']') => {
                     buffer.advance(1);
-                    Point::End
+                    ArrayState::End
                 }
-                (Point::Comma, b',') => {
+                (ArrayState::Comma, b',') => {
                     buffer.advance(1);
-                    Point::Value
+                    ArrayState::Value
                 }
-                (Point::Start | Point::Value, b',' | b']' | b'}') => return self.unexpected(byte),
-                (Point::Start | Point::Value, _) => {
+                (ArrayState::Start | ArrayState::Value, b',' | b']' | b'}') => return self.unexpected(byte),
+                (ArrayState::Start | ArrayState::Value, _) => {
                     self.seen = 0;
-                    Point::Inside { depth: 0, in_string: false, escaped: false }
+                    ArrayState::Inside { depth: 0, in_string: false, escaped: false }
                 }
-                (Point::Inside { .. }, _) => match self.scan(point, buffer, at_end) {
+                (ArrayState::Inside { .. }, _) => match self.scan(state, buffer, at_end) {
                     Ok(end) => {
                         self.push_element(buffer.split_to(end).freeze(), out)?;
-                        Point::Comma
+                        ArrayState::Comma
                     }
-                    Err(point) => {
-                        self.shape = Shape::Array(point);
-                        return self.limit(buffer, out);
+                    Err(state) => {
+                        self.shape = Shape::Array(state);
+                        return self.check_size(buffer, out);
                     }
                 },
-                (Point::Comma | Point::End, _) => return self.unexpected(byte),
+                (ArrayState::Comma | ArrayState::End, _) => return self.unexpected(byte),
             };
         }
-        self.shape = Shape::Array(point);
-        if at_end && point != Point::End {
-            let reason = "the array does not end".to_owned();
+        self.shape = Shape::Array(state);
+        if at_end && state != ArrayState::End {
+            let reason = "the array is not closed".to_owned();
             return Err(Error::Json { position: self.at_line(self.line), reason }.into());
         }
         Ok(())
     }
 
-    /// Scans a value to its end, or to the buffer's: then tells at which point it is.
-    fn scan(&mut self, point: Point, buffer: &[u8], at_end: bool) -> Result<usize, Point> {
-        let Point::Inside { mut depth, mut in_string, mut escaped } = point else { return Err(point) };
+    /// Scans a value. Returns where it ends, or the parser's state if the buffer ends before it does.
+    fn scan(&mut self, state: ArrayState, buffer: &[u8], at_end: bool) -> Result<usize, ArrayState> {
+        let ArrayState::Inside { mut depth, mut in_string, mut escaped } = state else { return Err(state) };
         for (index, &byte) in buffer.iter().enumerate().skip(self.seen) {
             if in_string {
                 match byte {
@@ -164,10 +169,10 @@ impl Json {
             }
         }
         self.seen = buffer.len();
-        if at_end { Ok(buffer.len()) } else { Err(Point::Inside { depth, in_string, escaped }) }
+        if at_end { Ok(buffer.len()) } else { Err(ArrayState::Inside { depth, in_string, escaped }) }
     }
 
-    fn push_element(&mut self, value: Bytes, out: &mut Output) -> Step {
+    fn push_element(&mut self, value: Bytes, out: &mut ItemSender) -> Step {
         self.number += 1;
         let line = self.line;
         self.line += newlines(&value);
@@ -182,9 +187,9 @@ impl Json {
         Err(Error::Json { position: self.at_line(self.line), reason }.into())
     }
 
-    /// A value that does not end must not fill the memory. Escapes and white space may make it
+    /// Keeps an endless value from filling the memory. Escapes and white space may make the text
     /// longer than its item.
-    fn limit(&self, buffer: &[u8], out: &Output) -> Step {
+    fn check_size(&self, buffer: &[u8], out: &ItemSender) -> Step {
         if buffer.len() <= out.max_size.saturating_add(out.max_size / 2).max(1024) {
             return Ok(());
         }
@@ -192,22 +197,22 @@ impl Json {
     }
 }
 
-impl Cut for Json {
-    fn cut(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut Output) -> Step {
+impl Splitter for Json {
+    fn split(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut ItemSender) -> Step {
         if let Shape::Unknown = self.shape {
             self.skip_space(buffer);
             match buffer.first() {
                 None => return Ok(()),
                 Some(b'[') => {
                     buffer.advance(1);
-                    self.shape = Shape::Array(Point::Start);
+                    self.shape = Shape::Array(ArrayState::Start);
                 }
                 Some(_) => self.shape = Shape::Lines,
             }
         }
         match self.shape {
-            Shape::Array(point) => self.cut_array(point, buffer, at_end, out),
-            Shape::Unknown | Shape::Lines => self.cut_lines(buffer, at_end, out),
+            Shape::Array(state) => self.split_array(state, buffer, at_end, out),
+            Shape::Unknown | Shape::Lines => self.split_lines(buffer, at_end, out),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Opens an input: a file that must not shrink meanwhile, or standard input; gzip and zstd are
-//! told by their first bytes and unpacked on the way.
+//! Opens input: a file, which must not shrink while it is read, or standard input. Input in gzip or
+//! zstd format is recognized by its first bytes and decompressed.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Cursor, ErrorKind, Read};
@@ -13,37 +13,37 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::Error;
 
-/// Bytes of compressed input that are read at one time.
+/// Bytes per read of compressed input.
 const COMPRESSED_BUFFER: usize = 64 * 1024;
 
-/// The first bytes by which a format is told.
+/// The first bytes that identify a format.
 struct Magic {
     bytes: &'static [u8],
-    /// The bits of the first byte that count.
+    /// Mask of the bits of the first byte that matter.
     first: u8,
 }
 
 /// RFC 1952.
 const GZIP: Magic = Magic { bytes: &[0x1f, 0x8b], first: 0xff };
 
-/// A frame of zstd, and one to be skipped, with which parallel compressors begin (RFC 8878).
+/// A zstd frame, and a skippable frame, which parallel compressors write first (RFC 8878).
 const ZSTD: Magic = Magic { bytes: &[0x28, 0xb5, 0x2f, 0xfd], first: 0xff };
 const ZSTD_SKIPPABLE: Magic = Magic { bytes: &[0x50, 0x2a, 0x4d, 0x18], first: 0xf0 };
 
 impl Magic {
-    /// Whether an input that starts so may be of this format, as far as can be told.
+    /// Whether input that starts with `head` may be in this format.
     fn agrees(&self, head: &[u8]) -> bool {
         let mut masks = [self.first].into_iter().chain(std::iter::repeat(0xff));
         head.iter().zip(self.bytes).zip(&mut masks).all(|((byte, own), mask)| (byte ^ own) & mask == 0)
     }
 
-    /// Whether it is for sure.
+    /// Whether input that starts with `head` is in this format.
     fn starts(&self, head: &[u8]) -> bool {
         head.len() >= self.bytes.len() && self.agrees(head)
     }
 }
 
-/// Opens a file, or standard input for the path `-`. `meter` counts the bytes that are read of it.
+/// Opens a file, or standard input for the path `-`. `meter` counts the bytes read from files.
 pub(super) fn open(path: &Path, meter: &Arc<AtomicU64>) -> Result<Box<dyn Read>, Error> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
@@ -51,18 +51,18 @@ pub(super) fn open(path: &Path, meter: &Arc<AtomicU64>) -> Result<Box<dyn Read>,
     let open = || {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        no_directory(&metadata)?;
+        refuse_directory(&metadata)?;
         let expected = if metadata.is_file() { metadata.len() } else { 0 };
-        Ok(Box::new(Whole { file, read: 0, expected, meter: Arc::clone(meter) }) as Box<dyn Read>)
+        Ok(Box::new(UnshrunkFile { file, read: 0, expected, meter: Arc::clone(meter) }) as Box<dyn Read>)
     };
     open().map_err(|source| Error::Open { path: path.to_owned(), source })
 }
 
-/// Looks whether a path can be opened. Pipes are left alone: to open one is to take it.
+/// Checks whether a path can be opened. Does not open pipes: opening one may consume its data.
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     let check = || {
         let metadata = std::fs::metadata(path)?;
-        no_directory(&metadata)?;
+        refuse_directory(&metadata)?;
         if metadata.is_file() { File::open(path).map(|_| ()) } else { Ok(()) }
     };
     if path == Path::new("-") {
@@ -71,12 +71,12 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
     check().map_err(|source| Error::Open { path: path.to_owned(), source })
 }
 
-/// Opening a directory succeeds, and the first read then names no path.
-fn no_directory(metadata: &std::fs::Metadata) -> io::Result<()> {
+/// Opening a directory succeeds, and the error of the first read then does not name the path.
+fn refuse_directory(metadata: &std::fs::Metadata) -> io::Result<()> {
     if metadata.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { Ok(()) }
 }
 
-/// The bytes of all files together; `None` if one of them is no regular file.
+/// The total size in bytes; `None` if one of the files is not a regular file.
 pub(super) fn total_size(paths: &[PathBuf]) -> Option<u64> {
     let size = |path: &PathBuf| {
         let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
@@ -85,31 +85,33 @@ pub(super) fn total_size(paths: &[PathBuf]) -> Option<u64> {
     paths.iter().map(size).sum()
 }
 
-/// A file that is read to the length that it had when it was opened, or further. One that shrinks
-/// ends in an error: its last record may be half of one.
-struct Whole {
+/// A file that has to yield at least as many bytes as it had when it was opened. If it shrinks,
+/// reading fails, because the last item may be incomplete.
+struct UnshrunkFile {
     file: File,
     read: u64,
     expected: u64,
     meter: Arc<AtomicU64>,
 }
 
-impl Read for Whole {
+impl Read for UnshrunkFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         self.read += read as u64;
         self.meter.fetch_add(read as u64, Ordering::Relaxed);
         if read == 0 && !buffer.is_empty() && self.read < self.expected {
-            let message =
-                format!("the file shrank meanwhile: it ends after {} of {} bytes", self.read, self.expected);
+            let message = format!(
+                "the file shrank while it was read: it ends after {} of {} bytes",
+                self.read, self.expected
+            );
             return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
         }
         Ok(read)
     }
 }
 
-/// Unpacks what is compressed, and passes everything else on. Reads no further than it must to
-/// tell, so that the first line of a slow pipe is not held back.
+/// Decompresses gzip and zstd, and passes all other input on. Reads no more bytes ahead than needed
+/// to recognize a format, so that the first line of a slow pipe is not delayed.
 pub(super) fn unpack(mut input: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -133,7 +135,7 @@ pub(super) fn unpack(mut input: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
 
 type Compressed = BufReader<Box<dyn Read>>;
 
-/// Zstd frames in a row, as parallel compressors and `cat` make them.
+/// A sequence of zstd frames, as written by parallel compressors or `cat`.
 struct Zstd {
     input: Compressed,
     decoder: FrameDecoder,
@@ -145,7 +147,7 @@ impl Zstd {
         Self { input, decoder: FrameDecoder::new(), in_frame: false }
     }
 
-    /// Begins the next frame that holds data; `false` at the end of the input.
+    /// Starts the next frame that contains data; `false` at the end of the input.
     fn begin(&mut self) -> io::Result<bool> {
         while !self.input.fill_buf()?.is_empty() {
             match self.decoder.reset(&mut self.input) {
@@ -159,7 +161,7 @@ impl Zstd {
                 })) => {
                     let skipped = io::copy(&mut (&mut self.input).take(length.into()), &mut io::sink())?;
                     if skipped < length.into() {
-                        return Err(damaged("it ends within a frame"));
+                        return Err(damaged("it ends inside a frame"));
                     }
                 }
                 Err(error) => return Err(damaged(error)),
@@ -168,11 +170,16 @@ impl Zstd {
         Ok(false)
     }
 
-    /// Ends a frame; what its checksum does not fit is damaged.
+    /// Ends a frame and verifies its checksum.
     fn end(&mut self) -> io::Result<()> {
         self.in_frame = false;
-        let (told, counted) = (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
-        if told.is_some() && told != counted { Err(damaged("its checksum does not fit")) } else { Ok(()) }
+        let (stored, computed) =
+            (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
+        if stored.is_some() && stored != computed {
+            Err(damaged("its checksum does not match"))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads inputs one after the other, each with its framing.
+//! Reads inputs one after the other.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use super::Framing;
 use super::delimited::Delimited;
-use super::framing::{Cut as _, Output, Step};
+use super::framing::{ItemSender, Splitter as _, Step};
 use super::json::Json;
 use super::open::open;
 
-/// Reads files in turn.
-pub(super) fn read_files(paths: &[PathBuf], framing: &Framing, out: &mut Output) -> Step {
+pub(super) fn read_files(paths: &[PathBuf], framing: &Framing, out: &mut ItemSender) -> Step {
     for path in paths {
         let input = open(path, &out.meter)?;
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
@@ -20,8 +19,7 @@ pub(super) fn read_files(paths: &[PathBuf], framing: &Framing, out: &mut Output)
     Ok(())
 }
 
-/// Reads one input to its end.
-pub(super) fn read_one(input: Box<dyn Read>, name: &str, framing: &Framing, out: &mut Output) -> Step {
+pub(super) fn read_one(input: Box<dyn Read>, name: &str, framing: &Framing, out: &mut ItemSender) -> Step {
     let name: Arc<str> = Arc::from(name);
     match framing {
         Framing::Lines => Delimited::new(b"\n", name).read(input, out),

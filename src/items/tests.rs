@@ -1,11 +1,11 @@
-//! What the readers make of input, friendly and hostile.
+//! How the readers handle valid, invalid and hostile input.
 
 use std::io::{Read, Write as _};
 use std::path::PathBuf;
 
 use super::*;
 
-/// Gives few bytes at a time, so that everything lies across the borders of reads.
+/// Returns few bytes per read, so that everything is split across reads.
 struct Dribble<R> {
     input: R,
     most: usize,
@@ -21,15 +21,15 @@ impl<R: Read> Read for Dribble<R> {
 async fn collect(mut items: Items) -> (Vec<Item>, Option<String>) {
     let mut all = Vec::new();
     loop {
-        match items.next_batch().await {
-            Ok(Some(batch)) => all.extend(batch),
+        match items.next_chunk().await {
+            Ok(Some(chunk)) => all.extend(chunk),
             Ok(None) => return (all, None),
             Err(error) => return (all, Some(error.to_string())),
         }
     }
 }
 
-/// Reads an input in pieces of every small size and as a whole: the outcome is always the same.
+/// Reads an input in pieces of several sizes and in one piece, and checks that the outcome is the same.
 async fn read(input: &[u8], framing: Framing, limit: usize) -> (Vec<Vec<u8>>, Option<String>) {
     let mut outcome = None;
     for most in [1, 2, 3, 7, 1 << 20] {
@@ -62,13 +62,13 @@ async fn other_delimiters_keep_newlines() {
     assert_eq!(read(b"two\nlines\0x\0", Framing::Nul, 99).await, (bodies(&["two\nlines", "x"]), None));
     let records = b"a\n--\nb-\n--\nc";
     assert_eq!(read(records, delimiter(b"\n--\n"), 99).await, (bodies(&["a", "b-", "c"]), None));
-    // A delimiter that overlaps itself is taken from the left.
+    // A delimiter that overlaps itself is matched from the left.
     assert_eq!(read(b"xaaay", delimiter(b"aa"), 99).await, (bodies(&["x", "ay"]), None));
     assert_eq!(read(b"a\r\nb\rc\r\n", delimiter(b"\r\n"), 99).await, (bodies(&["a", "b\rc"]), None));
 }
 
 #[tokio::test]
-async fn bad_records_are_named_by_file_and_line() {
+async fn bad_items_are_named_by_file_and_line() {
     let error = |text: &str| Some(text.to_owned());
     let outcome = read(b"a\n\nb\n", Framing::Lines, 99).await;
     assert_eq!(outcome, (bodies(&["a"]), error("items.txt:2: the item is empty")));
@@ -99,7 +99,7 @@ async fn bad_json_is_named_by_line() {
         ("1\n{\"a\":}\n2", 1, "items.txt:2: not JSON: expected value (column 6)"),
         ("1\n2 3\n", 1, "items.txt:2: not JSON: trailing characters (column 3)"),
         ("[1,\n{\"a\":\n}]", 1, "items.txt:3 (element 2): not JSON: expected value (column 1)"),
-        ("[1,\n2", 2, "items.txt:2: not JSON: the array does not end"),
+        ("[1,\n2", 2, "items.txt:2: not JSON: the array is not closed"),
         ("[1] 2", 1, "items.txt:1: not JSON: unexpected '2'"),
         ("[1,]", 1, "items.txt:1: not JSON: unexpected ']'"),
         ("[1 2]", 1, "items.txt:1: not JSON: unexpected '2'"),
@@ -126,15 +126,15 @@ async fn a_bad_line_far_down_is_named_and_everything_before_it_is_read() {
 
 #[tokio::test]
 async fn arguments_are_checked_before_any_is_handed_out() {
-    let source = Source::Arguments(vec![b"apple".to_vec(), b"".to_vec()]);
+    let source = InputSource::Arguments(vec![b"apple".to_vec(), b"".to_vec()]);
     let error = Items::open(source, 99).err().expect("the second is empty");
     assert_eq!(error.to_string(), "argument 2: the item is empty");
-    let mut items = Items::open(Source::Arguments(vec![b"a".to_vec()]), 99).expect("one that is good");
+    let mut items = Items::open(InputSource::Arguments(vec![b"a".to_vec()]), 99).expect("one that is good");
     assert_eq!(items.next().await.expect("good").map(|item| item.body), Some(Bytes::from("a")));
     assert_eq!(items.next().await.expect("good"), None);
 }
 
-/// A directory of the test's own.
+/// A temporary directory that is deleted on drop.
 struct Dir(PathBuf);
 
 impl Dir {
@@ -158,7 +158,7 @@ impl Drop for Dir {
 }
 
 fn files(paths: Vec<PathBuf>) -> Items {
-    Items::open(Source::Files { paths, framing: Framing::Lines }, 99).expect("no arguments to refuse")
+    Items::open(InputSource::Files { paths, framing: Framing::Lines }, 99).expect("no arguments to refuse")
 }
 
 #[tokio::test]
@@ -178,19 +178,19 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn compressed_input_is_told_by_its_first_bytes() {
+async fn compressed_input_is_recognized_by_its_first_bytes() {
     let zstd =
         |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
     for pack in [gzip as fn(&[u8]) -> Vec<u8>, zstd] {
-        // Several members or frames in a row are one input.
+        // Several members or frames in sequence are one input.
         let packed = [pack(b"apple\nban"), pack(b"ana\n")].concat();
         assert_eq!(read(&packed, Framing::Lines, 99).await, (bodies(&["apple", "banana"]), None));
         let cut = &packed[..packed.len() - 3];
         let (items, error) = read(cut, Framing::Lines, 99).await;
         assert!(items.len() <= 2, "{items:?}");
-        assert!(error.expect("it is cut off").starts_with("cannot read on after items.txt:"));
+        assert!(error.expect("it is cut off").starts_with("cannot continue reading after items.txt:"));
     }
-    // One byte of a magic number is no magic number.
+    // One byte of a magic number is not enough.
     assert_eq!(read(b"(\n", Framing::Lines, 99).await, (bodies(&["("]), None));
     assert_eq!(read(b"P*\n", Framing::Lines, 99).await, (bodies(&["P*"]), None));
 }
@@ -207,7 +207,7 @@ async fn zstd_frames_that_hold_no_items_are_skipped_wherever_they_are() {
 }
 
 #[tokio::test]
-async fn zstd_that_does_not_fit_its_checksum_is_damaged() {
+async fn zstd_that_does_not_match_its_checksum_is_damaged() {
     let text = "0123456789\n".repeat(100);
     let packed =
         ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
@@ -221,16 +221,16 @@ async fn zstd_that_does_not_fit_its_checksum_is_damaged() {
 }
 
 #[tokio::test]
-async fn a_file_that_shrinks_is_an_error_and_half_a_record_is_none() {
+async fn a_file_that_shrinks_is_an_error_and_half_a_line_is_not_an_item() {
     let dir = Dir::new("shrinks");
     let path = dir.file("items", "0123456789\n".repeat(100_000).as_bytes());
     let mut items = files(vec![path.clone()]);
-    let first = items.next_batch().await.expect("readable").expect("items");
+    let first = items.next_chunk().await.expect("readable").expect("items");
     let file = std::fs::OpenOptions::new().write(true).open(&path).expect("ours");
     file.set_len(700_005).expect("ours");
     let (rest, error) = collect(items).await;
     assert_eq!(first.len() + rest.len(), 700_005 / 11);
-    assert_eq!(error, Some(format!("cannot read on after {}:63636", path.display())));
+    assert_eq!(error, Some(format!("cannot continue reading after {}:63636", path.display())));
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn a_gigabyte_without_a_newline_is_refused_early() {
 }
 
 #[tokio::test]
-async fn a_slow_inputs_items_come_at_once() {
+async fn items_of_slow_input_arrive_at_once() {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     let mut items = Items::from_reader(reader, "stdin", Framing::Lines, 99);
     // It starts as a zstd frame might.
@@ -251,10 +251,10 @@ async fn a_slow_inputs_items_come_at_once() {
     assert_eq!(items.next().await.expect("readable").expect("an item").body, "(");
     assert_eq!(items.next().await.expect("readable").expect("an item").body, "first");
     writer.write_all(b"ond\n").expect("open");
-    assert_eq!(items.next_batch().await.expect("readable").expect("items")[0].body, "second");
+    assert_eq!(items.next_chunk().await.expect("readable").expect("items")[0].body, "second");
     // A pipe that closes in the middle of a line ends it.
     writer.write_all(b"third").expect("open");
     drop(writer);
-    assert_eq!(items.next_batch().await.expect("readable").expect("items")[0].body, "third");
-    assert_eq!(items.next_batch().await.expect("readable"), None);
+    assert_eq!(items.next_chunk().await.expect("readable").expect("items")[0].body, "third");
+    assert_eq!(items.next_chunk().await.expect("readable"), None);
 }

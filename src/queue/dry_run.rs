@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::error::Error;
-use crate::items::{Items, Source};
+use crate::items::{InputSource, Items};
 use workqueue_core::item::{Item, Position};
 
 /// What an input contains.
@@ -24,7 +24,7 @@ pub struct InputSummary {
 /// Reads the items of a source and keeps the first `keep` of them. The summary includes what was
 /// read before an error.
 pub async fn summarize(
-    source: Source,
+    source: InputSource,
     max_item_size: usize,
     keep: usize,
     interrupt: impl Future<Output = ()>,
@@ -52,7 +52,7 @@ impl InputSummary {
                     self.interrupted = true;
                     return Ok(());
                 }
-                chunk = items.next_batch() => chunk?,
+                chunk = items.next_chunk() => chunk?,
             };
             let Some(chunk) = chunk else { return Ok(()) };
             for item in chunk {
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_items_of_an_input_are_counted() {
-        let source = Source::Arguments(vec![b"a".to_vec(), b"ccc".to_vec(), b"bb".to_vec()]);
+        let source = InputSource::Arguments(vec![b"a".to_vec(), b"ccc".to_vec(), b"bb".to_vec()]);
         let (summary, result) = summarize(source, 99, 2, std::future::pending()).await;
         result.expect("good items");
         assert_eq!((summary.items, summary.bytes, summary.first.len()), (3, 6, 2));

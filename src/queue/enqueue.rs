@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::items::{Items, Source};
+use crate::items::{InputSource, Items};
 use crate::notice::{Observer, Warning};
 use crate::queue::connection::BrokerTarget;
 use crate::queue::reconnect::Reconnector;
@@ -22,7 +22,7 @@ const BATCH_LENGTH: usize = 8;
 pub struct EnqueuePlan {
     /// Declared if it is missing.
     pub queue: QueueSpec,
-    pub source: Source,
+    pub source: InputSource,
     /// In bytes; larger items are refused.
     pub max_item_size: usize,
     /// What all messages have in common.

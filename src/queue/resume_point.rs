@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
-use crate::items::{Framing, Source};
+use crate::items::{Framing, InputSource};
 use crate::queue::connection::BrokerTarget;
 use workqueue_core::names::QueueName;
 
@@ -54,7 +54,7 @@ impl ResumePoint {
     pub(crate) fn open(
         target: &BrokerTarget,
         queue: &QueueName,
-        source: &Source,
+        source: &InputSource,
         batch: &str,
         resume: bool,
     ) -> Result<Option<Self>, Error> {
@@ -123,8 +123,8 @@ fn state_dir() -> Option<PathBuf> {
     Some(home.join("kubectl-workqueue"))
 }
 
-fn identities(source: &Source) -> Option<(Vec<Identity>, &Framing)> {
-    let Source::Files { paths, framing } = source else { return None };
+fn identities(source: &InputSource) -> Option<(Vec<Identity>, &Framing)> {
+    let InputSource::Files { paths, framing } = source else { return None };
     let files = paths.iter().map(|path| identity(path)).collect::<Option<Vec<_>>>()?;
     Some((files, framing))
 }
@@ -164,7 +164,7 @@ mod tests {
         std::fs::create_dir_all(&dir).expect("a temporary directory");
         let (file, path) = (dir.join("items"), dir.join("state/resume.json"));
         std::fs::write(&file, "a\nb\n").expect("writable");
-        let source = Source::Files { paths: vec![file.clone()], framing: Framing::Lines };
+        let source = InputSource::Files { paths: vec![file.clone()], framing: Framing::Lines };
         let target = BrokerTarget::Direct(Endpoint::parse("amqp://mq", None).expect("legal"));
         let queue = "job1".parse().expect("legal");
         let mut resume_point =
@@ -179,7 +179,7 @@ mod tests {
         assert_ne!(saved.files, identities(&source).expect("files").0, "its head has changed");
         resume_point.remove();
         assert!(!path.exists());
-        let pipe = Source::Files { paths: vec!["-".into()], framing: Framing::Lines };
+        let pipe = InputSource::Files { paths: vec!["-".into()], framing: Framing::Lines };
         assert!(
             ResumePoint::open(&target, &queue, &pipe, "b1", true).is_err(),
             "a pipe cannot be read again"

@@ -138,7 +138,7 @@ impl<'a> Transfer<'a> {
                         self.report_progress(items);
                     }
                 }
-                chunk = items.next_batch(), if read_on => self.accept_items(chunk, reconnector),
+                chunk = items.next_chunk(), if read_on => self.accept_items(chunk, reconnector),
                 () = tokio::time::sleep_until(reconnector.stalls_at()), if waiting && reconnector.can_stall() => {
                     return Err(reconnector.stalled());
                 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::cluster::apply::{Change, ObjectRef};
+use crate::cluster::apply::Change;
+use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::release::manifests::{self, ChartPlan, Installation};
 use crate::release::storage;

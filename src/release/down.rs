@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
-use crate::cluster::apply::ObjectRef;
+use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::notice::{Notice, ObjectChange, Observer, Wait, deadline_after};
 use crate::queue::connection::BrokerConnection;
@@ -44,7 +44,7 @@ pub struct DownPreview {
 /// plan keeps data but the chart's values delete the PVCs with their StatefulSet.
 pub async fn preview(cluster: &Cluster, plan: &DownPlan) -> Result<DownPreview, Error> {
     if plan.keep_data
-        && let Some(owner) = cluster.claims_owner(&plan.release).await?
+        && let Some(owner) = cluster.pvc_owner(&plan.release).await?
     {
         return Err(Error::PvcsDeleted(owner));
     }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::chart;
-use crate::cluster::apply::ObjectRef;
+use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::rollout::Workload;
 use crate::cluster::secret::CredentialsSpec;
 use crate::error::Error;

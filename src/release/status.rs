@@ -9,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
-use crate::results::progress::{Progress, progress};
+use crate::results::progress::{RunProgress, progress};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::{QueueName, ReleaseName};
 
@@ -30,7 +30,7 @@ pub struct StatusReport {
 pub struct RunStatus {
     pub job: JobState,
     /// From its records; `None` if there are none.
-    pub progress: Option<Progress>,
+    pub progress: Option<RunProgress>,
     /// Items of the run that the broker itself dead-lettered: those in the queue of failed items of
     /// which no worker has a record.
     pub given_up: u64,
@@ -91,7 +91,7 @@ struct BrokerState {
     broker: String,
     queues: Vec<(QueueName, Depth)>,
     /// By run.
-    progress: HashMap<String, Progress>,
+    progress: HashMap<String, RunProgress>,
     /// By queue.
     held: HashMap<String, u64>,
 }
@@ -132,7 +132,7 @@ async fn progress_of_runs(
     connection: &BrokerConnection,
     queues: &[QueueName],
     jobs: &[JobState],
-) -> Result<HashMap<String, Progress>, Error> {
+) -> Result<HashMap<String, RunProgress>, Error> {
     let mut runs = HashMap::new();
     for queue in queues {
         let of_queue = jobs.iter().filter(|job| job.queue == queue.as_str());
@@ -153,7 +153,7 @@ async fn held(cluster: &Cluster, connection: &BrokerConnection, jobs: &[JobState
     if jobs.iter().all(|job| job.end.is_some()) {
         return HashMap::new();
     }
-    cluster.held_messages(connection.pod()).await.unwrap_or_default().into_iter().collect()
+    cluster.unacked_messages(connection.pod()).await.unwrap_or_default().into_iter().collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::cluster::apply::ObjectRef;
+use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::release::manifests::ChartPlan;
 use helm_template::{Chart, ValueSources};

@@ -6,7 +6,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
-use crate::cluster::apply::{Change, ObjectRef};
+use crate::cluster::apply::Change;
+use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::rollout::Workload;
 use crate::error::Error;
 use crate::notice::{Deadline, Notice, ObjectChange, Observer, Wait, deadline_after};

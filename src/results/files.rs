@@ -1,4 +1,4 @@
-//! Results as files: a job log, and a directory of what programs wrote.
+//! Writes results to files: a job log, and a directory with the programs' output.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -9,10 +9,9 @@ use crate::error::{Error, cannot_write};
 use crate::results::joblog;
 use workqueue_core::record::ResultRecord;
 
-/// The longest name of a directory of an item; file systems take 255 bytes.
+/// Maximum length of the name of an item's directory. File systems allow 255 bytes.
 const LONGEST_NAME: usize = 200;
 
-/// The files that were asked for.
 pub(crate) struct ResultFiles {
     log: Option<(PathBuf, BufWriter<File>)>,
     directory: Option<PathBuf>,
@@ -38,7 +37,7 @@ impl ResultFiles {
         if let Some((path, file)) = &mut self.log {
             let (sequence, place) = (self.written.to_string(), &record.place);
             let host = place.pod.as_deref().unwrap_or(&place.host);
-            // No record has the command; the item's id tells what the line is about.
+            // Records do not contain the command, so the item's id takes its place.
             let written = joblog::write_line(file, &sequence, host, record, &one_line(&record.id));
             written.map_err(|source| cannot_write(path, source))?;
         }
@@ -55,7 +54,7 @@ impl ResultFiles {
         Ok(())
     }
 
-    /// Makes sure that all of it is written.
+    /// Flushes the job log.
     pub(crate) fn finish(self) -> Result<(), Error> {
         let Some((path, mut file)) = self.log else { return Ok(()) };
         file.flush().map_err(|source| cannot_write(&path, source))
@@ -66,8 +65,8 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A publisher may have given any id: bytes that make no plain file name are written as in URLs,
-/// and a long name ends in what tells it from others.
+/// An id may be any text that the publisher set. Bytes that do not belong in a file name are
+/// percent-encoded, and a long name is shortened and ends in a hash of the id.
 fn file_name(id: &str) -> String {
     let mut name = String::new();
     for (index, byte) in id.bytes().enumerate() {

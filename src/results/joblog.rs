@@ -1,6 +1,6 @@
-//! GNU parallel's job log: one line an item, tab-separated, as `parallel --joblog` writes it.
+//! GNU parallel's job log: one tab-separated line per item, as written by `parallel --joblog`.
 //!
-//! Times and columns follow parallel(1), so that tools which read its logs read ours.
+//! Times and columns follow parallel(1), so that tools that read its logs can read ours.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -8,14 +8,14 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use workqueue_core::record::{Reason, ResultRecord};
 
-/// The first line.
+/// The first line of a job log.
 pub const HEADER: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
 /// Writes one line. `sequence` counts from 1; `host` is `:` for this machine, as in GNU parallel.
-/// Send and Receive are the bytes of the item and of the program's standard output.
+/// Send is the size of the item in bytes, and Receive that of the program's standard output.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn write_line(
     to: &mut impl Write,
     sequence: &str,
@@ -24,7 +24,7 @@ pub fn write_line(
     command: &str,
 ) -> std::io::Result<()> {
     let started = record.started.as_millisecond() as f64 / 1000.0;
-    // GNU parallel writes -1 for a job that its own time limit ended.
+    // GNU parallel writes -1 for a job that exceeded its time limit.
     let exit = match record.reason {
         Some(Reason::Timeout | Reason::Unstartable) => -1,
         _ => record.exit.unwrap_or(0),
@@ -39,11 +39,11 @@ pub fn write_line(
     )
 }
 
-/// The longest argument that is written out; of longer ones the start is.
+/// Maximum length of an argument in bytes. Longer ones are cut off.
 pub const LONGEST_ARGUMENT: usize = 4096;
 
-/// A command line that a shell would take as these arguments, in one line: bytes that would end
-/// it are written as in C (`$'…'`).
+/// A command line that a shell would split into these arguments. It is a single line: control
+/// characters are escaped as in C (`$'…'`).
 pub fn command_line<'a>(arguments: impl IntoIterator<Item = &'a OsStr>) -> String {
     let quoted: Vec<String> = arguments.into_iter().map(|argument| quote(argument.as_bytes())).collect();
     quoted.join(" ")

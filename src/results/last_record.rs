@@ -1,37 +1,37 @@
-//! Which record of an item counts, where a run has recorded it more than once.
+//! Finds the last record of each item of a run, since only that one counts.
 //!
-//! A worker that is killed between record and acknowledgement leaves a record, and the next worker
-//! another one. The last one counts. A first reading of the stream notes what occurs again, and a
-//! second one passes the rest on: memory stays flat.
+//! A worker that is killed after publishing a record and before the ack leaves a record, and the
+//! next worker publishes another one. The stream is read twice to keep memory use low: the first
+//! pass notes which items have several records, and the second pass skips all but the last.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
 use workqueue_core::record::ResultRecord;
 
-/// Bits of the filter: 16 MiB. With 10 million records in it, it takes about one in 200 new ones for
-/// one that occurs again, which costs a little memory and no correctness.
+/// Bits of the filter: 16 MiB. With 10 million records, about one in 200 new ones is taken for a
+/// repetition. That costs a little memory, but the result is still correct.
 const BITS: usize = 1 << 27;
 
 /// Bits that each record sets.
 const BITS_EACH: u32 = 4;
 
-/// What was noted by a first reading.
+/// What the first pass found.
 pub(crate) struct LastRecords {
     /// A Bloom filter over all records.
     filter: Vec<u64>,
-    /// Where those are last that the filter had seen before.
-    again: HashMap<u128, i64>,
+    /// The last offset of each record that the filter had probably seen before, by fingerprint.
+    repeated: HashMap<u128, i64>,
     hashers: [RandomState; 2],
 }
 
 impl LastRecords {
     pub(crate) fn new() -> Self {
         let hashers = [RandomState::new(), RandomState::new()];
-        Self { filter: vec![0; BITS / 64], again: HashMap::new(), hashers }
+        Self { filter: vec![0; BITS / 64], repeated: HashMap::new(), hashers }
     }
 
-    /// Takes note of a record; offsets grow.
+    /// Notes a record of the first pass. Offsets must increase.
     pub(crate) fn note(&mut self, record: &ResultRecord, offset: i64) {
         let print = self.fingerprint(record);
         let mut seen = true;
@@ -42,16 +42,16 @@ impl LastRecords {
             *word |= mask;
         }
         if seen {
-            self.again.insert(print, offset);
+            self.repeated.insert(print, offset);
         }
     }
 
-    /// Whether a record that was noted is the last one of its item in its run.
+    /// Whether a noted record is the last one of its item in its run.
     pub(crate) fn is_last(&self, record: &ResultRecord, offset: i64) -> bool {
-        self.again.get(&self.fingerprint(record)).is_none_or(|&last| last == offset)
+        self.repeated.get(&self.fingerprint(record)).is_none_or(|&last| last == offset)
     }
 
-    /// 128 bits: that two of 10 million records share them is out of the question.
+    /// 128 bits, so that a collision among 10 million records is practically impossible.
     fn fingerprint(&self, record: &ResultRecord) -> u128 {
         let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one((&record.run, &record.id)));
         (u128::from(high) << 64) | u128::from(low)
@@ -108,6 +108,6 @@ mod tests {
             .map(|(_, offset)| offset)
             .collect();
         assert_eq!(kept, (10_000..50_000).collect::<Vec<i64>>());
-        assert!(latest.again.len() < 10_100, "{} taken for repeated", latest.again.len());
+        assert!(latest.repeated.len() < 10_100, "{} taken for repeated", latest.repeated.len());
     }
 }

@@ -1,4 +1,4 @@
-//! The records that workers leave of their items.
+//! Reads the records that workers publish about their items.
 
 mod files;
 pub mod joblog;

@@ -1,4 +1,4 @@
-//! How far runs have come, by the records of their results.
+//! The progress of runs, counted from their result records.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -13,43 +13,42 @@ use workqueue_amqp::stream::{self, Reading, Start};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status};
 
-/// The time that a rate is taken over.
+/// The period over which a rate is measured.
 const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
-/// How far the server's clock may be ahead of those of the workers, in seconds.
+/// How far the API server's clock may be ahead of the workers' clocks, in seconds.
 const CLOCKS_DIFFER: i64 = 60;
 
-/// What the records of a run tell.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Progress {
-    /// Items done.
+pub struct RunProgress {
+    /// Items that succeeded.
     pub done: u64,
-    /// Items that have failed for good; those that the broker gave up are not among them.
+    /// Items that a worker dead-lettered. Those that the broker dead-lettered have no record.
     pub failed: u64,
-    /// Whether there was no time to read all records: there are more than counted.
+    /// Whether time ran out before all records were read, so that there are more than counted.
     pub partial: bool,
-    /// Items a second, over the last minute; `None` before the first one.
+    /// Items per second over the last minute; `None` if it is unknown.
     pub rate: Option<f64>,
 }
 
-impl Progress {
-    /// How long so many items will take at the present rate.
+impl RunProgress {
+    /// How long `items` items take at the current rate.
     pub fn time_for(&self, items: u64) -> Option<Duration> {
         let rate = self.rate.filter(|&rate| rate > 0.0)?;
         Duration::try_from_secs_f64(items as f64 / rate).ok()
     }
 }
 
-/// RunCounts the records of a queue by run, those from `since` on; `patience` is the time for it.
+/// Counts a queue's records since `since` by run, and stops after `patience`.
 ///
 /// # Errors
-/// What the broker refuses, and lost connections.
+/// Those of the broker connection.
 pub async fn progress(
     session: &BrokerConnection,
     queue: &QueueName,
     since: Option<Timestamp>,
     patience: Duration,
-) -> Result<HashMap<String, Progress>, Error> {
+) -> Result<HashMap<String, RunProgress>, Error> {
     let failed = |error| session.explain(error);
     let give_up_at = Instant::now() + patience;
     let Some(end) = stream::end(&session.broker, queue).await.map_err(failed)? else {
@@ -72,8 +71,8 @@ pub async fn progress(
     Ok(counter.finish(Timestamp::now(), partial))
 }
 
-/// RunCounts records as they come. Memory: some 30 bytes a record, of which a stream holds no more than
-/// fit its size.
+/// Counts records as they arrive. Takes about 30 bytes of memory per record. The size limit of the
+/// stream limits their number.
 #[derive(Default)]
 struct Counter {
     runs: HashMap<String, Run>,
@@ -82,10 +81,10 @@ struct Counter {
 
 #[derive(Default)]
 struct Run {
-    /// By a hash of the item's id, since an item may be recorded again.
+    /// By a hash of the item's id, since an item may have several records.
     items: HashMap<u64, Status>,
     first: Option<Timestamp>,
-    /// When the last items ended, roughly in order.
+    /// When the most recent items ended, roughly in order.
     recent: VecDeque<Timestamp>,
 }
 
@@ -106,20 +105,20 @@ impl Counter {
         }
     }
 
-    fn finish(self, now: Timestamp, partial: bool) -> HashMap<String, Progress> {
+    fn finish(self, now: Timestamp, partial: bool) -> HashMap<String, RunProgress> {
         self.runs.into_iter().map(|(name, run)| (name, run.progress(now, partial))).collect()
     }
 }
 
 impl Run {
-    fn progress(&self, now: Timestamp, partial: bool) -> Progress {
+    fn progress(&self, now: Timestamp, partial: bool) -> RunProgress {
         let done = self.items.values().filter(|&&status| status == Status::Done).count() as u64;
         let failed = self.items.len() as u64 - done;
         let recent = self.recent.iter().filter(|&&ended| now.duration_since(ended) <= WINDOW).count();
         let over = self.first.map(|first| now.duration_since(first).min(WINDOW).as_secs_f64().max(1.0));
-        // Records that were not read are the newest ones.
+        // The records that were not read are the newest ones, so the rate is unknown.
         let rate = over.filter(|_| !partial).map(|seconds| recent as f64 / seconds);
-        Progress { done, failed, partial, rate }
+        RunProgress { done, failed, partial, rate }
     }
 }
 
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_counted_once_and_as_they_ended_last() {
+    fn items_are_counted_once_with_their_last_status() {
         let mut counter = Counter::default();
         counter.take(&record("r", 1, Status::Failed, 100));
         counter.take(&record("r", 2, Status::Done, 101));

@@ -1,4 +1,4 @@
-//! Reads the results of a queue's items, and writes them into files on demand.
+//! Reads the result records of a queue, and optionally writes them to files.
 
 use std::path::PathBuf;
 
@@ -10,71 +10,97 @@ use workqueue_amqp::stream::{self, End, Reading, Start};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status};
 
-/// What to read.
 pub struct ResultsPlan {
-    /// The queue of the items.
     pub queue: QueueName,
-    /// The records of this run alone.
+    /// Only the records of this run.
     pub run: Option<String>,
-    /// Those with this status alone.
+    /// Only records with this status.
     pub status: Option<Status>,
-    /// Those of this item alone.
+    /// Only the records of this item, by id.
     pub item: Option<String>,
-    /// A file for a log in the form of GNU parallel's.
+    /// Where to write a log in GNU parallel's format.
     pub joblog: Option<PathBuf>,
-    /// A directory for what programs wrote: `ID/stdout`, `ID/stderr`, `ID/seq`.
+    /// A directory for the programs' output: `ID/stdout`, `ID/stderr`, `ID/seq`.
     pub results: Option<PathBuf>,
 }
 
-/// What was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResultsReport {
-    /// Items done.
+    /// Items that succeeded.
     pub done: u64,
-    /// Items failed.
+    /// Items that failed.
     pub failed: u64,
-    /// Records in whose place a later one of the same item and run was taken.
+    /// Records that were skipped because there is a later one of the same item and run.
     pub repeated: u64,
-    /// Messages that are no records of ours.
+    /// Messages that are not result records.
     pub unreadable: u64,
-    /// Items of which the record keeps the end of their output alone.
+    /// Items whose record contains only the end of their output.
     pub shortened: u64,
-    /// Whether older records have been evicted.
+    /// Whether older records have been dropped from the stream.
     pub truncated: bool,
 }
 
-/// Takes the records.
-pub trait Reader {
-    /// Sees each record that may come, before the first one does.
+/// Receives the records.
+pub trait RecordSink {
+    /// Called in the first pass for each record that `take` may get in the second one.
     fn survey(&mut self, record: &ResultRecord);
 
-    /// Takes a record.
+    /// Called in the second pass for the last record of each item.
     fn take(&mut self, record: &ResultRecord);
 }
 
-/// Reads the stream of results twice: what a first reading finds recorded again is taken once.
+/// Reads the result stream twice: the first pass finds the last record of each item, and the second
+/// one passes only those on.
 ///
 /// # Errors
-/// No broker, a connection that is lost, files that cannot be written.
+/// Those of the broker connection, and files that cannot be written.
 pub async fn results(
     session: &BrokerConnection,
     plan: &ResultsPlan,
-    reader: &mut dyn Reader,
+    sink: &mut dyn RecordSink,
 ) -> Result<ResultsReport, Error> {
     let mut report = ResultsReport::default();
     let mut files = ResultFiles::create(plan.joblog.as_deref(), plan.results.as_deref())?;
     let end = stream::end(&session.broker, &plan.queue).await.map_err(|error| session.explain(error))?;
     let Some(end) = end else { return Ok(report) };
+    let (latest, selected) = first_pass(session, plan, end, sink, &mut report).await?;
+    let mut last = 0;
+    read(session, plan, end, |record, offset| {
+        let is_wanted = |record: &&ResultRecord| plan.selects(record) && latest.is_last(record, offset);
+        let Some(record) = record.filter(is_wanted) else { return Ok(()) };
+        last += 1;
+        if plan.has_status(record) {
+            report.count(record);
+            sink.take(record);
+            files.write(record)?;
+        }
+        Ok(())
+    })
+    .await?;
+    files.finish()?;
+    // Records may have been dropped from the stream between the two passes.
+    report.repeated = u64::saturating_sub(selected, last);
+    Ok(report)
+}
+
+/// Finds the last record of each item. Also returns the number of records that the plan selects.
+async fn first_pass(
+    session: &BrokerConnection,
+    plan: &ResultsPlan,
+    end: End,
+    sink: &mut dyn RecordSink,
+    report: &mut ResultsReport,
+) -> Result<(LastRecords, u64), Error> {
     let mut latest = LastRecords::new();
-    let (mut records, mut unreadable) = (0, 0);
+    let (mut selected, mut unreadable) = (0, 0);
     report.truncated = read(session, plan, end, |record, offset| {
         match record {
             None => unreadable += 1,
-            Some(record) if plan.concerns(record) => {
-                records += 1;
+            Some(record) if plan.selects(record) => {
+                selected += 1;
                 latest.note(record, offset);
                 if plan.has_status(record) {
-                    reader.survey(record);
+                    sink.survey(record);
                 }
             }
             Some(_) => {}
@@ -83,26 +109,10 @@ pub async fn results(
     })
     .await?;
     report.unreadable = unreadable;
-    let mut last = 0;
-    read(session, plan, end, |record, offset| {
-        let concerns = |record: &&ResultRecord| plan.concerns(record) && latest.is_last(record, offset);
-        let Some(record) = record.filter(concerns) else { return Ok(()) };
-        last += 1;
-        if plan.has_status(record) {
-            report.count(record);
-            reader.take(record);
-            files.write(record)?;
-        }
-        Ok(())
-    })
-    .await?;
-    files.finish()?;
-    // Records may have been evicted between the two readings.
-    report.repeated = u64::saturating_sub(records, last);
-    Ok(report)
+    Ok((latest, selected))
 }
 
-/// Reads to the end; says whether older records are gone.
+/// Reads to the end. Returns whether older records have been dropped from the stream.
 async fn read(
     session: &BrokerConnection,
     plan: &ResultsPlan,
@@ -121,9 +131,9 @@ async fn read(
 }
 
 impl ResultsPlan {
-    /// Whether a record is of the run and the item that are asked for. Of several records of an
-    /// item the last one counts, whatever the status that is asked for.
-    fn concerns(&self, record: &ResultRecord) -> bool {
+    /// Whether a record belongs to the requested run and item. Its status does not matter here: if an
+    /// item has several records, the last one counts, whether or not it has the requested status.
+    fn selects(&self, record: &ResultRecord) -> bool {
         let run = self.run.as_ref().is_none_or(|run| record.run.as_ref() == Some(run));
         run && self.item.as_ref().is_none_or(|item| record.id == *item)
     }

@@ -12,7 +12,7 @@ use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::notice::RunCounts;
 use crate::queue::connection::BrokerConnection;
-use crate::results::progress::{Progress, progress};
+use crate::results::progress::{RunProgress, progress};
 use crate::run::queue_watch;
 use workqueue_amqp::stream;
 use workqueue_core::names::{QueueName, ReleaseName};
@@ -56,7 +56,7 @@ async fn recorded(connection: &BrokerConnection, job: &JobState) -> Option<u64> 
     let queue: QueueName = job.queue.parse().ok()?;
     let created = job.created.as_ref().and_then(|created| created.parse().ok());
     match progress(connection, &queue, created, RECORDS_TIMEOUT).await.ok()?.remove(&job.run) {
-        Some(Progress { done, partial, .. }) => (!partial).then_some(done),
+        Some(RunProgress { done, partial, .. }) => (!partial).then_some(done),
         // In coarse mode the pods may run the image's own command, which keeps no records.
         None if job.is_coarse() => None,
         None => stream::end(&connection.broker, &queue).await.ok()?.map(|_| 0),

@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
-use crate::cluster::diagnose::{StuckPods, failure_reason};
+use crate::cluster::pod_state::failure_reason;
+use crate::cluster::stuck_pods::StuckPods;
 use crate::run::follow::FailedPod;
 
 /// Log lines kept of each pod, to show them again if it fails.
@@ -60,12 +61,12 @@ impl FollowedPods {
     /// When `pods` pods have been stuck long enough to give up on all of them; `None` while fewer
     /// are stuck.
     pub(crate) fn give_up_at(&self, pods: usize) -> Option<Instant> {
-        self.stuck.so_many_give_up_at(pods)
+        self.stuck.give_up_at(pods)
     }
 
     /// The pod that has been stuck longest, and its state.
     pub(crate) fn longest_stuck(&self) -> Option<String> {
-        self.stuck.worst()
+        self.stuck.longest_stuck()
     }
 
     pub(crate) fn failed(&self) -> Vec<FailedPod> {

@@ -5,10 +5,11 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
-use crate::cluster::diagnose::{STUCK_PATIENCE, has_ended};
 use crate::cluster::job::JobState;
+use crate::cluster::job_watch::RunEvent;
 use crate::cluster::pod_event::PodEvent;
-use crate::cluster::run_watch::RunEvent;
+use crate::cluster::pod_state::has_ended;
+use crate::cluster::stuck_pods::STUCK_PATIENCE;
 use crate::error::Error;
 use crate::notice::{Notice, Observer, Recovery, Warning};
 use crate::run::followed_pods::FollowedPods;
@@ -37,7 +38,7 @@ impl<'a> FollowedRun<'a> {
                 self.job = *job;
                 self.observer.on(Notice::Job(&self.job));
             }
-            RunEvent::Away(reason) => {
+            RunEvent::Unreachable(reason) => {
                 if !std::mem::replace(&mut self.server_is_away, true) {
                     self.observer.warn(Warning::ApiServerAway { run: &self.job.run, reason: &reason });
                 }
@@ -205,14 +206,14 @@ mod tests {
         let mut run = FollowedRun::new(job(0, 1), &heard);
         run.on_pod_event(PodEvent::Pod(pod("a", "ErrImagePull")));
         let first = run.give_up_at();
-        run.on_run_event(RunEvent::Away("no route".to_owned()));
+        run.on_run_event(RunEvent::Unreachable("no route".to_owned()));
         assert_eq!(run.give_up_at(), None, "what is known may be outdated");
         run.on_count(QueueCount::Away("no tunnel".to_owned()));
         run.on_count(counts());
         assert!(run.give_up_at() > first, "the pods get their full time again");
         run.on_count(QueueCount::Away("no broker".to_owned()));
         run.on_count(counts());
-        run.on_run_event(RunEvent::Away("no route".to_owned()));
+        run.on_run_event(RunEvent::Unreachable("no route".to_owned()));
         run.on_pod_event(PodEvent::Pod(pod("a", "ErrImagePull")));
         let heard = heard.0.into_inner().expect("not poisoned");
         assert_eq!(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::items::Source;
+use crate::items::InputSource;
 use crate::release::manifests::ChartPlan;
 use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::names::ReleaseName;
@@ -19,7 +19,7 @@ pub struct RunPlan {
     /// Declared if it is missing.
     pub queue: QueueSpec,
     /// Items to enqueue first.
-    pub items: Option<Source>,
+    pub items: Option<InputSource>,
     /// In bytes; larger items are refused.
     pub max_item_size: usize,
     /// Stop enqueuing after this long without progress; 0 for no limit.

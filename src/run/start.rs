@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::cluster::apply::ObjectRef;
 use crate::cluster::job::JobState;
+use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::notice::{Observer, Warning};
 use crate::queue::connection::{BrokerConnection, BrokerTarget};

@@ -3,7 +3,7 @@
 use console::{Color, Style};
 
 use super::{Ui, notices};
-use crate::cluster::apply::ObjectRef;
+use crate::cluster::object_ref::ObjectRef;
 use crate::notice::{Notice, ObjectChange, Observer};
 
 /// The colors of pod names, in turn. All are readable on dark and on light backgrounds.

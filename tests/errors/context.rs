@@ -20,7 +20,7 @@ fn a_directory_without_a_dockerfile_and_without_a_script() {
     sandbox.file("empty/README", "nothing to run\n");
     let expected = "\
 error: empty has no Dockerfile
-hint: write one, or name a script: for that the Dockerfile is written (see --print-dockerfile)
+hint: write one, or name a script: its Dockerfile is generated (see --print-dockerfile)
 ";
     assert_refused(&sandbox, "empty", expected);
 }
@@ -31,7 +31,7 @@ fn a_directory_with_a_script() {
     sandbox.file("work/worker.py", SCRIPT);
     let expected = "\
 error: work has no Dockerfile
-hint: write one, or build the script alone: `kubectl workqueue build work/worker.py`
+hint: write one, or build only the script: `kubectl workqueue build work/worker.py`
 ";
     assert_refused(&sandbox, "work", expected);
 }
@@ -41,7 +41,7 @@ fn a_script_without_a_first_line() {
     let sandbox = Sandbox::new();
     sandbox.file("worker.py", "print(1)\n");
     let expected = "\
-error: worker.py is no executable, and its first line names no interpreter
+error: worker.py is not an executable, and its first line names no interpreter
 hint: begin it with a line such as #!/usr/bin/env python3
 ";
     assert_refused(&sandbox, "worker.py", expected);
@@ -53,7 +53,7 @@ fn a_script_from_windows() {
     sandbox.file("worker.sh", "#!/bin/sh\r\ncat\r\n");
     let expected = "\
 error: the first line of worker.sh ends in a carriage return, as on Windows
-hint: mend it with: sed -i 's/\\r$//' worker.sh
+hint: fix it with: sed -i 's/\\r$//' worker.sh
 ";
     assert_refused(&sandbox, "worker.sh", expected);
 }
@@ -102,11 +102,11 @@ fn no_worker_to_make_an_image_of() {
     sandbox.file("worker", "#!/bin/sh\n");
     engine(&sandbox, "");
     let build = ["build", "--worker-only", "--image", "worker:1"];
-    let hint = "hint: the installer brings one; from a checkout `scripts/build-worker` makes it, and --worker names it\n";
+    let hint = "hint: the installer includes one; in a checkout, `scripts/build-worker` builds it and --worker names it\n";
     let expected =
-        format!("error: there is no static workqueue-worker beside the program or on PATH\n{hint}");
+        format!("error: there is no static workqueue-worker next to the program or on PATH\n{hint}");
     assert_fails(&sandbox.run(&build), 1, &expected);
-    let expected = format!("error: worker is no static executable\n{hint}");
+    let expected = format!("error: worker is not a static executable\n{hint}");
     assert_fails(&sandbox.run(&[build.as_slice(), &["--worker", "worker"]].concat()), 1, &expected);
     assert_eq!(sandbox.calls(), "");
 }

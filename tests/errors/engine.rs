@@ -31,8 +31,8 @@ fn daemon_down() {
     let expected = format!(
         "\
 ERROR: {words}
-error: docker does not reach its daemon: ERROR: {words}
-hint: start the daemon; `docker version` tells whether it answers
+error: docker cannot reach its daemon: ERROR: {words}
+hint: start the daemon; `docker version` shows whether it answers
 "
     );
     assert_fails(&sandbox.run(&BUILD), 1, &expected);
@@ -97,7 +97,7 @@ fn push_failed() {
         "\
 {words}
 error: the push of registry.example/team/worker:1 failed: {words}
-hint: is registry.example a registry, and does it answer? The image itself is built: push it again later
+hint: check that registry.example is a registry and can be reached. The image is built: you can push it later
 "
     );
     assert_fails(&sandbox.run(&PUSH), 1, &expected);

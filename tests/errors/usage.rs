@@ -8,7 +8,7 @@ fn an_image_reference_that_is_not_one() {
     let cases = [
         ("host:port/worker", "the registry is HOST or HOST:PORT"),
         ("team/Worker:1", "a repository's name is in lowercase"),
-        ("https://example.org/worker", "a reference has no scheme: leave out what stands before \"://\""),
+        ("https://example.org/worker", "a reference has no scheme: leave out everything up to \"://\""),
         (
             "worker:",
             "a tag has 1 to 128 letters, digits, \"_\", \".\" and \"-\", and starts with none of the last two",
@@ -19,7 +19,7 @@ fn an_image_reference_that_is_not_one() {
         let outcome = Sandbox::new().run(&["build", "--image", reference]);
         let expected = format!(
             "\
-error: invalid value '{reference}' for '--image <REF>': {reference:?} is no image reference: {rule}
+error: invalid value '{reference}' for '--image <REF>': {reference:?} is not an image reference: {rule}
 
 For more information, try '--help'.
 "

@@ -13,8 +13,9 @@ use super::run::{FollowedRunJson, RunJson};
 use super::status::StatusJson;
 use super::up::UpJson;
 use super::{BodyJson, line};
-use crate::cluster::apply::{Change, ObjectRef};
+use crate::cluster::apply::Change;
 use crate::cluster::job::{JobEnd, JobState};
+use crate::cluster::object_ref::ObjectRef;
 use crate::failed::RetryReport;
 use crate::local::LocalReport;
 use crate::notice::RunCounts;
@@ -24,7 +25,7 @@ use crate::queue::peek::QueueRow;
 use crate::release::manifests::ChartPlan;
 use crate::release::status::{RunStatus, StatusReport};
 use crate::release::up::{DryRun, UpPlan, UpReport};
-use crate::results::progress::Progress;
+use crate::results::progress::RunProgress;
 use crate::results::read::ResultsReport;
 use crate::run::follow::{FailedPod, RunEnd, RunReport};
 use workqueue_amqp::look::Message;
@@ -152,7 +153,7 @@ fn runs_are_documented() {
 
 #[test]
 fn status_is_documented() {
-    let progress = Progress { done: 7, failed: 1, partial: false, rate: Some(0.5) };
+    let progress = RunProgress { done: 7, failed: 1, partial: false, rate: Some(0.5) };
     let run =
         RunStatus { job: job(None), progress: Some(progress), given_up: 2, left: Some(8), held: Some(2) };
     let runs = vec![run];

@@ -1,6 +1,6 @@
 //! The report of `results`: a table, JSON, and what is missing in it.
 
-use crate::results::read::{Reader, ResultsReport};
+use crate::results::read::{RecordSink, ResultsReport};
 use crate::ui::Ui;
 use crate::ui::json::line;
 use crate::ui::json::list::StreamedList;
@@ -61,7 +61,7 @@ impl<'a> ResultsPrinter<'a> {
     }
 }
 
-impl Reader for ResultsPrinter<'_> {
+impl RecordSink for ResultsPrinter<'_> {
     fn survey(&mut self, record: &ResultRecord) {
         if let Form::Table { columns, wide } = &mut self.form {
             columns.fit(&row(record, *wide));

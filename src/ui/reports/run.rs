@@ -92,8 +92,8 @@ fn complete(report: &RunReport) -> Result<String, Failure> {
 }
 
 /// What to say of a complete Job if not every item is done.
-fn incomplete(job: &JobState, counts: Counts, done: u64) -> Option<Failure> {
-    let (Counts { waiting, failed }, JobState { run, queue, .. }) = (counts, job);
+fn incomplete(job: &JobState, counts: RunCounts, done: u64) -> Option<Failure> {
+    let (RunCounts { waiting, failed }, JobState { run, queue, .. }) = (counts, job);
     let (message, hint) = match (&job.halt, waiting, failed) {
         (_, 0, 0) => return None,
         (_, 0, _) => (

@@ -92,9 +92,9 @@ fn in_units(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::progress::Progress;
+    use crate::results::progress::RunProgress;
 
-    fn run(end: Option<JobEnd>, progress: Option<Progress>) -> RunStatus {
+    fn run(end: Option<JobEnd>, progress: Option<RunProgress>) -> RunStatus {
         let [name, run, queue] = ["j", "r", "q"].map(str::to_owned);
         let completions = Some(8);
         let job =
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_run_that_has_not_ended_has_a_rate_and_a_time_left() {
-        let progress = Progress { done: 40, failed: 2, partial: false, rate: Some(0.5) };
+        let progress = RunProgress { done: 40, failed: 2, partial: false, rate: Some(0.5) };
         let row = run_row(&run(None, Some(progress)));
         assert_eq!(
             row,
@@ -118,7 +118,7 @@ mod tests {
         let over = run_row(&run(Some(JobEnd::Complete), None));
         let expected = ["r", "q", "2", "1", "-", "-", "-", "-", "2/8 +1", "Complete", "j"];
         assert_eq!(over, expected.map(str::to_owned));
-        let progress = Progress { done: 40, failed: 2, partial: true, rate: None };
+        let progress = RunProgress { done: 40, failed: 2, partial: true, rate: None };
         assert_eq!(run_row(&run(None, Some(progress)))[2], "40+");
         assert_eq!(in_units(Duration::from_secs(90_061)), "1d1h");
     }

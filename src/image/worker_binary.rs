@@ -1,4 +1,4 @@
-//! The static `workqueue-worker` that goes into images: found, and looked at before it is used.
+//! The static `workqueue-worker` executable that goes into images: finds it and inspects it.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -6,25 +6,25 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 
-/// The executable's name, here and in images.
+/// The executable's file name, on this machine and in images.
 pub(super) const NAME: &str = "workqueue-worker";
 
-/// Bytes read of the executable: its header and the table that says whether it needs a loader
-/// stand at its start.
+/// Bytes read from the executable. Its ELF header and the program headers, which say whether it
+/// needs a loader, are at its start.
 const HEAD: u64 = 4096;
 
-/// A worker that runs in any image of its architecture.
+/// A worker executable that runs in any image of its architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worker {
+pub struct WorkerBinary {
     path: PathBuf,
     architecture: &'static str,
 }
 
-impl Worker {
-    /// The worker of a path.
+impl WorkerBinary {
+    /// Opens the worker at a path.
     ///
     /// # Errors
-    /// What cannot be read, and [`Error::WorkerNotStatic`].
+    /// [`Error::Read`] and [`Error::WorkerNotStatic`].
     pub fn at(path: &Path) -> Result<Self, Error> {
         let read_error = |source| Error::Read { path: path.to_owned(), source };
         let mut head = Vec::new();
@@ -34,8 +34,8 @@ impl Worker {
         Ok(Self { path: path.to_owned(), architecture })
     }
 
-    /// The worker beside the running program, where the installer puts it, or on PATH. One that is
-    /// not static, as a developer's build makes it, is passed over.
+    /// Finds the worker next to the running program, where the installer puts it, or on PATH. Skips
+    /// one that is not static, such as a developer's build.
     pub fn find() -> Option<Self> {
         let program = std::env::current_exe().ok();
         let beside = program.as_deref().and_then(Path::parent).map(Path::to_owned);
@@ -44,16 +44,15 @@ impl Worker {
         directories.map(|directory| directory.join(NAME)).find_map(|file| Self::at(&file).ok())
     }
 
-    /// The executable.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it runs in an image for a platform (`linux/arm64`); without one, the engine is taken
-    /// to be of our own architecture.
+    /// Whether it runs in an image for `platform`, such as `linux/arm64`. `None` means the engine's
+    /// own platform, which is assumed to have this machine's architecture.
     pub fn fits(&self, platform: Option<&str>) -> bool {
         let wanted = match platform {
-            // Several platforms at once have several architectures, and there is one file.
+            // Several platforms need several architectures, but there is only one file.
             Some(platform) if platform.contains(',') => return false,
             Some(platform) => platform.split('/').nth(1).unwrap_or(platform),
             None => match std::env::consts::ARCH {
@@ -66,8 +65,8 @@ impl Worker {
     }
 }
 
-/// The architecture, in the words of images, of a 64-bit little-endian executable without a
-/// loader; `None` for all else.
+/// The architecture, as images name it, of a 64-bit little-endian ELF executable without a loader.
+/// `None` for any other file.
 fn static_architecture(head: &[u8]) -> Option<&'static str> {
     const LOADER: u64 = 3;
     let number = |at: usize, length: usize| -> Option<u64> {
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn static_executables_are_told_apart() {
+    fn static_executables_are_recognized() {
         assert_eq!(static_architecture(&executable(62, &[1, 2, 1])), Some("amd64"));
         assert_eq!(static_architecture(&executable(183, &[1])), Some("arm64"));
         assert_eq!(static_architecture(&executable(62, &[6, 3, 1])), None);
@@ -118,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_worker_fits_images_of_its_architecture() {
-        let worker = Worker { path: PathBuf::new(), architecture: "arm64" };
+        let worker = WorkerBinary { path: PathBuf::new(), architecture: "arm64" };
         assert!(worker.fits(Some("linux/arm64/v8")) && !worker.fits(Some("linux/amd64")));
         assert!(!worker.fits(Some("linux/amd64,linux/arm64")), "one file cannot be in both");
     }

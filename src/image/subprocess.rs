@@ -1,4 +1,4 @@
-//! Programs of others: started, shown, waited for.
+//! Runs external programs: starts them, shows or keeps their output, and waits for them.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -15,55 +15,54 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
-use super::{Error, Role};
+use super::{Error, Tool};
 
-/// Lines kept of an output, to tell why a program failed.
+/// Lines kept of a program's output, to show why it failed.
 const LAST_LINES: usize = 15;
 
-/// How long a program may take to end after Ctrl-C, which the terminal sends it as well.
+/// How long a program may take to exit after Ctrl-C, which the terminal sends to it as well.
 const INTERRUPT_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long the rest of an output is waited for after the program's end: a child that it leaves
-/// behind may hold the pipe open.
+/// How long to wait for the rest of the output after the program has exited: a child that it left
+/// behind may keep the pipe open.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long a question to a program may take.
+/// How long a query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Resolves when the user stops the operation.
 pub type Interrupt<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// What becomes of a program's output. None of it gets on our standard output.
+/// What happens to a program's output. None of it goes to our standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// It goes to the terminal as it is.
+pub enum OutputMode {
+    /// It goes to the terminal unchanged.
     Shown,
-    /// Its end is kept, and shown if the program fails.
+    /// Its last lines are kept, and shown if the program fails.
     Kept,
 }
 
-/// A program to run.
-pub(super) struct Process<'a> {
+pub(super) struct Subprocess<'a> {
     pub(super) program: &'a str,
-    pub(super) role: Role,
-    pub(super) output: Output,
+    pub(super) tool: Tool,
+    pub(super) output: OutputMode,
 }
 
-/// How a program ended.
-pub(super) struct Ended {
+/// How a program exited.
+pub(super) struct Exit {
     command: String,
     status: ExitStatus,
     shown: bool,
-    /// The end of what it said on standard error, as far as it went through us.
+    /// The last lines of its output, as far as it went through our pipe.
     pub(super) last_lines: Vec<String>,
 }
 
-impl Ended {
+impl Exit {
     pub(super) fn is_success(&self) -> bool {
         self.status.success()
     }
 
-    /// The last thing that it said, or how it ended.
+    /// Its last line of output, or its exit status if it printed nothing.
     pub(super) fn reason(&self) -> String {
         self.last_lines.last().cloned().unwrap_or_else(|| self.status_text())
     }
@@ -75,8 +74,8 @@ impl Ended {
         }
     }
 
-    /// Nothing, or [`Error::Failed`].
-    pub(super) fn success(self) -> Result<(), Error> {
+    /// [`Error::Failed`] unless the program succeeded.
+    pub(super) fn into_result(self) -> Result<(), Error> {
         if self.is_success() {
             return Ok(());
         }
@@ -86,29 +85,29 @@ impl Ended {
     }
 }
 
-impl Process<'_> {
-    /// Runs it with its output as it is; terminals keep their progress bars. The first `verb`
-    /// words of the arguments name the command in errors.
+impl Subprocess<'_> {
+    /// Runs the program. Shown output is not piped through us, so progress bars keep working. The
+    /// first `verb` arguments name the command in errors.
     pub(super) async fn run(
         &self,
         args: &[OsString],
         verb: usize,
         interrupt: &mut Interrupt<'_>,
-    ) -> Result<Ended, Error> {
+    ) -> Result<Exit, Error> {
         self.supervise(args, verb, false, interrupt).await
     }
 
-    /// Runs it, and listens to its standard error on the way to the terminal.
+    /// Runs the program, and keeps the last lines of its standard error on the way to the terminal.
     pub(super) async fn run_and_listen(
         &self,
         args: &[OsString],
         verb: usize,
         interrupt: &mut Interrupt<'_>,
-    ) -> Result<Ended, Error> {
+    ) -> Result<Exit, Error> {
         self.supervise(args, verb, true, interrupt).await
     }
 
-    /// Runs it without showing anything; its standard output, or why there is none.
+    /// Runs the program without showing anything. Returns its standard output, or why it failed.
     pub(super) async fn query(&self, args: &[&str]) -> Result<String, String> {
         let mut command = Command::new(self.program);
         command.args(args).stdin(Stdio::null()).kill_on_drop(true);
@@ -128,11 +127,11 @@ impl Process<'_> {
         verb: usize,
         listen: bool,
         interrupt: &mut Interrupt<'_>,
-    ) -> Result<Ended, Error> {
+    ) -> Result<Exit, Error> {
         let words = args.iter().take(verb).map(|word| word.to_string_lossy());
         let command = words.fold(self.program.to_owned(), |line, word| line + " " + &word);
-        let shown = self.output == Output::Shown;
-        let start_error = |source| Error::Start { program: self.program.to_owned(), role: self.role, source };
+        let shown = self.output == OutputMode::Shown;
+        let start_error = |source| Error::Start { program: self.program.to_owned(), tool: self.tool, source };
         let (mut child, output) = self.spawn(args, listen).map_err(start_error)?;
         let mut tail = Tail { shown, lines: VecDeque::new(), partial: Vec::new() };
         let status = {
@@ -142,7 +141,7 @@ impl Process<'_> {
                     status = child.wait() => break status.map_err(start_error)?,
                     () = &mut reading, if !reading.is_terminated() => {}
                     () = interrupt.as_mut() => {
-                        // Killed when it is dropped, should it not have heard the signal itself.
+                        // A program that ignores the signal is killed on drop.
                         tokio::time::timeout(INTERRUPT_PATIENCE, child.wait()).await.ok();
                         return Err(Error::Interrupted(command));
                     }
@@ -153,26 +152,26 @@ impl Process<'_> {
             }
             status
         };
-        Ok(Ended { command, status, shown, last_lines: tail.into_lines() })
+        Ok(Exit { command, status, shown, last_lines: tail.into_lines() })
     }
 
     fn spawn(&self, args: &[OsString], listen: bool) -> std::io::Result<(Child, Option<pipe::Receiver>)> {
         let mut command = Command::new(self.program);
         command.args(args).stdin(Stdio::null()).kill_on_drop(true);
         let mut output = None;
-        if self.output == Output::Shown {
-            // Standard output is for our own data.
+        if self.output == OutputMode::Shown {
+            // Our standard output is reserved for our own data.
             command.stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?));
         }
-        if self.output == Output::Kept || listen {
+        if self.output == OutputMode::Kept || listen {
             let (reader, writer) = std::io::pipe()?;
-            if self.output == Output::Kept {
+            if self.output == OutputMode::Kept {
                 command.stdout(writer.try_clone()?);
             }
             command.stderr(writer);
             output = Some(pipe::Receiver::from_owned_fd(reader.into())?);
         }
-        // The command holds our copies of the pipe's end: it goes here.
+        // The command holds our copies of the pipe's write end; returning drops it.
         Ok((command.spawn()?, output))
     }
 }
@@ -185,7 +184,7 @@ async fn read(output: Option<pipe::Receiver>, tail: &mut Tail) {
     }
 }
 
-/// Passes an output on, and keeps its last lines.
+/// Passes output on, and keeps its last lines.
 struct Tail {
     shown: bool,
     lines: VecDeque<String>,
@@ -195,7 +194,7 @@ struct Tail {
 impl Tail {
     fn take(&mut self, bytes: &[u8]) {
         if self.shown {
-            // Nothing else can be said where stderr is broken.
+            // There is no other place to report a broken stderr.
             std::io::stderr().write_all(bytes).ok();
         }
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -236,34 +235,35 @@ mod tests {
         ["-c".into(), script.into()]
     }
 
-    const SHELL: Process<'static> = Process { program: "sh", role: Role::Engine, output: Output::Kept };
+    const SHELL: Subprocess<'static> =
+        Subprocess { program: "sh", tool: Tool::Engine, output: OutputMode::Kept };
 
     #[tokio::test]
-    async fn the_end_of_both_outputs_is_kept() {
+    async fn the_last_lines_of_both_outputs_are_kept() {
         let script = "for n in $(seq 40); do echo $n; done; echo; printf last >&2; exit 3";
-        let ended = SHELL.run(&shell(script), 1, &mut never()).await.expect("sh is there");
-        assert_eq!((ended.last_lines.len(), ended.reason().as_str()), (LAST_LINES, "last"));
-        let error = ended.success().expect_err("it failed").to_string();
+        let exit = SHELL.run(&shell(script), 1, &mut never()).await.expect("sh is there");
+        assert_eq!((exit.last_lines.len(), exit.reason().as_str()), (LAST_LINES, "last"));
+        let error = exit.into_result().expect_err("it failed").to_string();
         assert!(error.starts_with("`sh -c` failed (exit code 3)\n  27\n"), "{error}");
     }
 
     #[tokio::test]
-    async fn a_child_left_behind_holds_nobody_up() {
+    async fn a_child_left_behind_does_not_delay_the_result() {
         let started = std::time::Instant::now();
-        let ended = SHELL.run(&shell("sleep 20 & echo done"), 1, &mut never()).await.expect("sh is there");
-        assert!(ended.is_success() && started.elapsed() < Duration::from_secs(10));
+        let exit = SHELL.run(&shell("sleep 20 & echo done"), 1, &mut never()).await.expect("sh is there");
+        assert!(exit.is_success() && started.elapsed() < Duration::from_secs(10));
     }
 
     #[tokio::test]
-    async fn an_interrupt_ends_it() {
+    async fn an_interrupt_stops_the_program() {
         let mut interrupt: Interrupt = Box::pin(std::future::ready(()));
-        let ended = SHELL.run(&shell("sleep 60"), 1, &mut interrupt).await;
-        assert!(matches!(ended, Err(Error::Interrupted(command)) if command == "sh -c"));
+        let exit = SHELL.run(&shell("sleep 60"), 1, &mut interrupt).await;
+        assert!(matches!(exit, Err(Error::Interrupted(command)) if command == "sh -c"));
     }
 
     #[tokio::test]
     async fn a_missing_program_is_named() {
-        let missing = Process { program: "no-such-program", ..SHELL };
+        let missing = Subprocess { program: "no-such-program", ..SHELL };
         let error = missing.run(&shell(""), 0, &mut never()).await.err().expect("it is not there");
         assert_eq!(error.to_string(), "cannot start \"no-such-program\"");
     }

@@ -1,4 +1,4 @@
-//! Names that a user may mean: what completion offers.
+//! Lists the names of namespaces and releases, for shell completion.
 
 use std::collections::BTreeSet;
 
@@ -10,20 +10,13 @@ use super::{Cluster, Error};
 use workqueue_core::names::CHART;
 
 impl Cluster {
-    /// The namespaces.
-    ///
-    /// # Errors
-    /// As for every request.
     pub async fn namespaces(&self) -> Result<BTreeSet<String>, Error> {
         let api: Api<Namespace> = Api::all(self.client.clone());
         let namespaces = self.call("listing namespaces", api.list(&ListParams::default())).await?;
         Ok(namespaces.iter().map(|namespace| namespace.name_any()).collect())
     }
 
-    /// The releases in our namespace, by the Services of their brokers.
-    ///
-    /// # Errors
-    /// As for every request.
+    /// The releases in our namespace, found by the Services of their brokers.
     pub async fn releases(&self) -> Result<BTreeSet<String>, Error> {
         let ours = ListParams::default().labels(&format!("app.kubernetes.io/name={CHART}"));
         let services = self.call("listing services", self.api::<Service>().list(&ours)).await?;

@@ -1,4 +1,4 @@
-//! Watches a run: its Jobs, which may become more or fewer, as one state.
+//! Watches the Jobs of a run, and combines them into one state. Jobs may be added and deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +11,19 @@ use super::job::{JobEnd, JobState};
 use super::{Cluster, Error};
 use workqueue_core::names::RUN_LABEL;
 
-/// What a watch of a run tells.
 #[derive(Debug)]
 pub enum RunEvent {
-    /// Its state.
     State(Box<JobState>),
-    /// The server does not answer, and why.
-    Away(String),
+    /// Why the server does not answer.
+    Unreachable(String),
 }
 
 impl Cluster {
-    /// Every state of a run from now on; the last one has an end. Lost watches are opened again,
-    /// and each attempt that fails is told.
+    /// Streams every state of a run from now on; `end` is set in the last one. Reopens the watch if
+    /// it breaks, and reports each failed attempt.
     ///
     /// # Errors
-    /// A watch that the user may not open.
+    /// The user may not open the watch.
     pub fn watch_run(&self, run: &JobState) -> impl Stream<Item = Result<RunEvent, Error>> + use<> {
         let cluster = self.clone();
         let config = if run.run.is_empty() {
@@ -38,7 +36,7 @@ impl Cluster {
             let next = match event {
                 Ok(event) => jobs.take(event).map(|state| Ok(RunEvent::State(Box::new(state)))),
                 Err(error) => cluster.watch_error("watching the run's jobs", error).map(|error| {
-                    if error.is_refusal() { Err(error) } else { Ok(RunEvent::Away(error.to_string())) }
+                    if error.is_refusal() { Err(error) } else { Ok(RunEvent::Unreachable(error.to_string())) }
                 }),
             };
             std::future::ready(next)
@@ -46,13 +44,13 @@ impl Cluster {
     }
 }
 
-/// The Jobs of a run as a watch shows them.
+/// The Jobs of a run, as seen by the watch.
 #[derive(Default)]
 struct WatchedJobs {
-    /// What was known before the watch.
+    /// The state before the watch was opened.
     known: JobState,
     jobs: BTreeMap<String, JobState>,
-    /// Those that the list of a watch that opens has not shown yet.
+    /// Jobs that the current list of a reopened watch has not shown yet.
     unlisted: BTreeSet<String>,
 }
 
@@ -68,11 +66,11 @@ impl WatchedJobs {
                 return None;
             }
             watcher::Event::Apply(job) => self.put(&job),
-            watcher::Event::Delete(job) => self.gone(&job.name_any()),
-            // They went while no watch was open.
+            watcher::Event::Delete(job) => self.deleted(&job.name_any()),
+            // They were deleted while no watch was open.
             watcher::Event::InitDone => {
                 for name in std::mem::take(&mut self.unlisted) {
-                    self.gone(&name);
+                    self.deleted(&name);
                 }
             }
         }
@@ -85,9 +83,9 @@ impl WatchedJobs {
         self.jobs.insert(job.name_any(), JobState::of(job));
     }
 
-    fn gone(&mut self, name: &str) {
+    fn deleted(&mut self, name: &str) {
         let Some(job) = self.jobs.get_mut(name) else { return };
-        // One that has ended may be tidied away.
+        // A Job that has ended keeps its end: it may have been cleaned up.
         job.end.get_or_insert(JobEnd::Deleted);
         job.active = 0;
     }
@@ -99,7 +97,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_watch_sees_jobs_come_and_go() {
+    fn a_watch_shows_added_and_deleted_jobs() {
         let listed = |name: &str| -> Job {
             let metadata = json!({"name": name, "labels": {RUN_LABEL: "r1"}});
             serde_json::from_value(json!({"metadata": metadata, "spec": {

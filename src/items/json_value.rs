@@ -1,12 +1,12 @@
-//! From a JSON value's text to an item's bytes.
+//! Converts the text of a JSON value to the bytes of an item.
 
 use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 
-/// An item from a JSON value: a slice of it wherever that is possible.
+/// Converts a JSON value to an item, without copying if possible.
 ///
 /// # Errors
-/// How many lines below the value's first the error is, and what it is.
+/// The number of lines between the value's first line and the error, and the reason.
 pub(super) fn decode(value: &Bytes) -> Result<Bytes, (u64, String)> {
     let text = std::str::from_utf8(value).map_err(|_| (0, "it is not UTF-8".to_owned()))?;
     if text.starts_with('"') && text.contains('\\') {
@@ -19,14 +19,16 @@ pub(super) fn decode(value: &Bytes) -> Result<Bytes, (u64, String)> {
     Ok(compact(value))
 }
 
-/// serde_json ends its messages with a line and a column, of which only the column is right here.
+/// serde_json ends its messages with line and column. Only the column is right here, because the
+/// line counts from the start of the value.
 fn reason(error: &serde_json::Error) -> (u64, String) {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
     ((error.line() as u64).saturating_sub(1), format!("{what} (column {})", error.column()))
 }
 
-/// Legal JSON without white space between its tokens; numbers keep their digits, objects their order.
+/// Removes white space between the tokens of valid JSON. Numbers keep their digits, and objects the
+/// order of their keys.
 fn compact(value: &Bytes) -> Bytes {
     if !value.iter().any(|byte| is_space(*byte)) {
         return value.clone();
@@ -47,7 +49,7 @@ fn compact(value: &Bytes) -> Bytes {
     text.freeze()
 }
 
-/// JSON's white space.
+/// Whether JSON considers the byte white space.
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }

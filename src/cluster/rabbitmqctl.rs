@@ -1,0 +1,76 @@
+//! Runs `rabbitmqctl` in a broker pod, to list queues that the broker does not list over AMQP.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::AttachParams;
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+
+use super::{Cluster, Error};
+
+/// Timeout of the tool, which is slow if the broker has little CPU.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Cluster {
+    /// All queues of the broker in a pod, and the number of their messages, including unacked ones.
+    /// Requires permission to `create` `pods/exec`.
+    ///
+    /// # Errors
+    /// The permission is missing, or the tool fails.
+    pub async fn broker_queues(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
+        self.list_queues(pod, "messages").await
+    }
+
+    /// All queues of the broker in a pod, and the number of their unacked messages.
+    ///
+    /// # Errors
+    /// As for [`broker_queues`](Self::broker_queues).
+    pub async fn unacked_messages(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
+        self.list_queues(pod, "messages_unacknowledged").await
+    }
+
+    async fn list_queues(&self, pod: &str, count: &str) -> Result<Vec<(String, u64)>, Error> {
+        let columns = format!("name,{count}");
+        let command = ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", &columns];
+        let output = self.exec(pod, command).await?;
+        let unreadable =
+            |message: String| Error::Api { what: "listing queues".to_owned(), message, code: None };
+        let queues: Vec<Value> =
+            serde_json::from_str(&output).map_err(|error| unreadable(error.to_string()))?;
+        let row = |queue: &Value| Some((queue["name"].as_str()?.to_owned(), queue[count].as_u64()?));
+        Ok(queues.iter().filter_map(row).collect())
+    }
+
+    /// Runs a program in a pod with [`TOOL_TIMEOUT`], and returns its standard output.
+    async fn exec<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
+        let running = tokio::time::timeout(TOOL_TIMEOUT, self.run_in(pod, command)).await;
+        running.unwrap_or_else(|_| {
+            let what = format!("running {} in pod {pod}", command[0]);
+            let message = format!("it took more than {} s", TOOL_TIMEOUT.as_secs());
+            Err(Error::Api { what, message, code: None })
+        })
+    }
+
+    async fn run_in<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
+        let params = AttachParams::default().stderr(false);
+        let what = format!("running {} in pod {pod}", command[0]);
+        let api = self.api::<Pod>();
+        let mut process = self.call(&what, api.exec(pod, command, &params)).await?;
+        let failed = |message: String| Error::Api { what: what.clone(), message, code: None };
+        let mut output = String::new();
+        if let Some(mut stdout) = process.stdout() {
+            stdout.read_to_string(&mut output).await.map_err(|error| failed(error.to_string()))?;
+        }
+        let status = match process.take_status() {
+            Some(status) => status.await,
+            None => None,
+        };
+        match status {
+            Some(status) if status.status.as_deref() != Some("Success") => {
+                Err(failed(status.message.unwrap_or_default()))
+            }
+            _ => Ok(output),
+        }
+    }
+}
