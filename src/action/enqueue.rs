@@ -11,7 +11,7 @@ use super::journal::Journal;
 use super::session::Reach;
 use super::{Error, Event, Observer};
 use crate::items::{Items, Source};
-use workqueue_amqp::publisher::{Envelopes, Publisher, Tally};
+use workqueue_amqp::publisher::{BatchProperties, PublishCounts, Publisher};
 use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::item::{Item, Position};
 use workqueue_core::names::random_suffix;
@@ -34,7 +34,7 @@ pub struct EnqueuePlan {
     /// Larger items are refused; bytes.
     pub max_item_size: usize,
     /// What all messages have in common.
-    pub envelopes: Envelopes,
+    pub batch_properties: BatchProperties,
     /// Give up after this long without a connection or a confirm; 0 for never.
     pub timeout: Duration,
     /// Go on where the last attempt at these files stopped.
@@ -97,7 +97,7 @@ pub async fn enqueue(
     }
     let mut transfer = Transfer {
         observer,
-        publisher: Publisher::new(&plan.queue.name, &batch, skipped, &plan.envelopes),
+        publisher: Publisher::new(&plan.queue.name, &batch, skipped, &plan.batch_properties),
         journal,
         skip: skipped,
         pending: Vec::new().into_iter(),
@@ -126,7 +126,8 @@ pub async fn enqueue(
             journal.keep(transfer.publisher.settled_up_to());
         }
     }
-    let Tally { published, confirmed, refused, first_refused, repeated } = transfer.publisher.tally().clone();
+    let PublishCounts { published, confirmed, refused, first_refused, repeated } =
+        transfer.publisher.counts().clone();
     transfer.publisher.close().await;
     let report = EnqueueReport {
         batch,
@@ -267,7 +268,7 @@ impl Transfer<'_> {
         let share = items.share_read();
         if now || self.told.elapsed() >= PROGRESS_EVERY {
             self.told = Instant::now();
-            let Tally { published, confirmed, .. } = *self.publisher.tally();
+            let PublishCounts { published, confirmed, .. } = *self.publisher.counts();
             self.observer.on(Event::Enqueued { published, confirmed, share });
             if let Some(journal) = &mut self.journal {
                 journal.keep(self.publisher.settled_up_to());

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Error;
 use super::session::Session;
-use workqueue_amqp::failed::{self, Look};
-use workqueue_amqp::retry::Retrier;
+use workqueue_amqp::failed_queue::{self, FailedReader};
+use workqueue_amqp::failed_retry::Retrier;
 use workqueue_amqp::{self, FailedMessage, topology};
 use workqueue_core::names::QueueName;
 
@@ -19,7 +19,9 @@ pub async fn look(
     mut see: impl FnMut(FailedMessage) -> bool,
 ) -> Result<(), Error> {
     let failed = |error| session.explain(error);
-    let Some(mut look) = Look::open(&session.broker, queue).await.map_err(failed)? else { return Ok(()) };
+    let Some(mut look) = FailedReader::open(&session.broker, queue).await.map_err(failed)? else {
+        return Ok(());
+    };
     let seen = async {
         while let Some(message) = look.next().await? {
             look.keep(&message).await?;
@@ -79,7 +81,7 @@ async fn send_back(
     report: &mut RetryReport,
 ) -> Result<(), workqueue_amqp::Error> {
     let mut retrier = Retrier::open(&session.broker, queue).await?;
-    let Some(mut look) = Look::open(&session.broker, queue).await? else { return Ok(()) };
+    let Some(mut look) = FailedReader::open(&session.broker, queue).await? else { return Ok(()) };
     let mut interrupt = std::pin::pin!(interrupt);
     let sending = async {
         loop {
@@ -126,5 +128,5 @@ pub async fn count(session: &Session, queue: &QueueName) -> Result<u32, Error> {
 /// # Errors
 /// What the broker refuses, and lost connections.
 pub async fn purge(session: &Session, queue: &QueueName) -> Result<u64, Error> {
-    failed::purge(&session.broker, queue).await.map_err(|error| session.explain(error))
+    failed_queue::purge(&session.broker, queue).await.map_err(|error| session.explain(error))
 }

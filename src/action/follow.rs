@@ -18,7 +18,7 @@ use crate::cluster::diagnose::{STUCK_PATIENCE, StuckPods, failure_reason, has_en
 use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::logs::PodEvent;
 use crate::cluster::run_watch::RunEvent;
-use workqueue_amqp::stream;
+use workqueue_amqp::result_stream;
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Lines kept of each pod, to show them again if it fails.
@@ -182,7 +182,7 @@ async fn recorded(session: &Session, job: &JobState) -> Option<u64> {
         Some(Progress { done, partial, .. }) => (!partial).then_some(done),
         // One pod an item may be an image's own command, which records nothing.
         None if job.is_coarse() => None,
-        None => stream::end(&session.broker, &queue).await.ok()?.map(|_| 0),
+        None => result_stream::end(&session.broker, &queue).await.ok()?.map(|_| 0),
     }
 }
 

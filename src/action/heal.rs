@@ -9,8 +9,8 @@ use super::{Error, Event, Observer};
 use crate::cluster;
 use crate::cluster::tunnel::Tunnel;
 use workqueue_amqp as broker;
-use workqueue_amqp::Stream;
-use workqueue_amqp::publisher::{Progress, Publisher};
+use workqueue_amqp::ByteStream;
+use workqueue_amqp::publisher::{PublishProgress, Publisher};
 use workqueue_amqp::topology::{self, Ensured, QueueSpec};
 use workqueue_core::names::QueueName;
 
@@ -91,7 +91,7 @@ impl<'a> Line<'a> {
             let error = match self.try_connect(publisher).await {
                 Ok(place) => {
                     if broken.is_some() {
-                        let repeated = publisher.tally().repeated;
+                        let repeated = publisher.counts().repeated;
                         self.observer.on(Event::News(&format!(
                             "connected again through {place}: it goes on ({repeated} items published again so far)"
                         )));
@@ -117,7 +117,7 @@ impl<'a> Line<'a> {
     /// One attempt. Gives the place that the line leads to now.
     async fn try_connect(&mut self, publisher: &mut Publisher) -> Result<String, Error> {
         let session = Session::reach(self.reach, PURPOSE).await?;
-        let confirmed = self.earlier + publisher.tally().confirmed;
+        let confirmed = self.earlier + publisher.counts().confirmed;
         // Asked before it would be made: a new one would hide the loss from the next attempt.
         if confirmed > 0 && !exists(&session, &self.queue.name).await? {
             return Err(Error::QueueLost { queue: self.queue.name.clone(), confirmed });
@@ -127,9 +127,9 @@ impl<'a> Line<'a> {
         let Session { broker, tunnel, endpoint } = session;
         let stream = match (self.reach, &tunnel) {
             (Reach::Release(cluster, _), Some(tunnel)) => {
-                Box::new(cluster.pod_stream(tunnel.pod(), tunnel.port()).await?) as Box<dyn Stream>
+                Box::new(cluster.pod_stream(tunnel.pod(), tunnel.port()).await?) as Box<dyn ByteStream>
             }
-            _ => endpoint.dial().await?,
+            _ => endpoint.open_stream().await?,
         };
         let connected = publisher.connect(stream, &endpoint, PURPOSE).await;
         connected.map_err(|error| session::explain(tunnel.as_ref(), error))?;
@@ -155,17 +155,17 @@ impl<'a> Line<'a> {
     }
 
     /// Takes what the publisher's work came to, and tells the user what concerns him.
-    pub(super) fn moved(&mut self, progress: Result<Progress, broker::Error>) -> Result<(), Error> {
+    pub(super) fn moved(&mut self, progress: Result<PublishProgress, broker::Error>) -> Result<(), Error> {
         let progress = progress.map_err(|error| session::explain(self.tunnel.as_ref(), error))?;
         match progress {
-            Progress::Moved => {}
-            Progress::Blocked(reason) => {
+            PublishProgress::Moved => {}
+            PublishProgress::Blocked(reason) => {
                 self.blocked = true;
                 self.note(&format!(
                     "the broker takes no items for now: {reason}; it goes on by itself when that is over"
                 ));
             }
-            Progress::Unblocked => {
+            PublishProgress::Unblocked => {
                 self.blocked = false;
                 self.note_progress();
                 self.observer.on(Event::News("the broker takes items again"));

@@ -16,7 +16,7 @@ use crate::items::{Items, Source};
 use workqueue_core::memory_queue::MemoryQueue;
 use workqueue_core::record::{ResultRecord, Status};
 use workqueue_worker::output::{Chunk, console};
-use workqueue_worker::{Ending, Notice, Plan, Reaper, Report, StopSignal, Watch};
+use workqueue_worker::{Ending, Notice, Reaper, StopSignal, WorkerObserver, WorkerPlan, WorkerReport};
 
 /// Items that are read ahead of those that run: reading them must not hold up a free slot, and
 /// memory must stay flat.
@@ -32,7 +32,7 @@ pub struct LocalPlan {
     /// Larger items are refused; bytes.
     pub max_item_size: usize,
     /// How they are worked on.
-    pub work: Plan,
+    pub work: WorkerPlan,
     /// A file for a log in the form of GNU parallel's.
     pub joblog: Option<PathBuf>,
     /// A directory for what programs write: `SEQ/stdout`, `SEQ/stderr`, `SEQ/seq`.
@@ -97,7 +97,7 @@ pub async fn local(
         }
     }
     let (ending, result) = match result {
-        Some(Ok(Report { ending, .. })) => (Some(ending), Ok(())),
+        Some(Ok(WorkerReport { ending, .. })) => (Some(ending), Ok(())),
         Some(Err(error)) => (None, Err(error.into())),
         None => (None, Ok(())),
     };
@@ -122,7 +122,7 @@ struct Relay {
     said_tx: mpsc::UnboundedSender<Said>,
 }
 
-impl Watch for Relay {
+impl WorkerObserver for Relay {
     fn on(&self, notice: Notice<'_>) {
         let said = match notice {
             Notice::Started { id, body } => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Error;
 use super::session::{Reach, Session};
 use workqueue_amqp;
-use workqueue_amqp::look::{self, Looked, Message};
+use workqueue_amqp::peek::{self, Peeked, PeekedMessage};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::QueueName;
 
@@ -20,10 +20,10 @@ pub async fn look(
     reach: &Reach,
     queue: &QueueName,
     limit: Option<u64>,
-    show: impl FnMut(Message) -> bool,
-) -> Result<Looked, Error> {
+    show: impl FnMut(PeekedMessage) -> bool,
+) -> Result<Peeked, Error> {
     let session = Session::reach(reach, PURPOSE).await?;
-    let shown = look::look(&session.broker, queue, limit, show).await;
+    let shown = peek::peek(&session.broker, queue, limit, show).await;
     let shown = shown.map_err(|error| session.explain(error))?;
     session.close().await;
     Ok(shown)
@@ -46,7 +46,7 @@ pub async fn depth(reach: &Reach, queue: &QueueName) -> Result<Option<Depth>, Er
 /// As for [`look`].
 pub async fn purge(reach: &Reach, queue: &QueueName) -> Result<u32, Error> {
     let session = Session::reach(reach, PURPOSE).await?;
-    let purged = look::purge(&session.broker, queue).await.map_err(|error| session.explain(error))?;
+    let purged = topology::purge(&session.broker, queue).await.map_err(|error| session.explain(error))?;
     session.close().await;
     Ok(purged)
 }
@@ -79,7 +79,7 @@ pub async fn queues(reach: &Reach, known: &QueueName) -> Result<(Vec<QueueRow>, 
     let mut rows = Vec::new();
     for (name, messages) in counted {
         let Ok(name) = name.parse::<QueueName>() else { continue };
-        let depth = match topology::depth(&session.broker, &name).await {
+        let depth = match topology::reported_depth(&session.broker, &name).await {
             // Another connection's own queue: its tool's count is all that can be known of it.
             Err(workqueue_amqp::Error::Refused { .. }) => {
                 Some(Depth { ready: u32::try_from(messages).unwrap_or(u32::MAX), consumers: 0 })

@@ -38,7 +38,7 @@ use tokio::time::Instant;
 
 use crate::cluster::apply::{Change, ObjectRef};
 use crate::cluster::job::JobState;
-use workqueue_worker::output::Stream;
+use workqueue_worker::output::OutputStream;
 
 pub use error::Error;
 
@@ -81,7 +81,7 @@ pub enum Event<'a> {
     /// What a program on this machine wrote.
     Output {
         /// Where.
-        stream: Stream,
+        stream: OutputStream,
         /// What.
         bytes: &'a [u8],
     },

@@ -36,7 +36,7 @@ impl ResultFiles {
     pub(super) fn write(&mut self, record: &ResultRecord) -> Result<(), Error> {
         self.written += 1;
         if let Some((path, file)) = &mut self.log {
-            let (sequence, place) = (self.written.to_string(), &record.place);
+            let (sequence, place) = (self.written.to_string(), &record.location);
             let host = place.pod.as_deref().unwrap_or(&place.host);
             // No record has the command; the item's id tells what the line is about.
             let written = joblog::write_line(file, &sequence, host, record, &one_line(&record.id));

@@ -6,7 +6,7 @@ use super::Error;
 use super::latest::Latest;
 use super::result_files::ResultFiles;
 use super::session::Session;
-use workqueue_amqp::stream::{self, End, Reading, Start};
+use workqueue_amqp::result_stream::{self, ReadFrom, ResultReader, StreamEnd};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status};
 
@@ -63,7 +63,8 @@ pub async fn results(
 ) -> Result<ResultsReport, Error> {
     let mut report = ResultsReport::default();
     let mut files = ResultFiles::create(plan.joblog.as_deref(), plan.results.as_deref())?;
-    let end = stream::end(&session.broker, &plan.queue).await.map_err(|error| session.explain(error))?;
+    let end =
+        result_stream::end(&session.broker, &plan.queue).await.map_err(|error| session.explain(error))?;
     let Some(end) = end else { return Ok(report) };
     let mut latest = Latest::new();
     let (mut records, mut unreadable) = (0, 0);
@@ -106,12 +107,12 @@ pub async fn results(
 async fn read(
     session: &Session,
     plan: &ResultsPlan,
-    end: End,
+    end: StreamEnd,
     mut take: impl FnMut(Option<&ResultRecord>, i64) -> Result<(), Error>,
 ) -> Result<bool, Error> {
     let failed = |error| session.explain(error);
     let mut reading =
-        Reading::open(&session.broker, &plan.queue, Start::Oldest, end).await.map_err(failed)?;
+        ResultReader::open(&session.broker, &plan.queue, ReadFrom::Oldest, end).await.map_err(failed)?;
     while let Some(entry) = reading.next().await.map_err(failed)? {
         take(entry.record.as_ref(), entry.offset)?;
     }

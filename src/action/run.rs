@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::cluster::apply::ObjectRef;
 use crate::cluster::job::JobState;
 use crate::items::Source;
-use workqueue_amqp::publisher::Envelopes;
+use workqueue_amqp::publisher::BatchProperties;
 use workqueue_amqp::topology::{self, QueueSpec};
 use workqueue_core::names::{QueueName, ReleaseName};
 
@@ -96,7 +96,7 @@ pub async fn start(
             queue: plan.queue.clone(),
             source,
             max_item_size: plan.max_item_size,
-            envelopes: Envelopes::default(),
+            batch_properties: BatchProperties::default(),
             timeout: plan.enqueue_timeout,
             resume: false,
         };

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::flags::duration;
 use crate::items::{DEFAULT_MAX_SIZE, Framing, Source};
-use workqueue_amqp::publisher::Envelopes;
+use workqueue_amqp::publisher::BatchProperties;
 
 /// The longest time to live that RabbitMQ takes, in milliseconds.
 const LONGEST_TTL: u128 = u32::MAX as u128;
@@ -79,8 +79,8 @@ pub struct EnvelopeFlags {
 
 impl EnvelopeFlags {
     /// As asked for.
-    pub fn envelopes(&self) -> Envelopes {
-        Envelopes { headers: self.headers.clone(), ttl: self.ttl }
+    pub fn batch_properties(&self) -> BatchProperties {
+        BatchProperties { headers: self.headers.clone(), ttl: self.ttl }
     }
 }
 

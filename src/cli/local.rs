@@ -14,8 +14,8 @@ use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
 use workqueue_core::names::random_suffix;
 use workqueue_worker::cli::flags::WorkFlags;
-use workqueue_worker::cli::{place, stop_signals};
-use workqueue_worker::{Mode, Plan, StopSignal};
+use workqueue_worker::cli::{location, stop_signals};
+use workqueue_worker::{StopSignal, WorkerMode, WorkerPlan};
 
 /// Work on items on this machine, without a cluster and without a broker
 ///
@@ -62,10 +62,10 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         let hint = "give them as arguments before --, or as lines with -f FILE or -f -";
         return Err(Failure::new("there are no items", hint).with_status(ExitStatus::Usage));
     };
-    let work = Plan {
+    let work = WorkerPlan {
         program: args.program,
         // The input says when it is over; a slow one is no empty queue.
-        mode: Mode::Forever,
+        mode: WorkerMode::Forever,
         concurrency: args.parallelism.into(),
         retries: args.work.retries,
         backoff: args.work.backoff,
@@ -76,7 +76,7 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         linger: std::time::Duration::ZERO,
         queue: QUEUE.to_owned(),
         run: Some(random_suffix(RUN_LENGTH)),
-        place: place(),
+        location: location(),
         capture: args.results.clone(),
     };
     let max_item_size = args.items.max_item_size;

@@ -8,7 +8,7 @@ use super::items::{add_body, preview};
 use crate::action::look::look;
 use crate::error::{ExitStatus, Failure};
 use crate::ui::Ui;
-use workqueue_amqp::look::{Looked, Message};
+use workqueue_amqp::peek::{Peeked, PeekedMessage};
 
 /// Show the first items of a queue
 ///
@@ -74,7 +74,7 @@ pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
             ui.bytes(&body)
         }
     });
-    let Looked { shown, missed } = shown.await?;
+    let Peeked { shown, missed } = shown.await?;
     if missed > 0 {
         let message = format!("{shown} of {} items of queue {queue} copied: no more came", shown + missed);
         let hint = "workers and other commands hold what they have taken; pause them, and dump again";
@@ -84,7 +84,7 @@ pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-fn to_json(message: &Message) -> Value {
+fn to_json(message: &PeekedMessage) -> Value {
     let mut value = json!({
         "id": message.id,
         "redelivered": message.redelivered,
@@ -94,7 +94,7 @@ fn to_json(message: &Message) -> Value {
     value
 }
 
-fn in_words(message: &Message) -> String {
+fn in_words(message: &PeekedMessage) -> String {
     let id = message.id.as_deref().unwrap_or("-");
     let headers: String = message.headers.iter().map(|(key, value)| format!("  {key}={value}")).collect();
     format!("{id}\t{}{headers}", preview(&message.body))

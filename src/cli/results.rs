@@ -173,7 +173,7 @@ fn as_json(record: &ResultRecord) -> String {
 }
 
 fn row(record: &ResultRecord, wide: bool) -> Vec<String> {
-    let place = &record.place;
+    let place = &record.location;
     let mut row = vec![
         plain(&record.id),
         match record.status {

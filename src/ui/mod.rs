@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::action::{Event, ObjectChange, Observer};
 use crate::error::Failure;
 use progress::Progress;
-use workqueue_worker::output::Stream;
+use workqueue_worker::output::OutputStream;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -112,8 +112,8 @@ impl Ui {
     }
 
     /// What a program wrote, passed on as it is; to stderr if stdout is kept for a report.
-    fn output(&self, stream: Stream, bytes: &[u8]) {
-        let stream = if self.data_is_text { stream } else { Stream::Stderr };
+    fn output(&self, stream: OutputStream, bytes: &[u8]) {
+        let stream = if self.data_is_text { stream } else { OutputStream::Stderr };
         let written = self.progress.write(stream, bytes);
         self.note_written(written);
     }

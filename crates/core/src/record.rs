@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Readers ignore fields that they do not know: later releases may add some.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ResultRecord {
     /// The item's id.
     pub id: String,
@@ -41,11 +42,11 @@ pub struct ResultRecord {
     pub size: u64,
     /// Where the worker ran.
     #[serde(flatten)]
-    pub place: Place,
+    pub location: Location,
     /// What the last attempt wrote to its standard output.
-    pub stdout: Output,
+    pub stdout: CapturedOutput,
     /// What the last attempt wrote to its standard error.
-    pub stderr: Output,
+    pub stderr: CapturedOutput,
 }
 
 impl ResultRecord {
@@ -115,7 +116,7 @@ impl Reason {
 
 /// Where a worker runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Location {
     /// The machine's name; in a pod, the pod's.
     pub host: String,
     /// The pod.
@@ -128,14 +129,14 @@ pub struct Place {
 
 /// The end of what a program wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Output {
+pub struct CapturedOutput {
     /// All that it wrote, in bytes.
     pub bytes: u64,
     /// The last of it; bytes that are no UTF-8 are replaced by U+FFFD.
     pub tail: String,
 }
 
-impl Output {
+impl CapturedOutput {
     /// Whether the program wrote more than is kept.
     pub fn is_shortened(&self) -> bool {
         // A byte that was replaced takes three.
@@ -193,8 +194,8 @@ impl FailedItem {
             first_started: record.first_started.to_string(),
             ended: record.ended.to_string(),
             run: record.run.clone(),
-            pod: record.place.pod.clone().unwrap_or_else(|| record.place.host.clone()),
-            node: record.place.node.clone(),
+            pod: record.location.pod.clone().unwrap_or_else(|| record.location.host.clone()),
+            node: record.location.node.clone(),
             stderr: record.stderr.tail.clone(),
             failures: failures_before + 1,
         }
@@ -270,9 +271,9 @@ mod tests {
             started: at(1_700_000_010),
             ended: at(1_700_000_012),
             size: 5,
-            place: Place { host: "h".to_owned(), pod: Some("p".to_owned()), node: None },
-            stdout: Output::default(),
-            stderr: Output { bytes: 4, tail: "oops".to_owned() },
+            location: Location { host: "h".to_owned(), pod: Some("p".to_owned()), node: None },
+            stdout: CapturedOutput::default(),
+            stderr: CapturedOutput { bytes: 4, tail: "oops".to_owned() },
         }
     }
 
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(json["status"], "failed");
         assert_eq!(json["reason"], "timeout");
         assert_eq!(json["pod"], "p");
-        assert_eq!(json["first_started"], "2023-11-14T22:13:20Z");
+        assert_eq!(json["firstStarted"], "2023-11-14T22:13:20Z");
         assert!(json.get("exit").is_none() && json.get("node").is_none());
         let back: ResultRecord = serde_json::from_value(json).expect("what we wrote");
         assert_eq!(back, record());

@@ -8,12 +8,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::child::{self, End, Job, Ran, Urgency};
 use super::output::Console;
-use super::reap::Reaper;
-use super::{Notice, Plan, Watch};
+use super::program::{self, End, Invocation, Ran, Urgency};
+use super::reaper::Reaper;
+use super::{Notice, WorkerObserver, WorkerPlan};
 use workqueue_core::queue::Delivery;
-use workqueue_core::record::{DO_NOT_RETRY, Output, Reason, ResultRecord, Status};
+use workqueue_core::record::{CapturedOutput, DO_NOT_RETRY, Reason, ResultRecord, Status};
 
 /// What became of an item in a slot.
 #[derive(Debug)]
@@ -28,14 +28,14 @@ pub(super) enum Outcome {
 
 /// What all items of a worker share.
 pub(super) struct Shared<W> {
-    pub plan: Plan,
+    pub plan: WorkerPlan,
     pub console: Console,
     pub reaper: Reaper,
-    pub watch: W,
+    pub observer: W,
 }
 
 /// Tries an item.
-pub(super) async fn process<W: Watch>(
+pub(super) async fn process<W: WorkerObserver>(
     shared: &Shared<W>,
     delivery: &Delivery,
     mut urgency: watch::Receiver<Urgency>,
@@ -71,12 +71,12 @@ pub(super) async fn process<W: Watch>(
             exit,
             signal,
             attempts,
-            earlier_deliveries: delivery.earlier,
+            earlier_deliveries: delivery.earlier_deliveries,
             first_started,
             started,
             ended,
             size: delivery.body.len() as u64,
-            place: plan.place.clone(),
+            location: plan.location.clone(),
             stdout: ran.stdout,
             stderr: ran.stderr,
         };
@@ -84,7 +84,7 @@ pub(super) async fn process<W: Watch>(
             return Outcome::Settled(Arc::new(record));
         }
         let pause = plan.backoff.pause(attempts);
-        shared.watch.on(Notice::Retry { record: &record, pause });
+        shared.observer.on(Notice::Retry { record: &record, pause });
         if !pauses(&mut urgency, pause).await {
             return Outcome::Abandoned;
         }
@@ -100,7 +100,7 @@ async fn pauses(urgency: &mut watch::Receiver<Urgency>, pause: Duration) -> bool
     }
 }
 
-async fn attempt<W: Watch>(
+async fn attempt<W: WorkerObserver>(
     shared: &Shared<W>,
     delivery: &Delivery,
     attempts: u32,
@@ -109,12 +109,12 @@ async fn attempt<W: Watch>(
     let plan = &shared.plan;
     let env = [
         ("WORKQUEUE_ITEM_ID", delivery.id.clone()),
-        ("WORKQUEUE_ATTEMPT", (u64::from(delivery.earlier) + u64::from(attempts)).to_string()),
+        ("WORKQUEUE_ATTEMPT", (u64::from(delivery.earlier_deliveries) + u64::from(attempts)).to_string()),
         ("WORKQUEUE_QUEUE", plan.queue.clone()),
         ("WORKQUEUE_RUN", plan.run.clone().unwrap_or_default()),
     ];
     let argv = with_item(&plan.program, &delivery.body);
-    let job = Job {
+    let invocation = Invocation {
         argv: &argv,
         env: &env,
         body: delivery.body.clone(),
@@ -122,7 +122,7 @@ async fn attempt<W: Watch>(
         capture: plan.capture.as_ref().map(|directory| directory.join(&delivery.id)),
         tag: (plan.concurrency > 1).then(|| Arc::from(delivery.id.as_str())),
     };
-    child::run(job, &shared.console, &shared.reaper, urgency).await
+    program::run(invocation, &shared.console, &shared.reaper, urgency).await
 }
 
 /// Puts the item in the place of every argument that is exactly `{}`. Only of whole ones, as
@@ -191,7 +191,11 @@ fn passing(error: &std::io::Error) -> Ran {
 }
 
 fn said(end: End, text: String) -> Ran {
-    Ran { end, stdout: Output::default(), stderr: Output { bytes: text.len() as u64, tail: text } }
+    Ran {
+        end,
+        stdout: CapturedOutput::default(),
+        stderr: CapturedOutput { bytes: text.len() as u64, tail: text },
+    }
 }
 
 /// Milliseconds are as much as anybody reads.

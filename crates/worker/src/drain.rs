@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use workqueue_core::queue::Depth;
+use workqueue_core::queue::QueueCounts;
 
 /// How long a worker without items waits for some before it steps aside.
 const QUIET: Duration = Duration::from_secs(1);
@@ -92,13 +92,13 @@ impl Drain {
     }
 
     /// Takes the answer to a look.
-    pub(super) fn seen(&mut self, now: Instant, depth: Depth) -> Step {
+    pub(super) fn seen(&mut self, now: Instant, counts: QueueCounts) -> Step {
         let State::Aside { next_look, empty } = &mut self.state else { return Step::Wait };
-        if depth.ready > 0 {
+        if counts.ready > 0 {
             self.state = State::Quiet { since: now };
             return Step::Return;
         }
-        if depth.consumers > 0 {
+        if counts.consumers > 0 {
             *empty = 0;
             return if now >= self.may_leave_others { Step::Leave } else { Step::WaitUntil(*next_look) };
         }
@@ -111,9 +111,9 @@ impl Drain {
 mod tests {
     use super::*;
 
-    const EMPTY: Depth = Depth { ready: 0, consumers: 0, failed: 0 };
-    const OTHERS: Depth = Depth { ready: 0, consumers: 3, failed: 0 };
-    const ITEMS: Depth = Depth { ready: 2, consumers: 1, failed: 0 };
+    const EMPTY: QueueCounts = QueueCounts { ready: 0, consumers: 0, failed: 0 };
+    const OTHERS: QueueCounts = QueueCounts { ready: 0, consumers: 3, failed: 0 };
+    const ITEMS: QueueCounts = QueueCounts { ready: 2, consumers: 1, failed: 0 };
 
     fn aside(linger: u64) -> (Drain, Instant) {
         let start = Instant::now();

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::child::Urgency;
 use super::drain::Step;
-use super::ledger::Ticket;
-use super::run::{HASTE, Worker};
-use super::{Ending, HaltWhen, Notice, StopSignal, Watch};
+use super::event_loop::{HASTE, Worker};
+use super::held_items::ItemKey;
+use super::program::Urgency;
+use super::{Ending, HaltWhen, Notice, StopSignal, WorkerObserver};
 use workqueue_core::queue::{Consuming, Queue};
 
 /// How long after the grace period what is finished may take to be settled.
 const SETTLE_GRACE: Duration = Duration::from_secs(4);
 
-impl<Q: Queue, W: Watch> Worker<Q, W> {
+impl<Q: Queue, W: WorkerObserver> Worker<Q, W> {
     /// Asks the rule for leaving what to do next.
     pub(super) fn ask_drain(&mut self) {
         self.drain_at = None;
-        let holds_items = self.ledger.holds_items();
+        let holds_items = self.items.holds_items();
         if self.stopping() || self.no_more || matches!(self.report.ending, Ending::Once(_)) {
             return;
         }
@@ -38,7 +38,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
                 self.ask_drain();
             }
             Step::Look => {
-                self.queue.measure();
+                self.queue.request_counts();
                 self.ask_drain();
             }
             Step::Return => {
@@ -62,7 +62,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         self.report.ending = Ending::Stopped(signal);
         self.deadline = Some(now + self.shared.plan.grace);
         self.take_no_more(Urgency::Finish);
-        self.shared.watch.on(Notice::Stopping { running: self.slots.len() });
+        self.shared.observer.on(Notice::Stopping { running: self.slots.len() });
     }
 
     /// Ends the worker if so many failed items of the run are too many.
@@ -80,7 +80,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
                 self.deadline = Some(Instant::now() + SETTLE_GRACE);
             }
         }
-        self.shared.watch.on(Notice::Halting { failed, running: self.slots.len() });
+        self.shared.observer.on(Notice::Halting { failed, running: self.slots.len() });
     }
 
     /// Gives back what does not run yet; what runs hears how urgent it is.
@@ -88,28 +88,28 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         self.urgency_tx.send_replace(urgency);
         let idle = self.slots.is_empty();
         self.queue.consume(if idle { Consuming::Paused } else { Consuming::Leaving });
-        for ticket in self.ledger.drain_waiting(0) {
-            self.give_back(ticket);
+        for key in self.items.drain_waiting(0) {
+            self.requeue(key);
         }
     }
 
     /// Gives an item back whose program was ended or is not started again; while others are being
     /// ended, it waits for them.
-    pub(super) fn abandon(&mut self, ticket: Ticket) {
+    pub(super) fn abandon(&mut self, key: ItemKey) {
         if self.slots.is_empty() || *self.urgency_tx.borrow() >= Urgency::End {
-            self.abandoned.push(ticket);
+            self.abandoned.push(key);
         } else {
-            self.give_back(ticket);
+            self.requeue(key);
         }
     }
 
     /// Gives back what has waited for the last slot to get free. This worker stops counting as a
     /// consumer first, or it would be given the items itself, and the broker would count that.
-    pub(super) fn give_back_abandoned(&mut self) {
+    pub(super) fn requeue_abandoned(&mut self) {
         if self.slots.is_empty() && !self.abandoned.is_empty() {
             self.queue.consume(Consuming::Paused);
-            for ticket in std::mem::take(&mut self.abandoned) {
-                self.give_back(ticket);
+            for key in std::mem::take(&mut self.abandoned) {
+                self.requeue(key);
             }
         }
     }

@@ -4,15 +4,15 @@
 
 mod attempts;
 mod backoff;
-mod child;
 pub mod cli;
 mod drain;
 mod ending;
+mod event_loop;
 mod halt;
-mod ledger;
+mod held_items;
 pub mod output;
-mod reap;
-mod run;
+mod program;
+mod reaper;
 #[cfg(test)]
 mod tests;
 
@@ -21,16 +21,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use workqueue_core::record::{Place, ResultRecord};
+use workqueue_core::record::{Location, ResultRecord};
 
 pub use backoff::{Backoff, BackoffError};
+pub use event_loop::run;
 pub use halt::{Halt, HaltError, HaltWhen};
-pub use reap::Reaper;
-pub use run::run;
+pub use reaper::Reaper;
 
 /// When a worker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum WorkerMode {
     /// After one item, or when there is none.
     Once,
     /// When nothing is left.
@@ -41,11 +41,11 @@ pub enum Mode {
 
 /// What a worker does.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct WorkerPlan {
     /// The program and its arguments; `{}` stands for the item.
     pub program: Vec<OsString>,
     /// When to end.
-    pub mode: Mode,
+    pub mode: WorkerMode,
     /// Items at one time, at least 1.
     pub concurrency: usize,
     /// Further attempts after the first.
@@ -68,7 +68,7 @@ pub struct Plan {
     /// The run, for programs and records.
     pub run: Option<String>,
     /// Where this is, for records.
-    pub place: Place,
+    pub location: Location,
     /// A directory for all that programs write: `ID/stdout`, `ID/stderr` of the last attempt.
     pub capture: Option<PathBuf>,
 }
@@ -97,7 +97,7 @@ pub enum Ending {
 
 /// What a worker has done.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct WorkerReport {
     /// Why it ended.
     pub ending: Ending,
     /// Items done.
@@ -105,7 +105,7 @@ pub struct Report {
     /// Items failed for good.
     pub failed: u64,
     /// Items given back.
-    pub given_back: u64,
+    pub requeued: u64,
 }
 
 /// What a worker says while it works.
@@ -146,7 +146,7 @@ pub enum Notice<'a> {
 }
 
 /// Hears what a worker says.
-pub trait Watch: Send + Sync + 'static {
+pub trait WorkerObserver: Send + Sync + 'static {
     /// Takes one notice.
     fn on(&self, notice: Notice<'_>);
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use workqueue_core::record::Output;
+use workqueue_core::record::CapturedOutput;
 
 /// Bytes that one read takes from a program.
 const CHUNK: usize = 32 * 1024;
@@ -25,7 +25,7 @@ const TAIL_LIMIT: usize = 4096;
 
 /// Which of a program's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub enum OutputStream {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -36,7 +36,7 @@ pub enum Stream {
 #[derive(Debug)]
 pub struct Chunk {
     /// Where they belong.
-    pub stream: Stream,
+    pub stream: OutputStream,
     /// The bytes.
     pub bytes: Vec<u8>,
 }
@@ -54,7 +54,7 @@ pub fn console() -> (Console, mpsc::Receiver<Chunk>) {
 }
 
 impl Console {
-    async fn write(&self, stream: Stream, bytes: Vec<u8>) {
+    async fn write(&self, stream: OutputStream, bytes: Vec<u8>) {
         // Nobody reads any more: the programs' work goes on without an audience.
         self.chunks_tx.send(Chunk { stream, bytes }).await.ok();
     }
@@ -83,10 +83,10 @@ impl Tail {
     }
 
     /// As it stands in a record.
-    pub fn into_output(mut self) -> Output {
+    pub fn into_captured(mut self) -> CapturedOutput {
         let bytes = self.last.make_contiguous();
         let start = if self.total > bytes.len() as u64 { character_start(bytes) } else { 0 };
-        Output { bytes: self.total, tail: String::from_utf8_lossy(&bytes[start..]).into_owned() }
+        CapturedOutput { bytes: self.total, tail: String::from_utf8_lossy(&bytes[start..]).into_owned() }
     }
 }
 
@@ -148,7 +148,7 @@ impl<'a> Listener<'a> {
     }
 
     /// Listens until the program closes the stream.
-    pub async fn listen(&mut self, source: Option<impl AsyncRead + Unpin>, stream: Stream) {
+    pub async fn listen(&mut self, source: Option<impl AsyncRead + Unpin>, stream: OutputStream) {
         let Some(mut source) = source else { return };
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -170,7 +170,7 @@ impl<'a> Listener<'a> {
         }
     }
 
-    async fn hear(&mut self, stream: Stream, bytes: &[u8]) {
+    async fn hear(&mut self, stream: OutputStream, bytes: &[u8]) {
         self.tail.push(bytes);
         if let Some(file) = &mut self.file {
             // A full disk must not end the work: the file is short then.
@@ -196,17 +196,17 @@ mod tests {
         for part in ["ab", "cdef", "", "g"] {
             tail.push(part.as_bytes());
         }
-        assert_eq!(tail.into_output(), Output { bytes: 7, tail: "defg".to_owned() });
+        assert_eq!(tail.into_captured(), CapturedOutput { bytes: 7, tail: "defg".to_owned() });
     }
 
     #[test]
     fn a_tail_starts_with_a_whole_character() {
         let mut tail = Tail::new(4);
         tail.push("aéüx".as_bytes());
-        assert_eq!(tail.into_output().tail, "üx".to_owned());
+        assert_eq!(tail.into_captured().tail, "üx".to_owned());
         let mut binary = Tail::new(4);
         binary.push(b"\xff\n");
-        assert_eq!(binary.into_output().tail, "\u{fffd}\n");
+        assert_eq!(binary.into_captured().tail, "\u{fffd}\n");
     }
 
     #[test]
@@ -223,8 +223,8 @@ mod tests {
     async fn output_passes_unchanged_without_a_tag() {
         let (console, mut chunks_rx) = console();
         let mut listener = Listener { tail: Tail::new(3), ..Listener::new(&console, None) };
-        listener.listen(Some(&b"a\0b\xffno newline"[..]), Stream::Stdout).await;
+        listener.listen(Some(&b"a\0b\xffno newline"[..]), OutputStream::Stdout).await;
         assert_eq!(chunks_rx.recv().await.expect("one chunk").bytes, b"a\0b\xffno newline");
-        assert_eq!(listener.tail.into_output().tail, "ine");
+        assert_eq!(listener.tail.into_captured().tail, "ine");
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::output::{Chunk, Stream};
-use crate::{Notice, Watch};
+use crate::output::{Chunk, OutputStream};
+use crate::{Notice, WorkerObserver};
 use workqueue_core::record::Status;
 
 /// Writes chunks out in a thread of its own, where a log that is slow blocks nothing else. Ends
@@ -17,11 +17,11 @@ pub(super) fn write_out(mut chunks_rx: mpsc::Receiver<Chunk>) -> std::io::Result
         while let Some(Chunk { stream, bytes }) = chunks_rx.blocking_recv() {
             // A log that is gone is no reason to stop the work.
             match stream {
-                Stream::Stdout => {
+                OutputStream::Stdout => {
                     let mut stdout = std::io::stdout().lock();
                     stdout.write_all(&bytes).and_then(|()| stdout.flush()).ok();
                 }
-                Stream::Stderr => _ = std::io::stderr().lock().write_all(&bytes).ok(),
+                OutputStream::Stderr => _ = std::io::stderr().lock().write_all(&bytes).ok(),
             }
         }
     })
@@ -32,7 +32,7 @@ pub(super) struct Log {
     pub verbose: bool,
 }
 
-impl Watch for Log {
+impl WorkerObserver for Log {
     fn on(&self, notice: Notice<'_>) {
         match notice {
             Notice::Started { id, .. } if self.verbose => say(&format!("item {id}: started")),

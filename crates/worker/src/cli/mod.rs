@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::output::console;
-use crate::{Ending, Mode, Plan, Reaper, StopSignal, run as work};
+use crate::{Ending, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
 use console::{Log, say, write_out};
 use flags::WorkFlags;
 use workqueue_amqp::Endpoint;
@@ -22,7 +22,7 @@ use workqueue_amqp::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
 use workqueue_core::causes::with_causes;
 use workqueue_core::duration::duration;
 use workqueue_core::names::QueueName;
-use workqueue_core::record::{Place, ResultRecord, Status};
+use workqueue_core::record::{Location, ResultRecord, Status};
 
 pub use signals::stop_signals;
 
@@ -175,29 +175,29 @@ fn exit_code(record: &ResultRecord, settled_is_success: bool) -> u8 {
     u8::try_from(code).unwrap_or(ERROR)
 }
 
-fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
+fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
     let url = variable("BROKER_URL").ok_or("BROKER_URL is not set")?;
     let read = |file| std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"));
     let authorities = variable("BROKER_CA_FILE").map(read).transpose()?;
     let endpoint = Endpoint::parse(&url, authorities).map_err(|error| format!("BROKER_URL: {error}"))?;
     let queue: QueueName =
         variable("QUEUE").ok_or("QUEUE is not set")?.parse().map_err(|error| format!("QUEUE: {error}"))?;
-    let place = place();
+    let location = location();
     let mode = match (args.once, args.forever) {
-        (true, _) => Mode::Once,
-        (_, true) => Mode::Forever,
-        _ => Mode::Drain,
+        (true, _) => WorkerMode::Once,
+        (_, true) => WorkerMode::Forever,
+        _ => WorkerMode::Drain,
     };
-    let concurrency = if mode == Mode::Once { 1 } else { args.concurrency };
+    let concurrency = if mode == WorkerMode::Once { 1 } else { args.concurrency };
     let consumer = ConsumerPlan {
         endpoint,
         queue: queue.clone(),
         concurrency,
         results: !args.no_results,
         give_up_after: args.connect_timeout,
-        purpose: format!("workqueue-worker {}", place.host),
+        purpose: format!("workqueue-worker {}", location.host),
     };
-    let plan = Plan {
+    let plan = WorkerPlan {
         program: args.program,
         mode,
         concurrency: concurrency.into(),
@@ -210,18 +210,18 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
         linger: args.idle_timeout.unwrap_or(DEAD_AFTER.max(args.work.grace + AFTER_GRACE)),
         queue: queue.to_string(),
         run: variable("WORKQUEUE_RUN"),
-        place,
+        location,
         capture: None,
     };
     Ok((consumer, plan, args.verbose))
 }
 
 /// Where this process runs, for records: the chart may say so; a pod's host name is the pod's name.
-pub fn place() -> Place {
+pub fn location() -> Location {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let pod = variable("POD_NAME").or_else(|| in_pod.then(|| host.clone()));
-    Place { host, pod, node: variable("NODE_NAME") }
+    Location { host, pod, node: variable("NODE_NAME") }
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -1,5 +1,5 @@
-//! Goes through the messages of a queue without taking them: few are under way at one time, and
-//! all go back in their order.
+//! Reads the messages of a queue without consuming them: they are held unacknowledged, and requeued in
+//! their order at the end. Few are in flight at a time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,63 +14,63 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tokio::time::Instant;
 
-use super::topology::{self, short};
-use super::{Broker, Error, answer, within};
+use crate::broker::{answer, short, within};
+use crate::{Broker, Error, topology};
 use workqueue_core::names::QueueName;
 
-/// Bytes of messages that may be under way at one time.
-pub(super) const BYTES_UNDER_WAY: usize = 16 * 1024 * 1024;
+/// Bytes of messages that may be in flight.
+pub(crate) const BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
 
-/// Messages that may be; the first ones tell how large they are.
-const FIRST_UNDER_WAY: u16 = 8;
-const MOST_UNDER_WAY: u16 = 500;
+/// Messages that may be in flight; the first ones show how large they are.
+const FIRST_PREFETCH: u16 = 8;
+const MOST_PREFETCH: u16 = 500;
 
-/// How long the broker may take between two messages. Where others take from the queue at the same
-/// time, the count of the messages is wrong and no more may come.
+/// How long the broker may take between two messages. If others consume from the queue meanwhile,
+/// fewer messages arrive than were counted.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How long the broker may take to put everything back, which may be tens of millions of messages.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long the broker may take to requeue everything, which may be tens of millions of messages.
+const REQUEUE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Steps of giving back that may be under way: a channel puts those beyond 32 together into one
+/// Requeueing steps that may be in flight: a channel merges those beyond 32 into one
 /// (`quorum_commands_soft_limit`), and their order is lost.
-const STEPS_UNDER_WAY: u32 = 16;
+const STEPS_IN_FLIGHT: u32 = 16;
 
-/// How long the queue may take for them, and the pause between two looks.
+/// How long the queue may take for them, and the pause between two counts.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+const COUNT_EVERY: Duration = Duration::from_millis(2);
 
-/// A walk through a queue: each message is seen once and held, and goes back when the walk is over,
-/// unless it was [forgotten](Self::forget).
-pub(super) struct Browse {
+/// Reads a queue: each message is received once and held, and requeued by [`close`](Self::close)
+/// unless it was [acknowledged](Self::ack).
+pub(crate) struct QueueReader {
     queue: QueueName,
     channel: Channel,
     consumer: Option<Consumer>,
     consumers: u32,
-    /// What a consumer brought beyond its quota: a message that is forgotten makes room for another.
+    /// What a consumer brought beyond its quota: an acknowledged message makes room for another.
     surplus: VecDeque<Message>,
-    /// Messages that are still to come, as far as the broker has counted them.
+    /// Messages still to come, as the broker has counted them.
     expected: u32,
     /// Messages that the consumer may still bring.
     quota: u16,
     seen: u64,
     bytes: u64,
-    held: Held,
+    held: HeldTags,
 }
 
 /// The delivery tags of the messages that are held: a bit for each, from tag 1 on.
 #[derive(Debug, Default)]
-struct Held(Vec<u32>);
+struct HeldTags(Vec<u32>);
 
-impl Held {
+impl HeldTags {
     /// The word and the bit of a tag.
-    fn place(tag: u64) -> (usize, u32) {
+    fn position(tag: u64) -> (usize, u32) {
         let index = tag.saturating_sub(1);
         ((index / 32) as usize, 1 << (index % 32))
     }
 
     fn insert(&mut self, tag: u64) {
-        let (word, bit) = Self::place(tag);
+        let (word, bit) = Self::position(tag);
         if word >= self.0.len() {
             self.0.resize(word + 1, 0);
         }
@@ -78,17 +78,16 @@ impl Held {
     }
 
     fn remove(&mut self, tag: u64) {
-        let (word, bit) = Self::place(tag);
+        let (word, bit) = Self::position(tag);
         if let Some(word) = self.0.get_mut(word) {
             *word &= !bit;
         }
     }
 
-    /// The tags up to which to give back, one step after the other, and how many messages each step
-    /// gives back: few.
+    /// The steps in which to requeue: the tag up to which each goes, and its number of messages.
     ///
-    /// A quorum queue puts what comes back with one step into an Erlang map, which keeps the order
-    /// of up to 32 keys alone (measured on 3.10 and 4.0).
+    /// Small steps, since a quorum queue collects the messages of one nack in an Erlang map, which
+    /// keeps the order of up to 32 keys only (measured on 3.10 and 4.0).
     fn steps(&self) -> impl Iterator<Item = (u64, u32)> {
         let words = (0..).zip(&self.0).filter(|(_, bits)| **bits != 0);
         words.map(|(word, bits): (u64, &u32)| {
@@ -97,13 +96,13 @@ impl Held {
     }
 }
 
-impl Browse {
+impl QueueReader {
     /// Starts at the front of a queue; `None` if there is no such queue.
     ///
     /// # Errors
     /// Lost connections and refusals.
-    pub(super) async fn open(broker: &Broker, queue: QueueName) -> Result<Option<Self>, Error> {
-        let Some(depth) = topology::depth(broker, &queue).await? else { return Ok(None) };
+    pub(crate) async fn open(broker: &Broker, queue: QueueName) -> Result<Option<Self>, Error> {
+        let Some(depth) = topology::reported_depth(broker, &queue).await? else { return Ok(None) };
         Ok(Some(Self {
             queue,
             channel: broker.channel().await?,
@@ -114,21 +113,21 @@ impl Browse {
             quota: 0,
             seen: 0,
             bytes: 0,
-            held: Held::default(),
+            held: HeldTags::default(),
         }))
     }
 
-    /// Messages that were there at the start and have not been seen yet.
-    pub(super) fn expected(&self) -> u32 {
+    /// Messages that were ready at the start and have not been read yet.
+    pub(crate) fn expected(&self) -> u32 {
         self.expected
     }
 
-    /// The next message; `None` once all have come that were there at the start, or where no more
-    /// come. Safe to cancel only if the walk is closed then.
+    /// The next message; `None` after the last that was ready at the start, or if no more arrive.
+    /// After it was cancelled, only [`close`](Self::close) may be called.
     ///
     /// # Errors
-    /// Lost connections: all messages are back in the queue then.
-    pub(super) async fn next(&mut self) -> Result<Option<Message>, Error> {
+    /// Lost connections, after which the broker requeues all messages.
+    pub(crate) async fn next(&mut self) -> Result<Option<Message>, Error> {
         if self.expected == 0 {
             return Ok(None);
         }
@@ -153,57 +152,57 @@ impl Browse {
         let message = match tokio::time::timeout(SILENCE, consumer.next()).await {
             Err(_) => return Ok(None),
             Ok(None) => return Err(Error::Connection("the broker ended the consumer".to_owned())),
-            Ok(Some(message)) => message.map_err(|error| looking(&self.queue, &error))?,
+            Ok(Some(message)) => message.map_err(|error| reading(&self.queue, &error))?,
         };
         self.held.insert(message.delivery_tag);
         self.quota -= 1;
         Ok(Some(message))
     }
 
-    /// Ends the consumer that has brought its quota, and starts one with a new quota unless there
-    /// is a surplus. What a consumer has brought stays with the channel.
+    /// Cancels the consumer that has used up its quota, and starts another with a new quota unless
+    /// there is a surplus. The channel keeps holding what a cancelled consumer has brought.
     async fn refill(&mut self) -> Result<(), Error> {
-        self.end_consumer().await?;
+        self.cancel_consumer().await?;
         if !self.surplus.is_empty() {
             return Ok(());
         }
         let average = self.bytes.checked_div(self.seen).unwrap_or(0).max(1);
         let quota = match self.seen {
-            0 => FIRST_UNDER_WAY,
-            _ => u16::try_from(BYTES_UNDER_WAY as u64 / average).unwrap_or(u16::MAX).clamp(1, MOST_UNDER_WAY),
+            0 => FIRST_PREFETCH,
+            _ => u16::try_from(BYTES_IN_FLIGHT as u64 / average).unwrap_or(u16::MAX).clamp(1, MOST_PREFETCH),
         };
         self.quota = u16::try_from(self.expected).unwrap_or(u16::MAX).min(quota);
-        let failure = |error: lapin::Error| looking(&self.queue, &error);
+        let failure = |error: lapin::Error| reading(&self.queue, &error);
         self.channel.basic_qos(self.quota, BasicQosOptions::default()).await.map_err(failure)?;
         self.consumers += 1;
-        let tag = format!("look-{}", self.consumers).into();
+        let tag = format!("read-{}", self.consumers).into();
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let consumer = self.channel.basic_consume(short(&self.queue), tag, options, arguments).await;
         self.consumer = Some(consumer.map_err(failure)?);
         Ok(())
     }
 
-    async fn end_consumer(&mut self) -> Result<(), Error> {
+    async fn cancel_consumer(&mut self) -> Result<(), Error> {
         let Some(mut consumer) = self.consumer.take() else { return Ok(()) };
         let cancelled = self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await;
-        cancelled.map_err(|error| looking(&self.queue, &error))?;
+        cancelled.map_err(|error| reading(&self.queue, &error))?;
         while let Some(message) = consumer.next().await {
-            let message = message.map_err(|error| looking(&self.queue, &error))?;
+            let message = message.map_err(|error| reading(&self.queue, &error))?;
             self.held.insert(message.delivery_tag);
             self.surplus.push_back(message);
         }
         Ok(())
     }
 
-    /// Waits until the queue has so many messages ready; `false` where that does not come about,
-    /// since others take them.
-    async fn has_back(&self, wanted: u32) -> Result<bool, Error> {
+    /// Waits until the queue has so many messages ready; `false` if it does not within the time limit,
+    /// because others consume them.
+    async fn wait_for_ready(&self, wanted: u32) -> Result<bool, Error> {
         let deadline = Instant::now() + STEP_TIMEOUT;
         while self.ready().await? < wanted {
             if Instant::now() > deadline {
                 return Ok(false);
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(COUNT_EVERY).await;
         }
         Ok(true)
     }
@@ -211,65 +210,65 @@ impl Browse {
     async fn ready(&self) -> Result<u32, Error> {
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let declared = self.channel.queue_declare(short(&self.queue), passive, FieldTable::default()).await;
-        declared.map(|queue| queue.message_count()).map_err(|error| looking(&self.queue, &error))
+        declared.map(|queue| queue.message_count()).map_err(|error| reading(&self.queue, &error))
     }
 
-    /// Takes messages out of the queue for good.
+    /// Acknowledges messages, which removes them from the queue.
     ///
     /// # Errors
-    /// Lost connections: the messages may be in the queue still.
-    pub(super) async fn forget(&mut self, tags: &[u64]) -> Result<(), Error> {
+    /// Lost connections: the messages may still be in the queue.
+    pub(crate) async fn ack(&mut self, tags: &[u64]) -> Result<(), Error> {
         for &tag in tags {
             let acking = self.channel.basic_ack(tag, BasicAckOptions::default());
-            answer(format!("looking at queue {}", self.queue), acking).await?;
+            answer(format!("reading queue {}", self.queue), acking).await?;
             self.held.remove(tag);
         }
         Ok(())
     }
 
-    /// Ends the walk: all messages that were not forgotten go back.
+    /// Requeues all messages that were not acknowledged.
     ///
     /// # Errors
-    /// Lost connections: the messages go back all the same.
-    pub(super) async fn close(mut self) -> Result<(), Error> {
-        let back = async {
-            // First, so that nothing that goes back is handed to this very consumer once more.
-            self.end_consumer().await?;
-            // Not by closing the channel alone: that counts as a failed delivery on every release.
+    /// Lost connections: the messages are requeued all the same.
+    pub(crate) async fn close(mut self) -> Result<(), Error> {
+        let requeue = async {
+            // First, so that no requeued message is delivered to this very consumer again.
+            self.cancel_consumer().await?;
+            // Not just by closing the channel: every RabbitMQ counts that as a failed delivery.
             let options = BasicNackOptions { multiple: true, requeue: true };
             let mut wanted = self.ready().await?;
             let mut in_step = true;
             for (number, (tag, messages)) in (1..).zip(self.held.steps()) {
                 let returned = self.channel.basic_nack(tag, options).await;
-                returned.map_err(|error| looking(&self.queue, &error))?;
+                returned.map_err(|error| reading(&self.queue, &error))?;
                 wanted += messages;
-                if in_step && number % STEPS_UNDER_WAY == 0 {
-                    in_step = self.has_back(wanted).await?;
+                if in_step && number % STEPS_IN_FLIGHT == 0 {
+                    in_step = self.wait_for_ready(wanted).await?;
                 }
             }
             let closed = self.channel.close(200, "done".into()).await;
-            closed.map_err(|error| looking(&self.queue, &error))
+            closed.map_err(|error| reading(&self.queue, &error))
         };
-        let timed_out = || Err(Error::Connection("giving back what was looked at took too long".to_owned()));
-        tokio::time::timeout(RETURN_TIMEOUT, back).await.unwrap_or_else(|_| timed_out())
+        let timed_out = || Err(Error::Connection("requeueing the messages took too long".to_owned()));
+        tokio::time::timeout(REQUEUE_TIMEOUT, requeue).await.unwrap_or_else(|_| timed_out())
     }
 }
 
-pub(super) fn looking(queue: &QueueName, error: &lapin::Error) -> Error {
-    Error::from_lapin(format!("looking at queue {queue}"), error)
+pub(crate) fn reading(queue: &QueueName, error: &lapin::Error) -> Error {
+    Error::from_lapin(format!("reading queue {queue}"), error)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Held;
+    use super::HeldTags;
 
     #[test]
-    fn what_is_held_goes_back_in_small_steps_that_end_at_a_held_message() {
-        let mut held = Held::default();
+    fn held_messages_are_requeued_in_small_steps_that_end_at_a_held_message() {
+        let mut held = HeldTags::default();
         assert_eq!(held.steps().count(), 0);
         (1..=100).for_each(|tag| held.insert(tag));
         assert_eq!(held.steps().collect::<Vec<_>>(), [(32, 32), (64, 32), (96, 32), (100, 4)]);
-        // The broker knows no tag of a message that is gone.
+        // The broker no longer knows the tags of acknowledged messages.
         (60..=96).for_each(|tag| held.remove(tag));
         held.remove(100);
         held.remove(1000);

@@ -8,13 +8,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::attempts::{Outcome, Shared, process};
-use super::child::Urgency;
 use super::drain::Drain;
-use super::ledger::{Ledger, Stage, Taken, Ticket};
+use super::held_items::{HeldItems, ItemKey, Stage, Taken};
 use super::output::Console;
-use super::reap::Reaper;
-use super::{Ending, Error, Mode, Notice, Plan, Report, StopSignal, Watch};
-use workqueue_core::queue::{Consuming, Event, Queue, Verdict};
+use super::program::Urgency;
+use super::reaper::Reaper;
+use super::{Ending, Error, Notice, StopSignal, WorkerMode, WorkerObserver, WorkerPlan, WorkerReport};
+use workqueue_core::queue::{Consuming, Queue, QueueEvent, Settlement};
 use workqueue_core::record::{ResultRecord, Status};
 
 /// How long what is finished may take to be settled after a second signal.
@@ -46,15 +46,15 @@ const STALLED: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// The queue has failed for good, or the program cannot be started. Items in hand have gone back.
-pub async fn run<Q: Queue, W: Watch>(
+pub async fn run<Q: Queue, W: WorkerObserver>(
     queue: Q,
-    plan: Plan,
+    plan: WorkerPlan,
     mut stop_rx: mpsc::UnboundedReceiver<StopSignal>,
     console: Console,
     reaper: Reaper,
-    watch: W,
-) -> Result<Report, Error<Q::Error>> {
-    let mut worker = Worker::new(queue, Shared { plan, console, reaper, watch });
+    observer: W,
+) -> Result<WorkerReport, Error<Q::Error>> {
+    let mut worker = Worker::new(queue, Shared { plan, console, reaper, observer });
     let result = worker.work(&mut stop_rx).await;
     worker.finish(result).await
 }
@@ -63,8 +63,8 @@ pub async fn run<Q: Queue, W: Watch>(
 pub(super) struct Worker<Q, W> {
     pub(super) queue: Q,
     pub(super) shared: Arc<Shared<W>>,
-    pub(super) ledger: Ledger,
-    pub(super) slots: JoinSet<(Ticket, Outcome, Duration)>,
+    pub(super) items: HeldItems,
+    pub(super) slots: JoinSet<(ItemKey, Outcome, Duration)>,
     pub(super) urgency_tx: watch::Sender<Urgency>,
     pub(super) drain: Option<Drain>,
     /// When the drain rule wants to be asked again.
@@ -80,25 +80,25 @@ pub(super) struct Worker<Q, W> {
     failed_before: Option<u64>,
     pub(super) no_more: bool,
     /// Items that go back together, once nothing runs any more.
-    pub(super) abandoned: Vec<Ticket>,
+    pub(super) abandoned: Vec<ItemKey>,
     /// When a program was last started.
     started: Instant,
     /// Whether more items are taken than there are slots.
-    looks_ahead: bool,
+    prefetches_extra: bool,
     /// Averages of the time that programs take, in seconds, and of the bytes of their items; the last
     /// ones weigh most.
     average: Option<[f64; 2]>,
-    pub(super) report: Report,
+    pub(super) report: WorkerReport,
 }
 
-impl<Q: Queue, W: Watch> Worker<Q, W> {
+impl<Q: Queue, W: WorkerObserver> Worker<Q, W> {
     fn new(mut queue: Q, shared: Shared<W>) -> Self {
         let (now, linger, halts) = (Instant::now(), shared.plan.linger, shared.plan.halt.is_some());
         let drain = match shared.plan.mode {
-            Mode::Forever => None,
+            WorkerMode::Forever => None,
             // A worker that takes the place of one in a run that has halted must take nothing.
-            Mode::Once | Mode::Drain if halts => Some(Drain::aside(now, linger)),
-            Mode::Once | Mode::Drain => Some(Drain::new(now, linger)),
+            WorkerMode::Once | WorkerMode::Drain if halts => Some(Drain::aside(now, linger)),
+            WorkerMode::Once | WorkerMode::Drain => Some(Drain::new(now, linger)),
         };
         if drain.is_none() || !halts {
             queue.consume(Consuming::Active);
@@ -107,7 +107,7 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         Self {
             queue,
             shared: Arc::new(shared),
-            ledger: Ledger::default(),
+            items: HeldItems::default(),
             slots: JoinSet::new(),
             urgency_tx: watch::channel(Urgency::None).0,
             drain,
@@ -121,9 +121,9 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
             no_more: false,
             abandoned: Vec::new(),
             started: now,
-            looks_ahead: false,
+            prefetches_extra: false,
             average: None,
-            report: Report { ending: Ending::Drained, done: 0, failed: 0, given_back: 0 },
+            report: WorkerReport { ending: Ending::Drained, done: 0, failed: 0, requeued: 0 },
         }
     }
 
@@ -141,19 +141,19 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
                 biased;
                 Some(signal) = stop_rx.recv() => self.stop(signal),
                 Some(ended) = self.slots.join_next() => {
-                    let (ticket, outcome, took) = ended.unwrap_or_else(|error| match error.try_into_panic() {
+                    let (key, outcome, took) = ended.unwrap_or_else(|error| match error.try_into_panic() {
                         Ok(panic) => std::panic::resume_unwind(panic),
                         Err(_) => unreachable!("no slot is aborted while the loop runs"),
                     });
-                    self.ended(ticket, outcome, took)?;
+                    self.ended(key, outcome, took)?;
                 }
                 event = self.queue.next() => self.take(event.map_err(Error::Queue)?),
                 () = until(self.drain_at), if !self.stopping() => self.ask_drain(),
                 () = until(self.halt_look_at), if !self.stopping() => {
                     self.halt_look_at = Some(Instant::now() + HALT_LOOK_EVERY);
-                    self.queue.measure();
+                    self.queue.request_counts();
                 }
-                () = until(stalls_at), if !self.stopping() => self.look_back(),
+                () = until(stalls_at), if !self.stopping() => self.requeue_extra(),
                 () = until(self.deadline) => if self.out_of_time() {
                     return Ok(());
                 },
@@ -167,141 +167,143 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
 
     fn is_over(&self) -> bool {
         let settled = matches!(self.report.ending, Ending::Once(_));
-        (self.stopping() || self.no_more || settled) && !self.ledger.holds_items()
+        (self.stopping() || self.no_more || settled) && !self.items.holds_items()
     }
 
     fn fill_slots(&mut self) {
         while self.slots.len() < self.shared.plan.concurrency && !self.stopping() {
-            let Some((ticket, delivery)) = self.ledger.start() else { return };
+            let Some((key, delivery)) = self.items.start() else { return };
             self.started = Instant::now();
-            self.shared.watch.on(Notice::Started { id: &delivery.id, body: &delivery.body });
+            self.shared.observer.on(Notice::Started { id: &delivery.id, body: &delivery.body });
             let (shared, urgency) = (self.shared.clone(), self.urgency_tx.subscribe());
             self.slots.spawn(async move {
                 let started = Instant::now();
                 let outcome = process(&shared, &delivery, urgency).await;
-                (ticket, outcome, started.elapsed())
+                (key, outcome, started.elapsed())
             });
         }
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, event: QueueEvent) {
         match event {
-            Event::Delivery(delivery) => {
+            QueueEvent::Delivery(delivery) => {
                 let heavy = delivery.body.len() as f64 > LIGHT;
-                match self.ledger.take(delivery) {
-                    Taken::New(ticket) if self.stopping() => self.give_back(ticket),
-                    Taken::New(_) if heavy && self.looks_ahead => {
-                        if self.ledger.waiting_bytes() > MAX_AHEAD {
-                            self.look_back();
+                match self.items.take(delivery) {
+                    Taken::New(key) if self.stopping() => self.requeue(key),
+                    Taken::New(_) if heavy && self.prefetches_extra => {
+                        if self.items.waiting_bytes() > MAX_AHEAD {
+                            self.requeue_extra();
                         }
                     }
                     Taken::New(_) => {}
-                    Taken::Again(ticket) => self.settle_if_finished(ticket),
+                    Taken::Again(key) => self.settle_if_finished(key),
                 }
             }
-            Event::Settled(claim) => {
-                let stage = self.ledger.settled(claim).map(|entry| entry.stage);
+            QueueEvent::Settled(tag) => {
+                let stage = self.items.settled(tag).map(|entry| entry.stage);
                 match stage {
                     Some(Stage::Settling(record)) => self.count(record),
-                    Some(Stage::GoingBack) => self.report.given_back += 1,
+                    Some(Stage::Requeueing) => self.report.requeued += 1,
                     _ => {}
                 }
             }
-            Event::Lost(claim) => {
-                if let Some(ticket) = self.ledger.lost(claim) {
-                    self.lost(ticket);
+            QueueEvent::Lost(tag) => {
+                if let Some(key) = self.items.lost(tag) {
+                    self.lost(key);
                 }
             }
-            Event::Depth(depth) => {
-                let before = *self.failed_before.get_or_insert(depth.failed);
-                self.halt_after(depth.failed.saturating_sub(before));
+            QueueEvent::Counts(counts) => {
+                let before = *self.failed_before.get_or_insert(counts.failed);
+                self.halt_after(counts.failed.saturating_sub(before));
                 if self.stopping() {
                     return;
                 }
                 if let Some(drain) = &mut self.drain {
-                    let step = drain.seen(Instant::now(), depth);
+                    let step = drain.seen(Instant::now(), counts);
                     self.follow(step);
                 }
             }
-            Event::Note(note) => self.shared.watch.on(Notice::Note(&note)),
-            Event::End => self.no_more = true,
+            QueueEvent::Note(note) => self.shared.observer.on(Notice::Note(&note)),
+            QueueEvent::End => self.no_more = true,
         }
         self.ask_drain();
     }
 
     /// An item whose claim is void: it will come again, here or elsewhere.
-    fn lost(&mut self, ticket: Ticket) {
-        match self.ledger.get(ticket).map(|entry| entry.stage.clone()) {
-            Some(Stage::Settling(record)) => self.remember(ticket, record),
-            Some(Stage::GoingBack) => {
-                self.ledger.remove(ticket);
-                self.report.given_back += 1;
+    fn lost(&mut self, key: ItemKey) {
+        match self.items.get(key).map(|entry| entry.stage.clone()) {
+            Some(Stage::Settling(record)) => self.remember(key, record),
+            Some(Stage::Requeueing) => {
+                self.items.remove(key);
+                self.report.requeued += 1;
             }
-            Some(Stage::Waiting) => _ = self.ledger.remove(ticket),
+            Some(Stage::Waiting) => _ = self.items.remove(key),
             Some(Stage::Running | Stage::Finished(_)) | None => {}
         }
     }
 
-    fn remember(&mut self, ticket: Ticket, record: Arc<ResultRecord>) {
-        self.ledger.set_stage(ticket, Stage::Finished(record));
-        if let Some(Stage::Finished(record)) = self.ledger.remember(ticket).map(|entry| entry.stage) {
-            self.shared.watch.on(Notice::Superseded(&record));
+    fn remember(&mut self, key: ItemKey, record: Arc<ResultRecord>) {
+        self.items.set_stage(key, Stage::Finished(record));
+        if let Some(Stage::Finished(record)) = self.items.remember(key).map(|entry| entry.stage) {
+            self.shared.observer.on(Notice::Superseded(&record));
         }
     }
 
-    fn ended(&mut self, ticket: Ticket, outcome: Outcome, took: Duration) -> Result<(), Error<Q::Error>> {
+    fn ended(&mut self, key: ItemKey, outcome: Outcome, took: Duration) -> Result<(), Error<Q::Error>> {
         match outcome {
             Outcome::Settled(record) => {
-                let bytes = self.ledger.get(ticket).map_or(0, |entry| entry.delivery.body.len());
+                let bytes = self.items.get(key).map_or(0, |entry| entry.delivery.body.len());
                 self.pace(took, bytes);
                 if record.status == Status::Failed {
                     self.failed_here += 1;
                     self.halt_after(self.failed_here);
                 }
-                if self.ledger.get(ticket).is_some_and(|entry| entry.claim.is_some()) {
-                    self.ledger.set_stage(ticket, Stage::Finished(record));
-                    self.settle_if_finished(ticket);
+                if self.items.get(key).is_some_and(|entry| entry.tag.is_some()) {
+                    self.items.set_stage(key, Stage::Finished(record));
+                    self.settle_if_finished(key);
                 } else {
-                    self.remember(ticket, record);
+                    self.remember(key, record);
                 }
             }
-            Outcome::Abandoned => self.abandon(ticket),
+            Outcome::Abandoned => self.abandon(key),
             Outcome::NoProgram(source) => {
-                self.give_back(ticket);
+                self.requeue(key);
                 let program = self.shared.plan.program.first().cloned().unwrap_or_default();
                 return Err(Error::Program { program: program.to_string_lossy().into_owned(), source });
             }
         }
-        self.give_back_abandoned();
+        self.requeue_abandoned();
         self.ask_drain();
         Ok(())
     }
 
-    fn settle_if_finished(&mut self, ticket: Ticket) {
-        let Some(entry) = self.ledger.get(ticket) else { return };
-        let (Some(claim), Stage::Finished(record)) = (entry.claim, entry.stage.clone()) else { return };
-        let verdict = match record.status {
-            Status::Done => Verdict::Done(record.clone()),
-            Status::Failed => Verdict::Failed { record: record.clone(), body: entry.delivery.body.clone() },
+    fn settle_if_finished(&mut self, key: ItemKey) {
+        let Some(entry) = self.items.get(key) else { return };
+        let (Some(tag), Stage::Finished(record)) = (entry.tag, entry.stage.clone()) else { return };
+        let settlement = match record.status {
+            Status::Done => Settlement::Done(record.clone()),
+            Status::Failed => {
+                Settlement::Failed { record: record.clone(), body: entry.delivery.body.clone() }
+            }
         };
-        if self.shared.plan.mode == Mode::Once {
+        if self.shared.plan.mode == WorkerMode::Once {
             // The next item would come as soon as this one is settled; one may have come already.
             self.queue.consume(Consuming::Paused);
-            for waiting in self.ledger.drain_waiting(0) {
-                self.give_back(waiting);
+            for waiting in self.items.drain_waiting(0) {
+                self.requeue(waiting);
             }
         }
-        self.queue.settle(claim, verdict);
-        self.ledger.set_stage(ticket, Stage::Settling(record));
+        self.queue.settle(tag, settlement);
+        self.items.set_stage(key, Stage::Settling(record));
     }
 
-    pub(super) fn give_back(&mut self, ticket: Ticket) {
-        match self.ledger.get(ticket).and_then(|entry| entry.claim) {
-            Some(claim) => {
-                self.queue.settle(claim, Verdict::GiveBack);
-                self.ledger.set_stage(ticket, Stage::GoingBack);
+    pub(super) fn requeue(&mut self, key: ItemKey) {
+        match self.items.get(key).and_then(|entry| entry.tag) {
+            Some(tag) => {
+                self.queue.settle(tag, Settlement::Requeue);
+                self.items.set_stage(key, Stage::Requeueing);
             }
-            None => _ = self.ledger.remove(ticket),
+            None => _ = self.items.remove(key),
         }
     }
 
@@ -311,12 +313,12 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
             Status::Failed => {
                 self.report.failed += 1;
                 if self.halt_look_at.is_some() {
-                    self.queue.measure();
+                    self.queue.request_counts();
                 }
             }
         }
-        self.shared.watch.on(Notice::Settled(&record));
-        if self.shared.plan.mode == Mode::Once {
+        self.shared.observer.on(Notice::Settled(&record));
+        if self.shared.plan.mode == WorkerMode::Once {
             self.report.ending = Ending::Once(record);
         }
     }
@@ -329,38 +331,38 @@ impl<Q: Queue, W: Watch> Worker<Q, W> {
         let average = [0, 1].map(|i| average[i] + WEIGHT * (last[i] - average[i]));
         self.average = Some(average);
         let [seconds, bytes] = average;
-        if self.shared.plan.mode == Mode::Once {
+        if self.shared.plan.mode == WorkerMode::Once {
             return;
         }
         if seconds < QUICK && bytes < LIGHT {
-            self.looks_ahead = self.queue.look_ahead(true);
+            self.prefetches_extra = self.queue.prefetch_extra(true);
         } else if seconds > SLOW || bytes > LIGHT {
-            self.looks_ahead = self.queue.look_ahead(false);
+            self.prefetches_extra = self.queue.prefetch_extra(false);
         }
     }
 
     /// When items that were taken ahead have waited for too long. As many as there are slots are what
     /// any worker holds, and may come back at once if they are given back.
     fn stalls_at(&self) -> Option<Instant> {
-        let ahead = self.looks_ahead && self.ledger.waiting() > self.shared.plan.concurrency;
+        let ahead = self.prefetches_extra && self.items.waiting() > self.shared.plan.concurrency;
         ahead.then_some(self.started + STALLED)
     }
 
     /// Gives back what was taken ahead.
-    fn look_back(&mut self) {
-        self.looks_ahead = self.queue.look_ahead(false);
-        for ticket in self.ledger.drain_waiting(self.shared.plan.concurrency) {
-            self.give_back(ticket);
+    fn requeue_extra(&mut self) {
+        self.prefetches_extra = self.queue.prefetch_extra(false);
+        for key in self.items.drain_waiting(self.shared.plan.concurrency) {
+            self.requeue(key);
         }
     }
 
     /// Ends what still runs, and takes leave of the queue.
-    async fn finish(mut self, result: Result<(), Error<Q::Error>>) -> Result<Report, Error<Q::Error>> {
+    async fn finish(mut self, result: Result<(), Error<Q::Error>>) -> Result<WorkerReport, Error<Q::Error>> {
         self.urgency_tx.send_replace(Urgency::Now);
         // Whatever is not settled goes back when the queue is closed.
         tokio::time::timeout(HASTE, async { while self.slots.join_next().await.is_some() {} }).await.ok();
-        for record in self.ledger.take_finished() {
-            self.shared.watch.on(Notice::Superseded(&record));
+        for record in self.items.take_finished() {
+            self.shared.observer.on(Notice::Superseded(&record));
         }
         self.queue.close().await;
         result.map(|()| self.report)

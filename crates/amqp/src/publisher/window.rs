@@ -1,4 +1,4 @@
-//! What is published and not settled yet: kept whole, so that it can be published again.
+//! The items that are published and not settled yet: kept whole, so that they can be published again.
 
 use std::collections::VecDeque;
 
@@ -6,20 +6,20 @@ use bytes::Bytes;
 
 use workqueue_core::item::{Item, Position};
 
-/// What a settled item came to.
+/// How an item was settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// The broker has taken charge of it.
+    /// The broker has confirmed it.
     Confirmed,
-    /// The broker takes no more into the queue (`basic.nack`).
+    /// The queue takes no more (`basic.nack`).
     Nacked(Position),
-    /// No queue took it: it was returned before it was confirmed.
+    /// No queue took it: it was returned.
     Returned(Position),
 }
 
-/// An item on its way.
+/// An item in flight.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct InFlight {
     /// Its number in the batch, from 1: the second part of its id.
     pub(super) number: u64,
     /// Its bytes.
@@ -38,13 +38,13 @@ enum State {
 /// The items in flight, in the order of their numbers, and so of their delivery tags.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<InFlight>,
     bytes: usize,
-    /// Items from the front that went out on the present channel.
+    /// Items from the front that were sent on the current channel.
     sent: usize,
-    /// The delivery tag of the front item on the present channel; the broker counts from 1.
+    /// The delivery tag of the front item on the current channel; the broker counts from 1.
     front_tag: u64,
-    /// The number of the last item taken in.
+    /// The number of the last item added.
     last_number: u64,
 }
 
@@ -54,7 +54,7 @@ impl Window {
         Self { front_tag: 1, last_number, ..Self::default() }
     }
 
-    /// Items in flight, those that wait to be sent included.
+    /// Items in flight, including those that wait to be sent.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -69,31 +69,31 @@ impl Window {
         self.bytes
     }
 
-    /// Takes an item in; it waits to be sent.
+    /// Adds an item; it waits to be sent.
     pub(super) fn push(&mut self, item: Item) {
         self.last_number += 1;
         self.bytes += item.body.len();
         let Item { body, position } = item;
-        self.entries.push_back(Entry { number: self.last_number, body, position, state: State::Open });
+        self.entries.push_back(InFlight { number: self.last_number, body, position, state: State::Open });
     }
 
     /// The next item to be sent.
-    pub(super) fn unsent(&self) -> Option<&Entry> {
+    pub(super) fn unsent(&self) -> Option<&InFlight> {
         self.entries.get(self.sent)
     }
 
-    /// Notes that the item of [`unsent`](Self::unsent) went out whole.
+    /// Notes that the item of [`unsent`](Self::unsent) was sent completely.
     pub(super) fn mark_sent(&mut self) {
         self.sent += 1;
     }
 
-    /// Takes a confirm; `settled` hears of every item that it is about. `false` for a tag that
-    /// the broker cannot mean.
+    /// Takes a confirm, and calls `settled` for every item it is about. `false` for a tag that was
+    /// never sent.
     pub(super) fn confirm(
         &mut self,
         tag: u64,
         multiple: bool,
-        taken: bool,
+        ack: bool,
         mut settled: impl FnMut(Settled),
     ) -> bool {
         // Tag 0 with `multiple` means everything so far.
@@ -108,7 +108,7 @@ impl Window {
         }
         let first = if multiple { 0 } else { last - 1 };
         for entry in self.entries.range_mut(first..last) {
-            let outcome = match (entry.state, taken) {
+            let outcome = match (entry.state, ack) {
                 (State::Settled, _) => continue,
                 (State::Returned, _) => Settled::Returned(entry.position.clone()),
                 (State::Open, true) => Settled::Confirmed,
@@ -159,18 +159,18 @@ impl Window {
         doubtful
     }
 
-    /// The broker has shut the channel over the first item larger than `limit` bytes: what went out
-    /// behind it has not been looked at.
+    /// The broker has closed the channel because of the first item larger than `limit` bytes: it has
+    /// ignored what was sent after it.
     pub(super) fn stop_at_larger(&mut self, limit: usize) {
-        let large = |entry: &Entry| entry.state != State::Settled && entry.body.len() > limit;
+        let large = |entry: &InFlight| entry.state != State::Settled && entry.body.len() > limit;
         self.sent = self.entries.iter().take(self.sent).position(large).unwrap_or(self.sent);
     }
 
-    /// Takes out the first item that had gone out and is larger than `limit` bytes.
+    /// Removes the first sent item that is larger than `limit` bytes.
     pub(super) fn take_larger(&mut self, limit: usize) -> Option<Position> {
-        // The offender may have been on its way when the broker shut the channel.
+        // That item may have been on its way when the broker closed the channel.
         let reach = (self.sent + 1).min(self.entries.len());
-        let large = |entry: &Entry| entry.state != State::Settled && entry.body.len() > limit;
+        let large = |entry: &InFlight| entry.state != State::Settled && entry.body.len() > limit;
         let index = self.entries.iter().take(reach).position(large)?;
         let entry = self.entries.remove(index)?;
         self.sent -= usize::from(index < self.sent);
@@ -193,9 +193,9 @@ mod tests {
         window
     }
 
-    fn confirm(window: &mut Window, tag: u64, multiple: bool, taken: bool) -> Vec<Settled> {
+    fn confirm(window: &mut Window, tag: u64, multiple: bool, ack: bool) -> Vec<Settled> {
         let mut settled = Vec::new();
-        assert!(window.confirm(tag, multiple, taken, |outcome| settled.push(outcome)), "tag {tag}");
+        assert!(window.confirm(tag, multiple, ack, |outcome| settled.push(outcome)), "tag {tag}");
         settled
     }
 

@@ -1,20 +1,19 @@
-//! How many items may be in flight: what the broker confirms in the time that a confirm takes
-//! anyway, and a little more.
+//! How many items may be in flight: as many as the broker confirms within the latency of one confirm,
+//! and a few more.
 //!
-//! More does not raise the rate: it only waits somewhere on the way, is repeated when the
-//! connection breaks, and keeps every stage of a tunnel busy with small pieces (measured: three
-//! times the writes to a quorum queue's log, half the rate). How long a confirm takes anyway is the
-//! time of an item that finds nothing before it, so every few seconds one is sent into an empty
-//! window, as TCP's BBR does.
+//! More would not raise the rate: they would only wait on the way, be repeated when the connection
+//! breaks, and keep every stage of a tunnel busy with small pieces (measured: three times the
+//! writes to a quorum queue's log, half the rate). The latency is measured with an item that has
+//! nothing ahead of it: every few seconds one is sent into an empty window, as TCP's BBR does.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The time that an item may wait for others on its way.
+/// How long an item may wait for others on its way.
 const QUEUED: Duration = Duration::from_millis(40);
 
-/// The least time between two adaptations.
+/// The shortest time between two adaptations.
 const EVERY: Duration = Duration::from_millis(100);
 
 /// Time between two items that are sent into an empty window.
@@ -27,16 +26,16 @@ const FIRST: usize = 1024;
 const LEAST: usize = 128;
 const MOST: usize = 32 * 1024;
 
-/// A window that adapts to the confirms.
+/// A limit that adapts to the confirms.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct InFlightLimit {
     limit: usize,
-    /// The item whose time is taken, and when it was sent.
+    /// The item whose confirm is timed, and when it was sent.
     timed: Option<(u64, Instant)>,
-    /// The least time that a confirm has taken since the last probe.
+    /// The shortest time that a confirm has taken since the last probe.
     latency: Duration,
-    /// When the items began to be counted, and how many there were. Both ends of a count are
-    /// confirms of timed items: confirms may come in bursts, one a round trip.
+    /// When the current count of confirms began, and the count. A count begins and ends with the
+    /// confirm of a timed item: confirms may arrive in bursts, one per round trip.
     since: Instant,
     confirms: u64,
     probed: Instant,
@@ -47,13 +46,13 @@ pub(super) struct Pace {
 enum Stage {
     /// The window fills and empties.
     Flowing,
-    /// It is to become empty.
+    /// No items are added until it is empty.
     Draining,
-    /// The timed item found it empty.
+    /// The timed item was sent into an empty window.
     Probing,
 }
 
-impl Pace {
+impl InFlightLimit {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             limit: FIRST,
@@ -66,12 +65,12 @@ impl Pace {
         }
     }
 
-    /// Items that may be in flight at one time.
+    /// Items that may be in flight.
     pub(super) fn limit(&self) -> usize {
         if self.stage == Stage::Draining { 1 } else { self.limit }
     }
 
-    /// Takes note of an item that goes out.
+    /// Notes that an item is sent.
     pub(super) fn sent(&mut self, number: u64) {
         if self.timed.is_none() {
             self.sent_at(number, Instant::now());
@@ -85,7 +84,7 @@ impl Pace {
         }
     }
 
-    /// Takes note of confirms; all items up to `settled_up_to` are settled.
+    /// Notes confirms; all items up to `settled_up_to` are settled.
     pub(super) fn confirmed(&mut self, items: u64, settled_up_to: u64, now: Instant) {
         self.confirms += items;
         let Some((_, sent)) = self.timed.take_if(|(number, _)| *number <= settled_up_to) else { return };
@@ -103,7 +102,7 @@ impl Pace {
         }
     }
 
-    /// Fits the limit to a rate of confirms, and to the time that the last one took.
+    /// Adapts the limit to a rate of confirms, and to the time that the last one took.
     fn adapt(&mut self, rate: f64, taken: Duration) {
         let in_flight = (rate * taken.as_secs_f64()) as usize;
         let wanted = if taken > self.latency + QUEUED / 2 {
@@ -132,17 +131,22 @@ mod tests {
 
     /// Publishes as fast as the window permits; gives the rate, and the longest time that an item
     /// was in flight, of the second half.
-    fn publish(pace: &mut Pace, now: &mut Instant, broker: &Broker, seconds: u64) -> (f64, Duration) {
+    fn publish(
+        limit: &mut InFlightLimit,
+        now: &mut Instant,
+        broker: &Broker,
+        seconds: u64,
+    ) -> (f64, Duration) {
         let (start, end) = (*now, *now + Duration::from_secs(seconds));
         let half = start + Duration::from_secs(seconds) / 2;
         let mut flying: VecDeque<(Instant, Instant)> = VecDeque::new();
         let (mut number, mut settled, mut counted, mut longest) = (0, 0, 0, Duration::ZERO);
         let mut free = start;
         while *now < end {
-            while flying.len() < pace.limit() {
+            while flying.len() < limit.limit() {
                 number += 1;
-                if pace.timed.is_none() {
-                    pace.sent_at(number, *now);
+                if limit.timed.is_none() {
+                    limit.sent_at(number, *now);
                 }
                 free = (free + Duration::from_secs(1) / broker.rate).max(*now + broker.latency);
                 flying.push_back((*now, free));
@@ -150,7 +154,7 @@ mod tests {
             let Some((sent, confirmed)) = flying.pop_front() else { break };
             *now = confirmed;
             settled += 1;
-            pace.confirmed(1, settled, *now);
+            limit.confirmed(1, settled, *now);
             if *now > half {
                 counted += 1;
                 longest = longest.max(confirmed - sent);
@@ -164,8 +168,8 @@ mod tests {
         for (latency, rate) in [(1, 50_000), (5, 20_000), (5, 500), (100, 50_000), (300, 2_000)] {
             let mut now = Instant::now();
             let latency = Duration::from_millis(latency);
-            let mut pace = Pace::new(now);
-            let (reached, longest) = publish(&mut pace, &mut now, &Broker { latency, rate }, 40);
+            let mut limit = InFlightLimit::new(now);
+            let (reached, longest) = publish(&mut limit, &mut now, &Broker { latency, rate }, 40);
             assert!(reached > 0.95 * f64::from(rate), "{latency:?}, {rate}: {reached}");
             // What follows a probe goes out at once.
             let burst = (latency + QUEUED).max(Duration::from_secs(1) * LEAST as u32 / rate);
@@ -176,13 +180,13 @@ mod tests {
     #[test]
     fn a_broker_that_gets_slow_to_confirm_gets_more_at_a_time() {
         let mut now = Instant::now();
-        let mut pace = Pace::new(now);
+        let mut limit = InFlightLimit::new(now);
         let quick = Broker { latency: Duration::from_millis(2), rate: 20_000 };
-        publish(&mut pace, &mut now, &quick, 5);
+        publish(&mut limit, &mut now, &quick, 5);
         // The second broker's items are numbered from 1 again.
-        pace.timed = None;
+        limit.timed = None;
         let slow = Broker { latency: Duration::from_millis(500), rate: 20_000 };
-        let (reached, _) = publish(&mut pace, &mut now, &slow, 60);
+        let (reached, _) = publish(&mut limit, &mut now, &slow, 60);
         assert!(reached > 0.85 * 20_000.0, "{reached}");
     }
 }

@@ -1,14 +1,14 @@
-//! Looks into queues without taking anything out.
+//! Shows the messages of a queue without consuming them.
 
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::browse::Browse;
-use super::{Broker, Error, topology};
+use crate::queue_reader::QueueReader;
+use crate::{Broker, Error};
 use workqueue_core::names::QueueName;
 
-/// A message as it lies in a queue.
+/// A message in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct PeekedMessage {
     /// Its id, if it has one.
     pub id: Option<String>,
     /// Its bytes.
@@ -22,28 +22,28 @@ pub struct Message {
 /// Shows the first `limit` messages of a queue, or all that were ready at the start, to `show`,
 /// until that says `false`.
 ///
-/// All of them are held until the end and given back then, in their order, which other consumers
-/// may notice.
+/// All of them are held until the end, so that other consumers do not get them, and then requeued
+/// in their order.
 ///
 /// # Errors
 /// [`Error::NoQueue`], [`Error::Refused`] when it is a stream, and lost connections.
-pub async fn look(
+pub async fn peek(
     broker: &Broker,
     queue: &QueueName,
     limit: Option<u64>,
-    mut show: impl FnMut(Message) -> bool,
-) -> Result<Looked, Error> {
-    let browse = Browse::open(broker, queue.clone()).await?;
-    let mut browse = browse.ok_or_else(|| Error::NoQueue(queue.clone()))?;
-    let wanted = limit.unwrap_or(u64::MAX).min(browse.expected().into());
-    let mut looked = Looked { shown: 0, missed: 0 };
-    while looked.shown < wanted {
-        let Some(message) = browse.next().await? else {
-            looked.missed = wanted - looked.shown;
+    mut show: impl FnMut(PeekedMessage) -> bool,
+) -> Result<Peeked, Error> {
+    let reader = QueueReader::open(broker, queue.clone()).await?;
+    let mut reader = reader.ok_or_else(|| Error::NoQueue(queue.clone()))?;
+    let wanted = limit.unwrap_or(u64::MAX).min(reader.expected().into());
+    let mut peeked = Peeked { shown: 0, missed: 0 };
+    while peeked.shown < wanted {
+        let Some(message) = reader.next().await? else {
+            peeked.missed = wanted - peeked.shown;
             break;
         };
-        looked.shown += 1;
-        let more = show(Message {
+        peeked.shown += 1;
+        let more = show(PeekedMessage {
             id: message.properties.message_id().as_ref().map(ToString::to_string),
             headers: message.properties.headers().as_ref().map(texts).unwrap_or_default(),
             body: message.data,
@@ -53,16 +53,16 @@ pub async fn look(
             break;
         }
     }
-    browse.close().await?;
-    Ok(looked)
+    reader.close().await?;
+    Ok(peeked)
 }
 
-/// How many messages a look has seen.
+/// How many messages were shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Looked {
-    /// Those that were shown.
+pub struct Peeked {
+    /// Messages that were shown.
     pub shown: u64,
-    /// Those that were there at the start and did not come: somebody else has taken them.
+    /// Messages that were ready at the start and did not arrive: somebody else has taken them.
     pub missed: u64,
 }
 
@@ -76,12 +76,4 @@ fn texts(headers: &FieldTable) -> Vec<(String, String)> {
     };
     let rows = headers.inner().iter();
     rows.filter_map(|(key, value)| Some((key.to_string(), text(value)?))).collect()
-}
-
-/// Deletes the ready messages of a queue, and gives their number; what workers hold stays.
-///
-/// # Errors
-/// [`Error::NoQueue`], [`Error::Refused`] when it is a stream, and lost connections.
-pub async fn purge(broker: &Broker, queue: &QueueName) -> Result<u32, Error> {
-    topology::purge(broker, queue).await?.ok_or_else(|| Error::NoQueue(queue.clone()))
 }

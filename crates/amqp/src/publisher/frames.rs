@@ -1,17 +1,17 @@
 //! The few frames of AMQP 0-9-1 that a publisher needs, to and from bytes.
 //!
-//! Written out here because of the rate: what a frame repeats is encoded once, and a confirm
-//! is three numbers. Layouts: <https://www.rabbitmq.com/amqp-0-9-1-reference>.
+//! Written here for speed: the parts that all messages share are encoded once, and a confirm is
+//! three numbers. Layouts: <https://www.rabbitmq.com/amqp-0-9-1-reference>.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-use super::properties::PERSISTENT;
+use crate::properties::PERSISTENT;
 
 /// What a client says first: the protocol and its version.
-pub(super) const PROTOCOL_HEADER: &[u8] = b"AMQP\0\0\x09\x01";
+pub(crate) const PROTOCOL_HEADER: &[u8] = b"AMQP\0\0\x09\x01";
 
 /// Bytes of a frame beside its payload: type, channel, size, and the end octet.
-pub(super) const FRAME_OVERHEAD: usize = 8;
+pub(crate) const FRAME_OVERHEAD: usize = 8;
 
 const FRAME_END: u8 = 0xce;
 const METHOD: u8 = 1;
@@ -28,10 +28,10 @@ const HAS_DELIVERY_MODE: u16 = 1 << 12;
 const HAS_EXPIRATION: u16 = 1 << 8;
 const HAS_MESSAGE_ID: u16 = 1 << 7;
 
-/// A frame from the broker, as far as a publisher cares.
+/// A frame from the broker, as far as a publisher needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Frame {
-    /// A method of the connection or the channel that is no confirm.
+pub(crate) enum Frame {
+    /// A method other than a confirm.
     Method {
         /// Class and method.
         id: (u16, u16),
@@ -42,10 +42,10 @@ pub(super) enum Frame {
     Confirm {
         /// The delivery tag.
         tag: u64,
-        /// Whether all tags up to this one are meant.
+        /// Whether it is about all tags up to this one.
         multiple: bool,
-        /// Ack, not nack.
-        taken: bool,
+        /// `basic.ack`, not `basic.nack`.
+        ack: bool,
     },
     /// A returned message's header, with its id.
     ReturnedHeader(Option<String>),
@@ -53,15 +53,15 @@ pub(super) enum Frame {
     Ignored,
 }
 
-/// A stream that is no AMQP.
+/// Bytes that are not AMQP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the broker sent a malformed frame")]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
-/// Takes the next complete frame off the buffer.
-pub(super) fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
+/// Removes the next complete frame from the buffer.
+pub(crate) fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
     let Some(head) = buffer.get(..7) else { return Ok(None) };
-    // A broker that does not like the protocol answers with its own header.
+    // A broker that refuses the protocol version answers with its own header.
     if head.starts_with(b"AMQP") {
         return Err(Malformed);
     }
@@ -85,7 +85,7 @@ fn payload(kind: u8, mut payload: &[u8]) -> Result<Frame, Malformed> {
             if let (BASIC, 80 | 120) = id {
                 let tag = payload.try_get_u64().or(Err(Malformed))?;
                 let multiple = payload.try_get_u8().or(Err(Malformed))? & 1 == 1;
-                return Ok(Frame::Confirm { tag, multiple, taken: id.1 == 80 });
+                return Ok(Frame::Confirm { tag, multiple, ack: id.1 == 80 });
             }
             Ok(Frame::Method { id, arguments: Bytes::copy_from_slice(payload) })
         }
@@ -95,8 +95,8 @@ fn payload(kind: u8, mut payload: &[u8]) -> Result<Frame, Malformed> {
     }
 }
 
-/// Finds the message id among a content header's properties, which stand in the order of the
-/// flags, the highest first.
+/// Finds the message id among the properties of a content header. They are in the order of the
+/// flags, from the highest.
 fn message_id(mut header: &[u8]) -> Result<Option<String>, Malformed> {
     header = header.get(12..).ok_or(Malformed)?;
     let flags = header.try_get_u16().or(Err(Malformed))?;
@@ -116,7 +116,7 @@ fn message_id(mut header: &[u8]) -> Result<Option<String>, Malformed> {
 }
 
 /// Reads a string of at most 255 bytes.
-pub(super) fn short_string(bytes: &mut impl bytes::Buf) -> Result<String, Malformed> {
+pub(crate) fn short_string(bytes: &mut impl bytes::Buf) -> Result<String, Malformed> {
     let size = usize::from(bytes.try_get_u8().or(Err(Malformed))?);
     if bytes.remaining() < size {
         return Err(Malformed);
@@ -124,14 +124,14 @@ pub(super) fn short_string(bytes: &mut impl bytes::Buf) -> Result<String, Malfor
     Ok(String::from_utf8_lossy(&bytes.copy_to_bytes(size)).into_owned())
 }
 
-pub(super) fn put_short(out: &mut BytesMut, text: &str) {
-    // Longer ones cannot be said; callers check what users may choose.
+pub(crate) fn put_short(out: &mut BytesMut, text: &str) {
+    // Longer ones cannot be encoded; callers check what users choose.
     let text = &text.as_bytes()[..text.len().min(255)];
     out.put_u8(text.len() as u8);
     out.put_slice(text);
 }
 
-pub(super) fn put_long(out: &mut BytesMut, text: &[u8]) {
+pub(crate) fn put_long(out: &mut BytesMut, text: &[u8]) {
     out.put_u32(text.len() as u32);
     out.put_slice(text);
 }
@@ -149,7 +149,7 @@ fn put_frame(out: &mut BytesMut, kind: u8, channel: u16, payload: impl FnOnce(&m
 }
 
 /// Appends a method.
-pub(super) fn put_method(
+pub(crate) fn put_method(
     out: &mut BytesMut,
     channel: u16,
     id: (u16, u16),
@@ -163,18 +163,18 @@ pub(super) fn put_method(
 }
 
 /// Appends a heartbeat.
-pub(super) fn put_heartbeat(out: &mut BytesMut) {
+pub(crate) fn put_heartbeat(out: &mut BytesMut) {
     put_frame(out, HEARTBEAT, 0, |_| {});
 }
 
 /// Appends a part of a message's body.
-pub(super) fn put_body(out: &mut BytesMut, channel: u16, part: &[u8]) {
+pub(crate) fn put_body(out: &mut BytesMut, channel: u16, part: &[u8]) {
     put_frame(out, BODY, channel, |out| out.put_slice(part));
 }
 
-/// What all messages of a publisher have in common, encoded once.
+/// What all messages of a batch share, encoded once.
 #[derive(Debug, Clone)]
-pub(super) struct Envelope {
+pub(crate) struct MessageFrames {
     /// The whole `basic.publish` frame.
     publish: Bytes,
     channel: u16,
@@ -183,15 +183,15 @@ pub(super) struct Envelope {
     properties: Bytes,
 }
 
-impl Envelope {
+impl MessageFrames {
     /// Messages to a queue, with headers and a time to live in milliseconds.
-    pub(super) fn new(channel: u16, queue: &str, headers: &[(String, String)], ttl: Option<u128>) -> Self {
+    pub(crate) fn new(channel: u16, queue: &str, headers: &[(String, String)], ttl: Option<u128>) -> Self {
         let mut publish = BytesMut::new();
         put_method(&mut publish, channel, (BASIC, 40), |out| {
             out.put_u16(0);
             put_short(out, "");
             put_short(out, queue);
-            // Mandatory: without it a queue that was deleted meanwhile would swallow items silently.
+            // Mandatory: otherwise items for a queue that was deleted meanwhile would be dropped silently.
             out.put_u8(1);
         });
         let mut properties = BytesMut::new();
@@ -208,8 +208,8 @@ impl Envelope {
         Self { publish: publish.freeze(), channel, flags, properties: properties.freeze() }
     }
 
-    /// Appends a message's method and header; its body has to follow.
-    pub(super) fn put(&self, out: &mut BytesMut, message_id: &str, size: usize) {
+    /// Appends a message's method and header frames; its body has to follow.
+    pub(crate) fn put(&self, out: &mut BytesMut, message_id: &str, size: usize) {
         out.put_slice(&self.publish);
         put_frame(out, HEADER, self.channel, |out| {
             out.put_u16(BASIC);
@@ -223,7 +223,7 @@ impl Envelope {
 }
 
 /// A field table of strings, without its length.
-pub(super) fn table(fields: &[(String, String)]) -> BytesMut {
+pub(crate) fn table(fields: &[(String, String)]) -> BytesMut {
     let mut table = BytesMut::new();
     for (key, value) in fields {
         put_short(&mut table, key);

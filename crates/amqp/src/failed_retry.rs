@@ -1,12 +1,14 @@
-//! Sends failed items back to their queue, so that each is in one of the two at any time.
+//! Retries failed items: publishes them to their queue again, and removes them from `QUEUE.failed` once
+//! that is confirmed, so that each is in at least one of the two at any time.
 
 use lapin::{Channel, Confirmation, PublisherConfirm};
 
-use super::browse::BYTES_UNDER_WAY;
-use super::failed::Look;
-use super::failed_message::FailedMessage;
-use super::settle::{confirming, send};
-use super::{Broker, Error, topology, within};
+use crate::broker::within;
+use crate::confirms::{confirming_channel, publishing, send};
+use crate::failed_message::FailedMessage;
+use crate::failed_queue::FailedReader;
+use crate::queue_reader::BYTES_IN_FLIGHT;
+use crate::{Broker, Error, topology};
 use workqueue_core::names::QueueName;
 
 /// Items that are published before their confirms are waited for.
@@ -16,7 +18,7 @@ const RETRIED_TOGETHER: usize = 64;
 pub struct Retrier {
     queue: QueueName,
     channel: Channel,
-    /// Published, not known to be safe.
+    /// Published and not confirmed yet.
     pending: Vec<(u64, PublisherConfirm)>,
     bytes: usize,
 }
@@ -27,10 +29,15 @@ impl Retrier {
     /// # Errors
     /// [`Error::NoQueue`], lost connections and refusals.
     pub async fn open(broker: &Broker, queue: &QueueName) -> Result<Self, Error> {
-        if topology::depth(broker, queue).await?.is_none() {
+        if !topology::exists(broker, queue).await? {
             return Err(Error::NoQueue(queue.clone()));
         }
-        Ok(Self { queue: queue.clone(), channel: confirming(broker).await?, pending: Vec::new(), bytes: 0 })
+        Ok(Self {
+            queue: queue.clone(),
+            channel: confirming_channel(broker).await?,
+            pending: Vec::new(),
+            bytes: 0,
+        })
     }
 
     /// Publishes an item, with its id, its own headers and its history.
@@ -47,25 +54,25 @@ impl Retrier {
 
     /// Whether it is time to [`settle`](Self::settle).
     pub fn is_full(&self) -> bool {
-        self.pending.len() >= RETRIED_TOGETHER || self.bytes >= BYTES_UNDER_WAY
+        self.pending.len() >= RETRIED_TOGETHER || self.bytes >= BYTES_IN_FLIGHT
     }
 
-    /// Waits until the broker has taken charge of what was published, then takes it out of the
-    /// failed ones; gives how many.
+    /// Waits for the confirms of what was published, then acknowledges these items in
+    /// `QUEUE.failed`; returns how many.
     ///
-    /// lapin hands out returned messages in order of arrival, not with their own confirm: so all
-    /// of them have to be confirmed, or none is taken for safe.
+    /// lapin hands out returned messages in order of arrival, not with their own confirm: all of
+    /// them have to be confirmed, or none counts as safe.
     ///
     /// # Errors
-    /// A queue that takes no more, or is gone; lost connections. None of these items has left
-    /// `QUEUE.failed` then, and some may be in both queues.
-    pub async fn settle(&mut self, look: &mut Look) -> Result<u64, Error> {
+    /// A queue that takes no more or is gone; lost connections. None of these items has left `QUEUE.failed`
+    /// then, and some may be in both queues.
+    pub async fn settle(&mut self, failed: &mut FailedReader) -> Result<u64, Error> {
         self.bytes = 0;
         let mut tags = Vec::new();
         let mut refused = None;
         let queue = &self.queue;
         for (tag, confirm) in self.pending.drain(..) {
-            let confirmed = async { confirm.await.map_err(|error| failure(queue, &error)) };
+            let confirmed = async { confirm.await.map_err(|error| publishing(queue, &error)) };
             match within(confirmed).await? {
                 Confirmation::Ack(None) => tags.push(tag),
                 Confirmation::Ack(Some(_)) => refused = Some("the queue is gone"),
@@ -77,11 +84,7 @@ impl Retrier {
             let operation = format!("publishing to queue {queue}");
             return Err(Error::Refused { operation, reason: reason.to_owned() });
         }
-        look.forget(&tags).await?;
+        failed.ack(&tags).await?;
         Ok(tags.len() as u64)
     }
-}
-
-fn failure(queue: &QueueName, error: &lapin::Error) -> Error {
-    Error::from_lapin(format!("publishing to queue {queue}"), error)
 }

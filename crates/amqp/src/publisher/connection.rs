@@ -1,6 +1,6 @@
-//! An AMQP connection for publishing: login, one channel with confirms, frames in and out.
+//! An AMQP connection for publishing only: one channel with confirms, frames in and out.
 //!
-//! One task reads and writes, so that nothing is handed over and nothing waits for a wake-up.
+//! One task reads and writes, so that no frame waits for another task to wake up.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 
-use super::wire::{self, Frame};
-use super::{Endpoint, Error, LOGIN_TIMEOUT};
+use super::frames::{self, Frame};
+use crate::{ByteStream, Error};
 
 /// The only channel.
 pub(super) const CHANNEL: u16 = 1;
@@ -20,13 +20,13 @@ pub(super) const CHANNEL: u16 = 1;
 /// Time between heartbeats; RabbitMQ recommends 5 to 20 s.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Silence after which a connection counts as dead.
+/// Silence after which a connection is considered dead.
 const DEAD_AFTER: Duration = Duration::from_secs(25);
 
-/// Bytes that one read asks for; what a broker sends a publisher is confirms.
+/// Bytes of one read; a broker sends a publisher little but confirms.
 const READ_SIZE: usize = 16 * 1024;
 
-// Class and method of what is said here, from the reference.
+// Class and method numbers, from the reference.
 pub(super) const CLOSE: (u16, u16) = (10, 50);
 const CLOSE_OK: (u16, u16) = (10, 51);
 pub(super) const BLOCKED: (u16, u16) = (10, 60);
@@ -38,76 +38,62 @@ const CHANNEL_CLOSE_OK: (u16, u16) = (20, 41);
 const CONFIRM_SELECT: (u16, u16) = (85, 10);
 pub(super) const CONFIRM_SELECT_OK: (u16, u16) = (85, 11);
 
-/// The code with which a broker closes the connection at a refused login.
+/// The reply code of a refused login.
 const ACCESS_REFUSED: u16 = 403;
 
-/// A stream of bytes in both directions: TCP, TLS, or a tunnel.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
-/// A logged-in connection.
-pub(super) struct Link {
-    stream: Box<dyn Stream>,
+/// A connection for publishing.
+pub(super) struct Connection {
+    stream: Box<dyn ByteStream>,
     input: BytesMut,
     /// Frames to be written.
     pub(super) output: BytesMut,
     scratch: Box<[u8]>,
     unflushed: bool,
-    heard: Instant,
-    spoke: Instant,
+    last_read: Instant,
+    last_heartbeat: Instant,
     /// Bytes of a body that fit into a frame.
     pub(super) body_max: usize,
 }
 
-impl Link {
-    /// Logs in over a stream that is connected; `purpose` is the connection's name in the
-    /// broker's own tools.
-    pub(super) async fn login(
-        stream: Box<dyn Stream>,
-        endpoint: &Endpoint,
-        purpose: &str,
-    ) -> Result<Self, Error> {
-        let mut link = Self {
+impl Connection {
+    /// A connection over a stream, before its login.
+    pub(super) fn new(stream: Box<dyn ByteStream>) -> Self {
+        Self {
             stream,
             input: BytesMut::new(),
-            output: BytesMut::from(wire::PROTOCOL_HEADER),
+            output: BytesMut::from(frames::PROTOCOL_HEADER),
             scratch: vec![0; READ_SIZE].into(),
             unflushed: false,
-            heard: Instant::now(),
-            spoke: Instant::now(),
+            last_read: Instant::now(),
+            last_heartbeat: Instant::now(),
             body_max: 0,
-        };
-        match tokio::time::timeout(LOGIN_TIMEOUT, link.handshake(endpoint, purpose)).await {
-            Ok(result) => result.map(|()| link),
-            Err(_) => Err(Error::LoginTimeout),
         }
     }
 
-    /// Asks for the channel; its confirms are asked for when it is open.
+    /// Requests the channel; its confirms are requested once it is open.
     pub(super) fn put_channel_open(&mut self) {
-        wire::put_method(&mut self.output, CHANNEL, CHANNEL_OPEN, |out| wire::put_short(out, ""));
+        frames::put_method(&mut self.output, CHANNEL, CHANNEL_OPEN, |out| frames::put_short(out, ""));
     }
 
-    /// Asks for confirms.
+    /// Requests publisher confirms.
     pub(super) fn put_confirm_select(&mut self) {
-        wire::put_method(&mut self.output, CHANNEL, CONFIRM_SELECT, |out| out.put_u8(0));
+        frames::put_method(&mut self.output, CHANNEL, CONFIRM_SELECT, |out| out.put_u8(0));
     }
 
-    /// Answers the broker's closing of the channel and asks for a new one.
+    /// Confirms that the broker has closed the channel, and requests a new one.
     pub(super) fn reopen_channel(&mut self) {
-        wire::put_method(&mut self.output, CHANNEL, CHANNEL_CLOSE_OK, |_| {});
+        frames::put_method(&mut self.output, CHANNEL, CHANNEL_CLOSE_OK, |_| {});
         self.put_channel_open();
     }
 
-    /// The next frame that has been read whole.
+    /// The next complete frame among the bytes read so far.
     pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
-        wire::decode(&mut self.input).map_err(|_| malformed())
+        frames::decode(&mut self.input).map_err(|_| malformed())
     }
 
-    /// The broker closed the connection: why.
+    /// Why the broker has closed the connection.
     pub(super) fn closed(&mut self, arguments: bytes::Bytes) -> Error {
-        wire::put_method(&mut self.output, 0, CLOSE_OK, |_| {});
+        frames::put_method(&mut self.output, 0, CLOSE_OK, |_| {});
         let (code, reason) = close_reason(arguments);
         if code == ACCESS_REFUSED && self.body_max == 0 {
             return Error::LoginRefused;
@@ -115,24 +101,24 @@ impl Link {
         Error::refused(code, "the connection", reason)
     }
 
-    /// Reads or writes as soon as either is possible, and keeps the connection alive meanwhile.
+    /// Reads or writes as soon as either is possible, and sends heartbeats meanwhile.
     /// Safe to cancel.
     ///
     /// # Errors
     /// A broken connection, or one that has been silent for too long.
     pub(super) async fn pump(&mut self) -> Result<(), Error> {
-        let heartbeat = self.spoke + HEARTBEAT / 2;
+        let heartbeat = self.last_heartbeat + HEARTBEAT / 2;
         let result = tokio::time::timeout_at(heartbeat, poll_fn(|context| self.poll(context))).await;
         match result {
             Ok(result) => result.map_err(|error| Error::Connection(error.to_string())),
-            Err(_) if self.heard.elapsed() > DEAD_AFTER => {
-                Err(Error::Connection(format!("no sign of life for {} s", DEAD_AFTER.as_secs())))
+            Err(_) if self.last_read.elapsed() > DEAD_AFTER => {
+                Err(Error::Connection(format!("the broker has sent nothing for {} s", DEAD_AFTER.as_secs())))
             }
             Err(_) => {
-                self.spoke = Instant::now();
-                // A blocked connection takes nothing: heartbeats must not pile up.
+                self.last_heartbeat = Instant::now();
+                // A blocked connection writes nothing: heartbeats must not pile up.
                 if self.output.is_empty() {
-                    wire::put_heartbeat(&mut self.output);
+                    frames::put_heartbeat(&mut self.output);
                 }
                 Ok(())
             }
@@ -161,7 +147,7 @@ impl Link {
                 return Poll::Ready(Err(std::io::ErrorKind::UnexpectedEof.into()));
             }
             self.input.extend_from_slice(buffer.filled());
-            self.heard = Instant::now();
+            self.last_read = Instant::now();
             progress = true;
         }
         if progress {
@@ -170,15 +156,15 @@ impl Link {
         Poll::Pending
     }
 
-    /// Takes leave of the broker, which would log a warning otherwise.
+    /// Closes the connection properly; the broker would log a warning otherwise.
     pub(super) async fn close(mut self) {
-        wire::put_method(&mut self.output, 0, CLOSE, |out| {
+        frames::put_method(&mut self.output, 0, CLOSE, |out| {
             out.put_u16(200);
-            wire::put_short(out, "done");
+            frames::put_short(out, "done");
             out.put_u32(0);
         });
-        // Everything is settled by now: a broker that has gone needs no farewell.
-        let farewell = async {
+        // Everything is settled by now: a broker that is gone needs no closing.
+        let closing = async {
             while let Ok(frame) = self.next_frame() {
                 match frame {
                     Some(Frame::Method { id: CLOSE_OK, .. }) => return,
@@ -187,16 +173,16 @@ impl Link {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(1), farewell).await.ok();
+        tokio::time::timeout(Duration::from_secs(1), closing).await.ok();
     }
 }
 
-/// What a broker's words of closing mean: code and text.
+/// The reply code and text of a `connection.close` or `channel.close`.
 pub(super) fn close_reason(mut arguments: bytes::Bytes) -> (u16, String) {
     let code = arguments.try_get_u16().unwrap_or_default();
-    (code, wire::short_string(&mut arguments).unwrap_or_default())
+    (code, frames::short_string(&mut arguments).unwrap_or_default())
 }
 
 pub(super) fn malformed() -> Error {
-    Error::Connection(wire::Malformed.to_string())
+    Error::Connection(frames::Malformed.to_string())
 }

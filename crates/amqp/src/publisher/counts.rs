@@ -1,27 +1,27 @@
-//! What a publisher is told, and what it tells.
+//! What a publisher is given with a batch, and what it reports.
 
 use std::time::Duration;
 
 use super::window::Settled;
 use workqueue_core::item::Position;
 
-/// What all messages of a batch have in common.
+/// The properties that all messages of a batch share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Envelopes {
+pub struct BatchProperties {
     /// Headers, all of them strings.
     pub headers: Vec<(String, String)>,
     /// How long a message may wait in the queue.
     pub ttl: Option<Duration>,
 }
 
-/// What became of the items so far.
+/// How many items were published and settled so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Handed to [`Publisher::push`](super::publisher::Publisher::push).
+pub struct PublishCounts {
+    /// Given to [`Publisher::push`](super::Publisher::push).
     pub published: u64,
-    /// Taken charge of by the broker.
+    /// Confirmed by the broker.
     pub confirmed: u64,
-    /// Refused by the broker: the item is too large, the queue at its limit, or gone.
+    /// Refused by the broker: the item is too large, or the queue is at its limit or gone.
     pub refused: u64,
     /// The first refused item and the broker's words.
     pub first_refused: Option<(Position, String)>,
@@ -30,19 +30,19 @@ pub struct Tally {
     pub repeated: u64,
 }
 
-/// What [`Publisher::drive`](super::publisher::Publisher::drive) came to.
+/// The result of [`Publisher::drive`](super::Publisher::drive).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub enum PublishProgress {
     /// Items were sent or settled.
     Moved,
-    /// The broker takes nothing more for now. Holds its reason, an alarm.
+    /// The broker has blocked the connection. Holds its reason, an alarm.
     Blocked(String),
-    /// It does again.
+    /// The broker has unblocked the connection.
     Unblocked,
 }
 
-impl Tally {
-    /// Counts an item that is settled.
+impl PublishCounts {
+    /// Counts a settled item.
     pub(super) fn count(&mut self, settled: Settled) {
         match settled {
             Settled::Confirmed => self.confirmed += 1,
@@ -51,7 +51,7 @@ impl Tally {
         }
     }
 
-    /// Counts an item that the broker does not take.
+    /// Counts a refused item.
     pub(super) fn refuse(&mut self, position: Position, reason: String) {
         self.refused += 1;
         self.first_refused.get_or_insert((position, reason));

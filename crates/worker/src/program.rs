@@ -14,9 +14,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::output::{Console, Listener, Stream};
-use super::reap::Reaper;
-use workqueue_core::record::Output;
+use super::output::{Console, Listener, OutputStream};
+use super::reaper::Reaper;
+use workqueue_core::record::CapturedOutput;
 
 /// How long a program that was sent SIGTERM for its time limit may take before SIGKILL.
 const TERM_TO_KILL: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ pub(super) enum Urgency {
 }
 
 /// What to start.
-pub(super) struct Job<'a> {
+pub(super) struct Invocation<'a> {
     /// Program and arguments.
     pub argv: &'a [OsString],
     /// Variables beside those that the worker has itself.
@@ -79,9 +79,9 @@ pub(super) struct Ran {
     /// How it ended.
     pub end: End,
     /// The end of its standard output.
-    pub stdout: Output,
+    pub stdout: CapturedOutput,
     /// The end of its standard error.
-    pub stderr: Output,
+    pub stderr: CapturedOutput,
 }
 
 /// Runs a program to its end.
@@ -89,35 +89,35 @@ pub(super) struct Ran {
 /// # Errors
 /// It could not be started.
 pub(super) async fn run(
-    job: Job<'_>,
+    invocation: Invocation<'_>,
     console: &Console,
     reaper: &Reaper,
     urgency: watch::Receiver<Urgency>,
 ) -> std::io::Result<Ran> {
     let (mut out, mut err) =
-        (Listener::new(console, job.tag.clone()), Listener::new(console, job.tag.clone()));
-    if let Some(directory) = &job.capture {
+        (Listener::new(console, invocation.tag.clone()), Listener::new(console, invocation.tag.clone()));
+    if let Some(directory) = &invocation.capture {
         tokio::fs::create_dir_all(directory).await?;
         out.file = Some(tokio::fs::File::create(directory.join("stdout")).await?);
         err.file = Some(tokio::fs::File::create(directory.join("stderr")).await?);
     }
     let passing_on = [out.passing_on.clone(), err.passing_on.clone()];
-    let (mut child, group) = spawn(&job, reaper)?;
+    let (mut child, group) = spawn(&invocation, reaper)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let end = {
         let feed = async {
             let Some(mut stdin) = stdin else { return };
             // A program need not read its item: a closed pipe is no error.
-            stdin.write_all(&job.body).await.ok();
+            stdin.write_all(&invocation.body).await.ok();
         };
         let listen = async {
-            let out = out.listen(stdout, Stream::Stdout);
-            let err = err.listen(stderr, Stream::Stderr);
+            let out = out.listen(stdout, OutputStream::Stdout);
+            let err = err.listen(stderr, OutputStream::Stderr);
             tokio::join!(out, err)
         };
         let mut feed = std::pin::pin!(feed);
         let mut listen = std::pin::pin!(listen);
-        let limit = job.limit.map(|limit| Instant::now() + limit);
+        let limit = invocation.limit.map(|limit| Instant::now() + limit);
         let mut guard = Guard { group, limit, urgency, sent: None };
         let (mut fed, mut heard) = (false, false);
         let status = loop {
@@ -143,15 +143,15 @@ pub(super) async fn run(
         }
         end_of(status?, cause)
     };
-    Ok(Ran { end, stdout: out.tail.into_output(), stderr: err.tail.into_output() })
+    Ok(Ran { end, stdout: out.tail.into_captured(), stderr: err.tail.into_captured() })
 }
 
-fn spawn(job: &Job<'_>, reaper: &Reaper) -> std::io::Result<(Child, Pid)> {
-    let (program, arguments) = job.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child, Pid)> {
+    let (program, arguments) = invocation.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
-        .envs(job.env.iter().map(|(name, value)| (name, value)))
+        .envs(invocation.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
