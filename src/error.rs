@@ -168,7 +168,7 @@ fn broker_hint(error: &broker::Error) -> Option<String> {
                 .to_owned()
         }
         E::NoQueue(_) => "`kubectl workqueue enqueue` makes it".to_owned(),
-        E::LoginTimeout | E::Connection(_) | E::Unreachable { .. } => "the broker may have been restarted: try again".to_owned(),
+        E::LoginTimeout | E::NoAnswer { .. } | E::Connection(_) | E::Unreachable { .. } => "the broker may have been restarted: try again".to_owned(),
         E::Address(_) | E::Refused { .. } => return None,
     })
 }

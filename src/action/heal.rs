@@ -219,8 +219,8 @@ fn first_line(error: &Error) -> String {
 }
 
 async fn exists(session: &Session, queue: &QueueName) -> Result<bool, Error> {
-    let depth = topology::depth(&session.broker, queue).await.map_err(|error| session.explain(error))?;
-    Ok(depth.is_some())
+    let exists = topology::exists(&session.broker, queue).await.map_err(|error| session.explain(error))?;
+    Ok(exists)
 }
 
 /// Makes the queue if it is missing, and says what an existing one does not guarantee, if it is

@@ -44,6 +44,14 @@ pub enum Error {
     /// There is no such queue.
     #[error("there is no queue {0}")]
     NoQueue(QueueName),
+    /// The leader of a quorum queue is away or too busy: nobody knows what is in the queue.
+    #[error("the leader of queue {queue} has not answered for {seconds} s")]
+    NoAnswer {
+        /// The queue.
+        queue: QueueName,
+        /// How long it was given.
+        seconds: u64,
+    },
     /// The broker could not be reached for too long.
     #[error("the broker could not be reached for {seconds} s")]
     Unreachable {
@@ -80,7 +88,7 @@ impl Error {
 
     /// Whether another attempt on a new connection may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Connection(_) | Self::LoginTimeout)
+        matches!(self, Self::Connection(_) | Self::LoginTimeout | Self::NoAnswer { .. })
     }
 }
 

@@ -71,12 +71,39 @@ impl FakeBroker {
         .await;
     }
 
+    /// A message that the client has asked for with `basic.get`: delivery tag 1 on channel 1.
+    pub async fn say_message(&mut self, body: &[u8]) {
+        self.say(1, (60, 71), |out| {
+            out.put_u64(1);
+            out.put_u8(0);
+            frames::put_short(out, "");
+            frames::put_short(out, "");
+            out.put_u32(0);
+        })
+        .await;
+        let mut out = BytesMut::new();
+        frames::put_frame(&mut out, frames::HEADER, 1, |out| {
+            out.put_slice(&[0, 60, 0, 0]);
+            out.put_u64(body.len() as u64);
+            out.put_u16(0);
+        });
+        frames::put_body(&mut out, 1, body);
+        self.stream.write_all(&out).await.expect("it listens");
+    }
+
     pub async fn frame(&mut self) -> Frame {
+        self.next_frame().await.expect("it talks")
+    }
+
+    /// The next frame; `None` once the client has hung up.
+    pub async fn next_frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = frames::decode(&mut self.input).expect("it speaks AMQP") {
-                return frame;
+                return Some(frame);
             }
-            self.stream.read_buf(&mut self.input).await.expect("it talks");
+            if self.stream.read_buf(&mut self.input).await.unwrap_or(0) == 0 {
+                return None;
+            }
         }
     }
 

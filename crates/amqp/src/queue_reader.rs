@@ -8,7 +8,6 @@ use futures_util::StreamExt as _;
 use lapin::message::Delivery as Message;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-    QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
@@ -102,7 +101,7 @@ impl QueueReader {
     /// # Errors
     /// Lost connections and refusals.
     pub(crate) async fn open(broker: &Broker, queue: QueueName) -> Result<Option<Self>, Error> {
-        let Some(depth) = topology::reported_depth(broker, &queue).await? else { return Ok(None) };
+        let Some(depth) = topology::depth(broker, &queue).await? else { return Ok(None) };
         Ok(Some(Self {
             queue,
             channel: broker.channel().await?,
@@ -208,9 +207,8 @@ impl QueueReader {
     }
 
     async fn ready(&self) -> Result<u32, Error> {
-        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-        let declared = self.channel.queue_declare(short(&self.queue), passive, FieldTable::default()).await;
-        declared.map(|queue| queue.message_count()).map_err(|error| reading(&self.queue, &error))
+        let depth = topology::reported_on(&self.channel, &self.queue).await?;
+        depth.map(|depth| depth.ready).ok_or_else(|| Error::NoQueue(self.queue.clone()))
     }
 
     /// Acknowledges messages, which removes them from the queue.

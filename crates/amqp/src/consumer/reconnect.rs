@@ -131,7 +131,7 @@ impl Reconnecting {
     /// succeeded: brokers answer like that while they start.
     fn is_worth_retrying(&self, error: &Error) -> bool {
         match error {
-            Error::Connection(_) | Error::LoginTimeout => true,
+            Error::Connection(_) | Error::LoginTimeout | Error::NoAnswer { .. } => true,
             Error::LoginRefused | Error::Refused { .. } => self.results_checked,
             Error::NoQueue(_) | Error::Unreachable { .. } | Error::Address(_) => false,
         }

@@ -8,15 +8,17 @@ use std::time::Duration;
 use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt as _};
 use lapin::Channel;
 use lapin::message::Delivery as Message;
-use lapin::options::{BasicGetOptions, BasicNackOptions};
+use lapin::options::BasicNackOptions;
 use tokio::sync::mpsc;
 
-use super::request::{ConsumerOptions, WorkerRequest, refusal};
+use super::request::{ConsumerOptions, WorkerRequest};
 use super::settle::{HeldDelivery, Settler};
 use super::subscriptions::{ConsumerRole, Subscriptions};
-use crate::broker::{short, within};
+use crate::broker::within;
 use crate::delivery::{earlier_deliveries, earlier_failures, item_id};
-use crate::{Broker, Error, topology};
+use crate::topology::{self, ConfirmedDepth};
+use crate::{Broker, Error};
+use workqueue_core::names::QueueName;
 use workqueue_core::queue::{Consuming, Delivery, DeliveryTag, QueueCounts, QueueEvent, Settlement};
 
 /// How long pending settlements may take when the worker leaves.
@@ -24,6 +26,15 @@ const LEAVE_GRACE: Duration = Duration::from_secs(2);
 
 /// A pending settlement.
 type Settling = Pin<Box<dyn Future<Output = (u64, Result<Option<String>, Error>)> + Send>>;
+
+/// Counts, and a message that was got to confirm them, with its channel.
+struct Counted {
+    counts: QueueCounts,
+    got: Option<(Message, Channel)>,
+}
+
+/// A pending count.
+type Counting = Pin<Box<dyn Future<Output = Result<Counted, Error>> + Send>>;
 
 /// How a session ended.
 pub(super) enum SessionEnd {
@@ -36,6 +47,8 @@ pub(super) enum SessionEnd {
 /// A connection with its channels, consumers and held deliveries.
 pub(super) struct ConsumerSession {
     number: u64,
+    /// The number of the last delivery.
+    last_number: u64,
     broker: Broker,
     channel: Channel,
     settler: Arc<Settler>,
@@ -43,6 +56,8 @@ pub(super) struct ConsumerSession {
     events: BoxStream<'static, lapin::Event>,
     held: HashMap<u64, HeldDelivery>,
     settling: FuturesUnordered<Settling>,
+    /// At most one.
+    counting: FuturesUnordered<Counting>,
     events_tx: mpsc::UnboundedSender<Result<QueueEvent, Error>>,
     /// The broker has an alarm and blocks this connection.
     blocked: bool,
@@ -67,6 +82,7 @@ impl ConsumerSession {
         let events = broker.events();
         Ok(Self {
             number,
+            last_number: 0,
             broker,
             channel,
             settler: Arc::new(settler),
@@ -74,6 +90,7 @@ impl ConsumerSession {
             events,
             held: HashMap::new(),
             settling: FuturesUnordered::new(),
+            counting: FuturesUnordered::new(),
             events_tx,
             blocked: false,
             due: Due::default(),
@@ -120,6 +137,7 @@ impl ConsumerSession {
                     Some(request) => self.obey(request, options),
                 },
                 Some((number, result)) = self.settling.next() => self.settled(number, result)?,
+                Some(counted) = self.counting.next() => self.counted(counted)?,
                 message = self.subscriptions.next() => self.deliver(message?),
                 Some(event) = self.events.next() => self.hear(event)?,
             }
@@ -148,8 +166,9 @@ impl ConsumerSession {
         if std::mem::take(&mut self.due.consume) {
             within(self.consume(options)).await?;
         }
-        if std::mem::take(&mut self.due.counts) {
-            within(self.count(options)).await?;
+        if self.due.counts && self.counting.is_empty() {
+            self.due.counts = false;
+            self.start_count(options).await?;
         }
         Ok(())
     }
@@ -162,35 +181,42 @@ impl ConsumerSession {
         Ok(())
     }
 
-    /// Counts ready items and consumers. A count of 0 is then checked by getting an item: a passive
-    /// declaration also answers 0 if the queue's leader cannot be found.
-    async fn count(&mut self, options: &ConsumerOptions) -> Result<(), Error> {
-        let mut counts = self.reported_counts(options).await?;
-        if counts.ready == 0 && options.consuming == Consuming::Paused {
-            let got = self.channel.basic_get(short(&options.queue), BasicGetOptions::default()).await;
-            if let Some(got) = got.map_err(|error| refusal(options, "getting", &error))? {
-                counts.ready = 1;
-                self.deliver((ConsumerRole::Items, got.delivery));
+    /// Starts to count. What is in the work queue is confirmed where the worker may leave because of
+    /// it, which is while it is paused.
+    async fn start_count(&mut self, options: &ConsumerOptions) -> Result<(), Error> {
+        let (channel, failed_channel) = (self.broker.channel().await?, self.broker.channel().await?);
+        let (queue, confirm) = (options.queue.clone(), options.consuming == Consuming::Paused);
+        let count = async move { count(channel, failed_channel, queue, confirm).await };
+        self.counting.push(Box::pin(count));
+        Ok(())
+    }
+
+    /// Reports the counts, and delivers the message that was got meanwhile. Without an answer the
+    /// worker is not told anything, and will ask again.
+    fn counted(&mut self, counted: Result<Counted, Error>) -> Result<(), Error> {
+        let Counted { counts, got } = match counted {
+            Err(error @ Error::NoAnswer { .. }) => {
+                self.tell(QueueEvent::Note(error.to_string()));
+                return Ok(());
             }
+            counted => counted?,
+        };
+        if let Some((message, channel)) = got {
+            self.hold(message, ConsumerRole::Items, Some(channel));
         }
         self.tell(QueueEvent::Counts(counts));
         Ok(())
     }
 
-    async fn reported_counts(&mut self, options: &ConsumerOptions) -> Result<QueueCounts, Error> {
-        let depth = topology::reported_depth(&self.broker, &options.queue).await?;
-        let depth = depth.ok_or_else(|| Error::NoQueue(options.queue.clone()))?;
-        let failed =
-            topology::reported_depth(&self.broker, &options.queue.failed()).await?.unwrap_or_default();
-        Ok(QueueCounts {
-            ready: depth.ready.into(),
-            consumers: depth.consumers.into(),
-            failed: failed.ready.into(),
-        })
+    fn deliver(&mut self, (role, message): (ConsumerRole, Message)) {
+        self.hold(message, role, None);
     }
 
-    fn deliver(&mut self, (role, message): (ConsumerRole, Message)) {
-        let number = message.delivery_tag;
+    /// Holds a message until it is settled, with its channel if that is not the session's own.
+    fn hold(&mut self, message: Message, role: ConsumerRole, channel: Option<Channel>) {
+        // Not AMQP's tag: that is a number within a channel.
+        self.last_number += 1;
+        let number = self.last_number;
         let id = item_id(&message.properties, &message.data);
         let delivery = Delivery {
             tag: self.tag(number),
@@ -200,7 +226,10 @@ impl ConsumerSession {
             earlier_failures: earlier_failures(&message.properties),
             body: Arc::new(message.data),
         };
-        self.held.insert(number, HeldDelivery { acker: message.acker, properties: message.properties, id });
+        self.held.insert(
+            number,
+            HeldDelivery { acker: message.acker, properties: message.properties, id, channel },
+        );
         if role != ConsumerRole::Leaving {
             self.tell(QueueEvent::Delivery(delivery));
         }
@@ -273,4 +302,28 @@ impl ConsumerSession {
         // A worker that no longer listens needs no answer.
         self.events_tx.send(Ok(event)).ok();
     }
+}
+
+/// Counts the work queue on one channel and the failed items on another: a leader that does not answer
+/// blocks its channel.
+async fn count(
+    channel: Channel,
+    failed_channel: Channel,
+    queue: QueueName,
+    confirm: bool,
+) -> Result<Counted, Error> {
+    let (depth, message) = if confirm {
+        let confirmed = topology::confirmed_depth(&channel, &queue).await?;
+        confirmed.map(|ConfirmedDepth { depth, message }| (depth, message))
+    } else {
+        topology::reported_on(&channel, &queue).await?.map(|depth| (depth, None))
+    }
+    .ok_or_else(|| Error::NoQueue(queue.clone()))?;
+    let failed = topology::depth_on(&failed_channel, &queue.failed()).await?;
+    let counts = QueueCounts {
+        ready: depth.ready.into(),
+        consumers: depth.consumers.into(),
+        failed: failed.map_or(0, |failed| failed.ready.into()),
+    };
+    Ok(Counted { counts, got: message.map(|message| (message, channel)) })
 }

@@ -40,6 +40,10 @@ pub(super) struct HeldDelivery {
     pub acker: Acker,
     pub properties: BasicProperties,
     pub id: String,
+    /// The channel that it came through, if that is not the session's own: closing it would requeue
+    /// the delivery.
+    #[expect(dead_code, reason = "it is held to stay open")]
+    pub channel: Option<Channel>,
 }
 
 impl Settler {

@@ -15,7 +15,7 @@ pub(crate) const FRAME_OVERHEAD: usize = 8;
 
 const FRAME_END: u8 = 0xce;
 const METHOD: u8 = 1;
-const HEADER: u8 = 2;
+pub(crate) const HEADER: u8 = 2;
 const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 
@@ -137,7 +137,7 @@ pub(crate) fn put_long(out: &mut BytesMut, text: &[u8]) {
 }
 
 /// Appends a frame whose payload a closure writes.
-fn put_frame(out: &mut BytesMut, kind: u8, channel: u16, payload: impl FnOnce(&mut BytesMut)) {
+pub(crate) fn put_frame(out: &mut BytesMut, kind: u8, channel: u16, payload: impl FnOnce(&mut BytesMut)) {
     out.put_u8(kind);
     out.put_u16(channel);
     let size_at = out.len();

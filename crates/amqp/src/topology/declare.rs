@@ -3,7 +3,7 @@
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::count::exists;
+use super::reported::exists;
 use crate::broker::{answer, close_channel, short};
 use crate::{Broker, Error};
 use workqueue_core::names::QueueName;

@@ -1,7 +1,8 @@
-//! Whether a queue exists and how many messages it has; purging it.
+//! What the broker reports of a queue without asking its leader; purging it.
 
 use std::time::Duration;
 
+use lapin::Channel;
 use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
 use lapin::types::FieldTable;
 
@@ -30,32 +31,40 @@ pub async fn exists(broker: &Broker, name: &QueueName) -> Result<bool, Error> {
     Ok(reported_depth(broker, name).await?.is_some())
 }
 
-/// The depth of a queue, or `None` if there is no such queue.
-///
-/// # Errors
-/// Lost connections, and refusals other than `NOT_FOUND`.
-pub async fn depth(broker: &Broker, name: &QueueName) -> Result<Option<Depth>, Error> {
-    reported_depth(broker, name).await
-}
-
-/// The depth of a queue or stream as a passive declaration reports it, or `None` if there is no such
-/// queue.
+/// The depth of a queue or stream as the broker reports it, or `None` if there is no such queue. It is
+/// also 0 if the leader of a quorum queue does not answer: see [`depth`](super::depth).
 ///
 /// # Errors
 /// Lost connections, and refusals other than `NOT_FOUND`.
 pub async fn reported_depth(broker: &Broker, name: &QueueName) -> Result<Option<Depth>, Error> {
     let channel = broker.channel().await?;
-    let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-    let declared = within(async {
-        match channel.queue_declare(short(name), passive, FieldTable::default()).await {
-            Ok(queue) => Ok(Some(queue)),
+    let depth = reported_on(&channel, name).await?;
+    if depth.is_some() {
+        close_channel(&channel).await;
+    }
+    Ok(depth)
+}
+
+/// The same on a channel, which the broker closes if there is no such queue.
+pub(crate) async fn reported_on(channel: &Channel, name: &QueueName) -> Result<Option<Depth>, Error> {
+    within(async {
+        match channel.queue_declare(short(name), passive(), FieldTable::default()).await {
+            Ok(queue) => Ok(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() })),
             Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(Error::from_lapin(format!("looking at queue {name}"), &error)),
+            Err(error) => Err(counting(name, &error)),
         }
-    });
-    let Some(queue) = declared.await? else { return Ok(None) };
-    close_channel(&channel).await;
-    Ok(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() }))
+    })
+    .await
+}
+
+/// A declaration that only asks.
+fn passive() -> QueueDeclareOptions {
+    QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() }
+}
+
+/// The error of counting a queue.
+pub(super) fn counting(name: &QueueName, error: &lapin::Error) -> Error {
+    Error::from_lapin(format!("counting queue {name}"), error)
 }
 
 /// Deletes the ready messages of a queue and returns their number; what workers hold stays.
