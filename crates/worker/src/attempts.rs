@@ -1,4 +1,5 @@
-//! One item in one slot: tried until it is done, used up, or the worker has to end.
+//! One item in one slot: attempts, until it is done, has failed, or the worker has to end. Whether there is
+//! another attempt is decided in [`retry`](super::retry).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -8,25 +9,27 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::notice::{Notice, WorkerObserver};
 use super::output::Console;
+use super::plan::WorkerPlan;
 use super::program::{self, End, Invocation, Ran, Urgency};
 use super::reaper::Reaper;
-use super::{Notice, WorkerObserver, WorkerPlan};
+use super::retry::{self, Next};
 use workqueue_core::queue::Delivery;
-use workqueue_core::record::{CapturedOutput, DO_NOT_RETRY, Reason, ResultRecord, Status};
+use workqueue_core::record::{CapturedOutput, ResultRecord, Status};
 
-/// What became of an item in a slot.
+/// The outcome of an item in a slot.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// It is done, or has failed for good; the record says which.
+    /// It is done, or has failed; the record says which.
     Settled(Arc<ResultRecord>),
-    /// The worker has to end before the item did.
+    /// The worker has to end first: the item is requeued.
     Abandoned,
     /// The program cannot be started for any item.
     NoProgram(std::io::Error),
 }
 
-/// What all items of a worker share.
+/// What all slots of a worker share.
 pub(super) struct Shared<W> {
     pub plan: WorkerPlan,
     pub console: Console,
@@ -34,7 +37,7 @@ pub(super) struct Shared<W> {
     pub observer: W,
 }
 
-/// Tries an item.
+/// Tries an item until it is done or has failed.
 pub(super) async fn process<W: WorkerObserver>(
     shared: &Shared<W>,
     delivery: &Delivery,
@@ -49,17 +52,16 @@ pub(super) async fn process<W: WorkerObserver>(
         let ran = match attempt(shared, delivery, attempts, urgency.clone()).await {
             Ok(ran) => ran,
             Err(error) if concerns_item(&error) => unstartable(&error),
-            // The item is not to blame, so that it does not go to the failed ones for it.
+            // The item is not to blame, so that it does not fail for it.
             Err(error) if is_passing(&error) && attempts <= plan.retries => passing(&error),
             Err(error) => return Outcome::NoProgram(error),
         };
         let ended = now();
-        let verdict = judge(ran.end);
-        let last = attempts > plan.retries || matches!(verdict, Verdict::Never(_));
-        let (status, reason) = match verdict {
-            Verdict::Done => (Status::Done, None),
-            Verdict::Abandoned => return Outcome::Abandoned,
-            Verdict::Again(reason) | Verdict::Never(reason) => (Status::Failed, Some(reason)),
+        let next = retry::next(ran.end, attempts, plan.retries);
+        let (status, reason) = match next {
+            Next::Done => (Status::Done, None),
+            Next::Abandon => return Outcome::Abandoned,
+            Next::Retry(reason) | Next::Failed(reason) => (Status::Failed, Some(reason)),
         };
         let (exit, signal) = exit_and_signal(ran.end);
         let record = ResultRecord {
@@ -80,7 +82,7 @@ pub(super) async fn process<W: WorkerObserver>(
             stdout: ran.stdout,
             stderr: ran.stderr,
         };
-        if status == Status::Done || last {
+        if !matches!(next, Next::Retry(_)) {
             return Outcome::Settled(Arc::new(record));
         }
         let pause = plan.backoff.pause(attempts);
@@ -91,7 +93,7 @@ pub(super) async fn process<W: WorkerObserver>(
     }
 }
 
-/// Waits before another attempt; false if there is to be none.
+/// Waits before another attempt; false if the worker ends meanwhile.
 async fn pauses(urgency: &mut watch::Receiver<Urgency>, pause: Duration) -> bool {
     tokio::select! {
         biased;
@@ -125,8 +127,8 @@ async fn attempt<W: WorkerObserver>(
     program::run(invocation, &shared.console, &shared.reaper, urgency).await
 }
 
-/// Puts the item in the place of every argument that is exactly `{}`. Only of whole ones, as
-/// POSIX has it for find: an item must not become part of a shell's script.
+/// Replaces every argument that is exactly `{}` with the item. Only whole arguments, as POSIX has it for
+/// find: an item must not become part of a shell script.
 fn with_item(program: &[OsString], body: &[u8]) -> Vec<OsString> {
     let argument = |argument: &OsString| match argument.as_encoded_bytes() {
         b"{}" => OsString::from_vec(body.to_vec()),
@@ -136,31 +138,9 @@ fn with_item(program: &[OsString], body: &[u8]) -> Vec<OsString> {
     name.iter().cloned().chain(arguments.iter().map(argument)).collect()
 }
 
-enum Verdict {
-    Done,
-    Again(Reason),
-    Never(Reason),
-    Abandoned,
-}
-
-fn judge(end: End) -> Verdict {
-    match end {
-        End::Exited(0) => Verdict::Done,
-        End::Exited(DO_NOT_RETRY) => Verdict::Never(Reason::DoNotRetry),
-        End::Exited(UNSTARTABLE) => Verdict::Never(Reason::Unstartable),
-        End::Exited(_) => Verdict::Again(Reason::Exit),
-        End::Signalled(_) => Verdict::Again(Reason::Signal),
-        End::TimedOut(_) => Verdict::Again(Reason::Timeout),
-        End::Stopped => Verdict::Abandoned,
-    }
-}
-
-/// No program exits with this: exit statuses have eight bits.
-const UNSTARTABLE: i32 = -1;
-
 fn exit_and_signal(end: End) -> (Option<i32>, Option<i32>) {
     match end {
-        End::Exited(UNSTARTABLE) | End::Stopped => (None, None),
+        End::Unstartable | End::Stopped => (None, None),
         End::Exited(code) => (Some(code), None),
         End::Signalled(signal) => (None, Some(signal)),
         End::TimedOut(signal) => (None, signal),
@@ -173,7 +153,7 @@ fn concerns_item(error: &std::io::Error) -> bool {
     matches!(error.kind(), K::ArgumentListTooLong | K::InvalidInput)
 }
 
-/// Whether the next attempt may well succeed: the system lacked memory, processes or descriptors.
+/// Whether the next attempt may succeed: the system lacked memory, processes or descriptors.
 fn is_passing(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
     let limits = [rustix::io::Errno::AGAIN, rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
@@ -182,10 +162,10 @@ fn is_passing(error: &std::io::Error) -> bool {
 }
 
 fn unstartable(error: &std::io::Error) -> Ran {
-    said(End::Exited(UNSTARTABLE), format!("the item cannot be an argument: {error}\n"))
+    said(End::Unstartable, format!("the item cannot be an argument: {error}\n"))
 }
 
-/// As shells have it: 126 is a command that cannot be executed.
+/// As in shells, 126 means that the command cannot be executed.
 fn passing(error: &std::io::Error) -> Ran {
     said(End::Exited(126), format!("the program cannot be started: {error}\n"))
 }
@@ -198,7 +178,7 @@ fn said(end: End, text: String) -> Ran {
     }
 }
 
-/// Milliseconds are as much as anybody reads.
+/// Rounded to milliseconds: nobody reads more.
 fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(jiff::Unit::Millisecond).unwrap_or(now)
@@ -209,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_item_replaces_whole_arguments_alone() {
+    fn the_item_replaces_only_whole_arguments() {
         let program = ["{}", "{}", "a{}", "-c", "f() { :; }"].map(OsString::from);
         let argv = with_item(&program, b"x y");
         assert_eq!(argv, ["{}", "x y", "a{}", "-c", "f() { :; }"].map(OsString::from));

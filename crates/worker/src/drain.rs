@@ -1,5 +1,5 @@
-//! When a worker may leave: the rule of `--once` and `--drain`, without a clock or a queue of its
-//! own. `docs/worker.md` shows why no item is stranded by it and nobody waits for ever.
+//! When a worker may leave: the rule of `--once` and `--drain`, without a queue or a clock of its own.
+//! `docs/worker.md` shows why it strands no item and no worker waits for ever.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use workqueue_core::queue::QueueCounts;
 
-/// How long a worker without items waits for some before it steps aside.
+/// How long a worker without items waits for some before it steps aside: it stops consuming.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Pause between two looks at the queue from aside.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Pause between two counts while it is aside.
+const COUNT_EVERY: Duration = Duration::from_millis(500);
 
-/// Looks in a row that must find neither items nor workers. More than one, since a broker that
-/// has just come back may answer for a queue whose leader it has not found yet.
-const LOOKS: u32 = 2;
+/// Counts in a row that must find neither items nor other workers: an item that another worker requeues
+/// just as it leaves may be on its way during the first one.
+const EMPTY_COUNTS: u32 = 2;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +24,13 @@ pub(super) enum Step {
     WaitUntil(Instant),
     /// Nothing, until something happens.
     Wait,
-    /// Stop consuming, then look.
+    /// Stop consuming, then count.
     Aside,
-    /// Look how full the queue is.
-    Look,
+    /// Count what is in the queue and who consumes.
+    Count,
     /// Consume again.
     Return,
-    /// Go: nothing is left to do.
+    /// Leave: there is nothing left to do.
     Leave,
 }
 
@@ -38,7 +38,7 @@ pub(super) enum Step {
 enum State {
     Busy,
     Quiet { since: Instant },
-    Aside { next_look: Instant, empty: u32 },
+    Aside { next_count: Instant, empty: u32 },
 }
 
 /// Follows what happens and says when to leave.
@@ -55,9 +55,9 @@ impl Drain {
         Self { may_leave_others: now + linger, state: State::Quiet { since: now } }
     }
 
-    /// A worker that starts now, and looks at the queue before it takes anything.
+    /// A worker that starts now, and counts before it takes anything.
     pub(super) fn aside(now: Instant, linger: Duration) -> Self {
-        Self { may_leave_others: now + linger, state: State::Aside { next_look: now, empty: 0 } }
+        Self { may_leave_others: now + linger, state: State::Aside { next_count: now, empty: 0 } }
     }
 
     /// The next step of a worker that holds items, or does not.
@@ -78,32 +78,32 @@ impl Drain {
             }
             State::Quiet { since } if now < *since + QUIET => Step::WaitUntil(*since + QUIET),
             State::Quiet { .. } => {
-                self.state = State::Aside { next_look: now, empty: 0 };
+                self.state = State::Aside { next_count: now, empty: 0 };
                 Step::Aside
             }
-            State::Aside { next_look, .. } if now < *next_look => Step::WaitUntil(*next_look),
-            State::Aside { next_look, .. } => {
-                // Set before the answer comes, which may be lost with its session: then the next
-                // look asks again.
-                *next_look = now + LOOK_EVERY;
-                Step::Look
+            State::Aside { next_count, .. } if now < *next_count => Step::WaitUntil(*next_count),
+            State::Aside { next_count, .. } => {
+                // Set before the answer arrives, which may be lost with its session: then it counts
+                // again.
+                *next_count = now + COUNT_EVERY;
+                Step::Count
             }
         }
     }
 
-    /// Takes the answer to a look.
+    /// Takes the counts.
     pub(super) fn seen(&mut self, now: Instant, counts: QueueCounts) -> Step {
-        let State::Aside { next_look, empty } = &mut self.state else { return Step::Wait };
+        let State::Aside { next_count, empty } = &mut self.state else { return Step::Wait };
         if counts.ready > 0 {
             self.state = State::Quiet { since: now };
             return Step::Return;
         }
         if counts.consumers > 0 {
             *empty = 0;
-            return if now >= self.may_leave_others { Step::Leave } else { Step::WaitUntil(*next_look) };
+            return if now >= self.may_leave_others { Step::Leave } else { Step::WaitUntil(*next_count) };
         }
         *empty += 1;
-        if *empty >= LOOKS { Step::Leave } else { Step::WaitUntil(*next_look) }
+        if *empty >= EMPTY_COUNTS { Step::Leave } else { Step::WaitUntil(*next_count) }
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
         let mut drain = Drain::new(start, Duration::from_secs(linger));
         assert_eq!(drain.step(start, false), Step::WaitUntil(start + QUIET));
         assert_eq!(drain.step(start + QUIET, false), Step::Aside);
-        assert_eq!(drain.step(start + QUIET, false), Step::Look);
+        assert_eq!(drain.step(start + QUIET, false), Step::Count);
         (drain, start + QUIET)
     }
 
@@ -136,30 +136,30 @@ mod tests {
     #[test]
     fn a_queue_found_empty_twice_without_others_is_left() {
         let (mut drain, now) = aside(60);
-        let next = now + LOOK_EVERY;
+        let next = now + COUNT_EVERY;
         assert_eq!(drain.seen(now, EMPTY), Step::WaitUntil(next));
-        assert_eq!(drain.step(next, false), Step::Look);
+        assert_eq!(drain.step(next, false), Step::Count);
         assert_eq!(drain.seen(next, EMPTY), Step::Leave);
     }
 
     #[test]
     fn while_others_hold_items_a_young_worker_stays_and_an_old_one_leaves() {
         let (mut drain, now) = aside(60);
-        assert_eq!(drain.seen(now, OTHERS), Step::WaitUntil(now + LOOK_EVERY));
+        assert_eq!(drain.seen(now, OTHERS), Step::WaitUntil(now + COUNT_EVERY));
         let old = now + Duration::from_secs(60);
-        assert_eq!(drain.step(old, false), Step::Look);
+        assert_eq!(drain.step(old, false), Step::Count);
         assert_eq!(drain.seen(old, OTHERS), Step::Leave);
     }
 
     #[test]
-    fn empty_looks_count_in_a_row_only() {
+    fn only_empty_counts_in_a_row_matter() {
         let (mut drain, now) = aside(60);
         drain.seen(now, EMPTY);
-        let next = now + LOOK_EVERY;
-        assert_eq!(drain.step(next, false), Step::Look);
+        let next = now + COUNT_EVERY;
+        assert_eq!(drain.step(next, false), Step::Count);
         assert!(matches!(drain.seen(next, OTHERS), Step::WaitUntil(_)));
-        assert_eq!(drain.step(next + LOOK_EVERY, false), Step::Look);
-        assert!(matches!(drain.seen(next + LOOK_EVERY, EMPTY), Step::WaitUntil(_)));
+        assert_eq!(drain.step(next + COUNT_EVERY, false), Step::Count);
+        assert!(matches!(drain.seen(next + COUNT_EVERY, EMPTY), Step::WaitUntil(_)));
     }
 
     #[test]
@@ -172,9 +172,9 @@ mod tests {
     }
 
     #[test]
-    fn a_look_without_answer_is_repeated() {
+    fn a_count_without_an_answer_is_repeated() {
         let (mut drain, now) = aside(60);
-        assert_eq!(drain.step(now, false), Step::WaitUntil(now + LOOK_EVERY));
-        assert_eq!(drain.step(now + LOOK_EVERY, false), Step::Look);
+        assert_eq!(drain.step(now, false), Step::WaitUntil(now + COUNT_EVERY));
+        assert_eq!(drain.step(now + COUNT_EVERY, false), Step::Count);
     }
 }

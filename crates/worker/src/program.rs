@@ -1,4 +1,5 @@
-//! One run of the user's program: started in a process group of its own, fed, listened to, ended.
+//! Runs the user's program once: in a process group of its own, with the item on its standard input, its
+//! output read, its end enforced.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
@@ -24,19 +25,19 @@ const TERM_TO_KILL: Duration = Duration::from_secs(5);
 /// The same while the worker itself is being ended: the pod's own time is short.
 const TERM_TO_KILL_AT_END: Duration = Duration::from_secs(2);
 
-/// How long processes that a program leaves behind may hold its output open.
+/// How long processes that a program leaves behind may keep its output open.
 const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long such processes have between SIGTERM and SIGKILL.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
 
-/// How much the worker wants running programs to end. Only ever grows.
+/// How much running programs have to hurry. Only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Urgency {
     /// Not at all.
     #[default]
     None,
-    /// They may end by themselves; nothing new is started.
+    /// They may finish; nothing new is started.
     Finish,
     /// SIGTERM, and SIGKILL a little later.
     End,
@@ -44,19 +45,19 @@ pub(super) enum Urgency {
     Now,
 }
 
-/// What to start.
+/// The program to start.
 pub(super) struct Invocation<'a> {
     /// Program and arguments.
     pub argv: &'a [OsString],
-    /// Variables beside those that the worker has itself.
+    /// Environment variables in addition to the worker's own.
     pub env: &'a [(&'static str, String)],
     /// What it gets on its standard input.
     pub body: Arc<Vec<u8>>,
-    /// The time it may take.
+    /// How long it may take.
     pub limit: Option<Duration>,
-    /// A directory for what it writes.
+    /// A directory for a copy of its output.
     pub capture: Option<PathBuf>,
-    /// What goes before each line of its output.
+    /// A prefix for each line of its output.
     pub tag: Option<Arc<str>>,
 }
 
@@ -67,13 +68,15 @@ pub(super) enum End {
     Exited(i32),
     /// By a signal that the worker did not send.
     Signalled(i32),
-    /// It was ended for its time limit; the signal that did it, if one did.
+    /// It exceeded its time limit; the signal that ended it, if one did.
     TimedOut(Option<i32>),
     /// It was ended because the worker had to end.
     Stopped,
+    /// It cannot be started with this item.
+    Unstartable,
 }
 
-/// A run that is over.
+/// How a program ended and what it wrote.
 #[derive(Debug)]
 pub(super) struct Ran {
     /// How it ended.
@@ -133,7 +136,7 @@ pub(super) async fn run(
         let cause = guard.sent;
         heard = heard || timeout(OUTPUT_GRACE, &mut listen).await.is_ok();
         end_leftovers(group, cause.is_some()).await;
-        // Processes that left the group may hold the output open for ever; a slow console is
+        // Processes that left the group may keep the output open for ever. A slow console is
         // waited for.
         while !heard {
             heard = timeout(LEFTOVER_GRACE, &mut listen).await.is_ok();
@@ -170,7 +173,7 @@ enum Cause {
     Urgency,
 }
 
-/// Ends a process group when its time is over or the worker has to end.
+/// Ends a process group at its time limit or when the worker has to end.
 struct Guard {
     group: Pid,
     limit: Option<Instant>,
@@ -200,7 +203,7 @@ impl Guard {
                 Some(cause) => self.kill(cause).await,
             },
             changed = self.urgency.changed() => if changed.is_err() {
-                // The loop is gone, and this run with it.
+                // The event loop is gone, and this program with it.
                 std::future::pending().await
             }
         }
@@ -221,7 +224,7 @@ impl Guard {
 }
 
 fn signal(group: Pid, signal: Signal) {
-    // A group without processes is what was wanted.
+    // A group that has ended already needs no signal.
     kill_process_group(group, signal).ok();
 }
 
@@ -247,7 +250,7 @@ async fn end_leftovers(group: Pid, hard: bool) {
 
 fn end_of(status: std::process::ExitStatus, cause: Option<Cause>) -> End {
     match (cause, status.code(), status.signal()) {
-        // A program that finishes its item on SIGTERM has done it.
+        // A program may finish its item on SIGTERM.
         (Some(_), Some(0), _) => End::Exited(0),
         (Some(Cause::Limit), _, signal) => End::TimedOut(signal),
         (Some(Cause::Urgency), ..) => End::Stopped,

@@ -1,5 +1,6 @@
-//! The loop over the queue in memory, with real programs.
+//! The event loop over the queue in memory, with real programs.
 
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::output::console;
 use super::*;
 use workqueue_core::memory_queue::{MemoryQueue, Store};
-use workqueue_core::record::{Reason, Status};
+use workqueue_core::record::{Location, Reason, ResultRecord, Status};
 
 /// Nothing here may take longer.
 const LONGEST: Duration = Duration::from_secs(60);
