@@ -1,11 +1,12 @@
-//! The record that every settled item leaves, and what is noted on an item that has failed.
+//! The record of a settled item, and the headers of a failed one.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// One settled item. As JSON it is a message of `QUEUE.results`; `docs/worker.md` describes it.
+/// The record of one settled item. As JSON it is a message of `QUEUE.results`; `docs/worker.md` describes
+/// it.
 ///
-/// Readers ignore fields that they do not know: later releases may add some.
+/// Readers ignore unknown fields: later versions may add some.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultRecord {
@@ -18,7 +19,7 @@ pub struct ResultRecord {
     pub queue: String,
     /// How it ended.
     pub status: Status,
-    /// Why it failed; none if it is done.
+    /// Why it failed; `None` if it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// The last attempt's exit status.
@@ -27,9 +28,9 @@ pub struct ResultRecord {
     /// The number of the signal that ended the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// How often this worker has started the program for it.
+    /// How often this worker started the program for it.
     pub attempts: u32,
-    /// How often the queue had handed it out before.
+    /// How often it had been delivered before.
     #[serde(default)]
     pub earlier_deliveries: u32,
     /// When the first attempt began.
@@ -60,7 +61,7 @@ impl ResultRecord {
         match (self.reason, self.exit, self.signal) {
             (Some(Reason::Timeout), ..) => "took too long".to_owned(),
             (Some(Reason::DoNotRetry), ..) => {
-                format!("exited with {DO_NOT_RETRY}, which means that there is no point in another")
+                format!("exited with {DO_NOT_RETRY}, which means that it is not to be retried")
             }
             (Some(Reason::Unstartable), ..) => "could not be started with this item".to_owned(),
             (_, Some(code), _) => format!("exited with {code}"),
@@ -70,9 +71,9 @@ impl ResultRecord {
     }
 }
 
-/// The exit status by which a program says that there is no point in another attempt: `EX_DATAERR`
-/// of sysexits(3), "the input data was incorrect in some way". A name that C and Python know
-/// (`os.EX_DATAERR`), and one that no shell gives for reasons of its own.
+/// The exit status of a program whose item is not to be retried: `EX_DATAERR` of sysexits(3), "the input
+/// data was incorrect in some way". C and Python have the name (`os.EX_DATAERR`), and no shell uses the
+/// number for anything else.
 pub const DO_NOT_RETRY: i32 = 65;
 
 /// How an item ended.
@@ -81,7 +82,7 @@ pub const DO_NOT_RETRY: i32 = 65;
 pub enum Status {
     /// Its program exited with 0.
     Done,
-    /// It used up its attempts, or is not to be tried again.
+    /// No attempt was left, or it is not to be retried.
     Failed,
 }
 
@@ -89,20 +90,20 @@ pub enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The program exited with another status than 0, too often.
+    /// The last attempt exited with another status than 0.
     Exit,
-    /// A signal ended the program, too often.
+    /// A signal ended the last attempt.
     Signal,
-    /// The program took longer than it may, too often.
+    /// The last attempt exceeded its time limit.
     Timeout,
-    /// The program said that there is no point in another attempt.
+    /// The program exited with [`DO_NOT_RETRY`].
     DoNotRetry,
-    /// The item cannot be given to the program: as an argument it is too long, or has a NUL byte.
+    /// The item cannot be an argument of the program: it is too long or has a NUL byte.
     Unstartable,
 }
 
 impl Reason {
-    /// The word in records and headers.
+    /// The word used in records and headers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Exit => "exit",
@@ -127,12 +128,12 @@ pub struct Location {
     pub node: Option<String>,
 }
 
-/// The end of what a program wrote.
+/// What a program wrote: its size and its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapturedOutput {
-    /// All that it wrote, in bytes.
+    /// The size of everything it wrote.
     pub bytes: u64,
-    /// The last of it; bytes that are no UTF-8 are replaced by U+FFFD.
+    /// The end of it; bytes that are not UTF-8 are replaced by U+FFFD.
     pub tail: String,
 }
 
@@ -153,7 +154,7 @@ pub enum HeaderValue {
     Number(i64),
 }
 
-/// Why and how an item came to `QUEUE.failed`, as its headers say it.
+/// Why an item is in `QUEUE.failed`, as its headers tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedItem {
     /// Why.
@@ -162,7 +163,7 @@ pub struct FailedItem {
     pub exit: Option<i64>,
     /// The signal that ended the last attempt.
     pub signal: Option<i64>,
-    /// Attempts, those of earlier failures not counted.
+    /// Attempts, not counting those of earlier failures.
     pub attempts: i64,
     /// When the first attempt began (RFC 3339).
     pub first_started: String,
@@ -176,15 +177,15 @@ pub struct FailedItem {
     pub node: Option<String>,
     /// The end of the last attempt's standard error.
     pub stderr: String,
-    /// How often the item has failed for good, this time counted.
+    /// How often the item has failed, including this time.
     pub failures: i64,
 }
 
-/// All headers of ours start like this.
+/// The prefix of all our headers.
 pub const HEADER_PREFIX: &str = "workqueue-";
 
 impl FailedItem {
-    /// What is to be noted, given how often the item had failed before.
+    /// From a record, and how often the item had failed before.
     pub fn new(record: &ResultRecord, failures_before: i64) -> Self {
         Self {
             reason: record.reason.map_or("exit", Reason::as_str).to_owned(),
@@ -222,8 +223,8 @@ impl FailedItem {
         present.map(|(name, value)| (format!("{HEADER_PREFIX}{name}"), value)).collect()
     }
 
-    /// Reads the headers of a message; `None` if a worker has not written them (the broker itself
-    /// dead-lettered the item).
+    /// Reads the headers of a message; `None` if no worker has set them: the broker itself
+    /// dead-lettered the item, or somebody else published it.
     pub fn from_headers(header: impl Fn(&str) -> Option<HeaderValue>) -> Option<Self> {
         let get = |name: &str| header(&format!("{HEADER_PREFIX}{name}"));
         let text = |name: &str| match get(name) {
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_failed_items_come_back_as_they_were() {
+    fn headers_of_failed_items_are_read_as_they_were_written() {
         let failed = FailedItem::new(&record(), 1);
         let headers: HashMap<_, _> = failed.headers().into_iter().collect();
         assert_eq!(headers["workqueue-failures"], HeaderValue::Number(2));

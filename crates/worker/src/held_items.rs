@@ -1,4 +1,4 @@
-//! The items in a worker's hands: which delivery each came by, and how far it is.
+//! The items that a worker holds: the delivery of each and its stage.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,48 +7,48 @@ use std::time::{Duration, Instant};
 use workqueue_core::queue::{Delivery, DeliveryTag};
 use workqueue_core::record::ResultRecord;
 
-/// Finished items without a claim that are remembered in case they come again.
+/// Finished items without a valid tag that are remembered in case they are redelivered.
 const REMEMBERED: usize = 256;
 
-/// How long they are: as long as a broker may be away, and then some. Later, what comes under the
-/// same id is another item.
+/// How long they are remembered: longer than a broker may be away. After that, a delivery with the same
+/// id is another item.
 const REMEMBERED_FOR: Duration = Duration::from_secs(20 * 60);
 
-/// Names an item in hand; never used twice.
+/// Identifies a held item; never used twice.
 pub(super) type ItemKey = u64;
 
-/// How far an item is.
+/// The stage of a held item.
 #[derive(Debug, Clone)]
 pub(super) enum Stage {
-    /// No slot yet.
+    /// Waits for a slot.
     Waiting,
     /// In a slot.
     Running,
-    /// Finished; settled as soon as it has a claim again.
+    /// Finished; settled as soon as it has a valid tag.
     Finished(Arc<ResultRecord>),
-    /// On its way to be settled.
+    /// Finished; its settlement is pending.
     Settling(Arc<ResultRecord>),
-    /// On its way back.
+    /// Its requeueing is pending.
     Requeueing,
 }
 
-/// An item in hand.
+/// A held item.
 #[derive(Debug)]
-pub(super) struct Entry {
-    /// The delivery that it came by first.
+pub(super) struct HeldItem {
+    /// Its first delivery.
     pub delivery: Arc<Delivery>,
-    /// What it can be settled by; none once the session of the delivery is over.
+    /// Its valid tag; none after the session of its delivery.
     pub tag: Option<DeliveryTag>,
-    /// How far it is.
+    /// Its stage.
     pub stage: Stage,
-    /// When it lost its claim.
+    /// When it lost its tag.
     lost: Option<Instant>,
 }
 
-impl Entry {
-    /// Whether a delivery may be of the item that has lost its claim. An id alone does not tell: a
-    /// retry of an item keeps its id, and publishers may give one to several items.
-    fn may_come_as(&self, delivery: &Delivery) -> bool {
+impl HeldItem {
+    /// Whether a delivery may be a redelivery of this item, which has lost its tag. An equal id is not
+    /// enough: a retry of an item keeps its id, and publishers may give one id to several items.
+    fn may_be_redelivered_as(&self, delivery: &Delivery) -> bool {
         let own = &self.delivery;
         let is_same = own.id == delivery.id
             && own.earlier_failures == delivery.earlier_failures
@@ -59,19 +59,19 @@ impl Entry {
     }
 }
 
-/// What a delivery turned out to be.
+/// What a delivery is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// An item that is not in hand.
+    /// An item that is not held yet.
     New(ItemKey),
-    /// An item that is in hand and had lost its claim.
+    /// A held item that had lost its tag.
     Again(ItemKey),
 }
 
-/// All items in hand.
+/// All held items.
 #[derive(Debug, Default)]
 pub(super) struct HeldItems {
-    entries: HashMap<ItemKey, Entry>,
+    entries: HashMap<ItemKey, HeldItem>,
     by_tag: HashMap<DeliveryTag, ItemKey>,
     waiting: VecDeque<ItemKey>,
     remembered: VecDeque<ItemKey>,
@@ -79,12 +79,12 @@ pub(super) struct HeldItems {
 }
 
 impl HeldItems {
-    /// Takes a delivery in. One that was handed out before belongs to an entry of the same item
-    /// which has lost its claim, if there is one. Entries that have theirs are other items, even
-    /// if the id is the same: within a session nothing is handed out twice.
+    /// Takes a delivery. If it is a redelivery, it belongs to an entry of the same item that has lost its
+    /// tag, if there is one. Entries with a valid tag are other items, even with the same id: within a
+    /// session nothing held is delivered twice.
     pub fn take(&mut self, delivery: Delivery) -> Taken {
         let tag = delivery.tag;
-        let orphans = self.entries.iter().filter(|(_, entry)| entry.may_come_as(&delivery));
+        let orphans = self.entries.iter().filter(|(_, entry)| entry.may_be_redelivered_as(&delivery));
         let known = orphans.map(|(key, _)| *key).min();
         if let (true, Some(key)) = (delivery.redelivered, known) {
             self.by_tag.insert(tag, key);
@@ -94,14 +94,15 @@ impl HeldItems {
             return Taken::Again(key);
         }
         self.last += 1;
-        let entry = Entry { delivery: Arc::new(delivery), tag: Some(tag), stage: Stage::Waiting, lost: None };
+        let entry =
+            HeldItem { delivery: Arc::new(delivery), tag: Some(tag), stage: Stage::Waiting, lost: None };
         self.entries.insert(self.last, entry);
         self.by_tag.insert(tag, self.last);
         self.waiting.push_back(self.last);
         Taken::New(self.last)
     }
 
-    /// The item that waits longest, now in a slot.
+    /// Moves the item that has waited longest into a slot.
     pub fn start(&mut self) -> Option<(ItemKey, Arc<Delivery>)> {
         let key = self.waiting.pop_front()?;
         let entry = self.entries.get_mut(&key)?;
@@ -109,49 +110,49 @@ impl HeldItems {
         Some((key, entry.delivery.clone()))
     }
 
-    /// The items without a slot, but for the first ones that are to be kept.
+    /// Removes the items without a slot, except for the first `kept`, from those that wait.
     pub fn drain_waiting(&mut self, kept: usize) -> Vec<ItemKey> {
         self.waiting.drain(kept.min(self.waiting.len())..).collect()
     }
 
-    /// How many items have no slot.
+    /// The number of items without a slot.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// How many bytes these have.
+    /// The bytes of these items.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.iter().filter_map(|key| self.get(*key)).map(|entry| entry.delivery.body.len()).sum()
     }
 
-    /// An item in hand.
-    pub fn get(&self, key: ItemKey) -> Option<&Entry> {
+    /// A held item.
+    pub fn get(&self, key: ItemKey) -> Option<&HeldItem> {
         self.entries.get(&key)
     }
 
-    /// Notes how far an item is now.
+    /// Sets the stage of an item.
     pub fn set_stage(&mut self, key: ItemKey, stage: Stage) {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.stage = stage;
         }
     }
 
-    /// Keeps a finished item without a claim in mind, in the place of the oldest if need be; the
-    /// one that is forgotten is returned.
-    pub fn remember(&mut self, key: ItemKey) -> Option<Entry> {
+    /// Remembers a finished item without a valid tag. Returns the oldest one if it is forgotten
+    /// instead.
+    pub fn remember(&mut self, key: ItemKey) -> Option<HeldItem> {
         self.remembered.push_back(key);
         let forgotten = (self.remembered.len() > REMEMBERED).then(|| self.remembered.pop_front())??;
-        let forgettable = |entry: &Entry| entry.tag.is_none() && matches!(entry.stage, Stage::Finished(_));
+        let forgettable = |entry: &HeldItem| entry.tag.is_none() && matches!(entry.stage, Stage::Finished(_));
         self.entries.get(&forgotten).is_some_and(forgettable).then(|| self.remove(forgotten))?
     }
 
-    /// The item of a claim, which is used up; the item is removed.
-    pub fn settled(&mut self, tag: DeliveryTag) -> Option<Entry> {
+    /// Removes and returns the item of a settled delivery.
+    pub fn settled(&mut self, tag: DeliveryTag) -> Option<HeldItem> {
         let key = self.by_tag.remove(&tag)?;
         self.entries.remove(&key)
     }
 
-    /// The item of a claim that is void.
+    /// Notes that a tag is no longer valid, and returns its item.
     pub fn lost(&mut self, tag: DeliveryTag) -> Option<ItemKey> {
         let key = self.by_tag.remove(&tag)?;
         let entry = self.entries.get_mut(&key)?;
@@ -160,7 +161,7 @@ impl HeldItems {
     }
 
     /// Removes an item.
-    pub fn remove(&mut self, key: ItemKey) -> Option<Entry> {
+    pub fn remove(&mut self, key: ItemKey) -> Option<HeldItem> {
         let entry = self.entries.remove(&key)?;
         if let Some(tag) = entry.tag {
             self.by_tag.remove(&tag);
@@ -169,12 +170,12 @@ impl HeldItems {
         Some(entry)
     }
 
-    /// Whether an item is in hand that nobody else can settle, or that still runs here.
+    /// Whether an item has a valid tag or still runs here.
     pub fn holds_items(&self) -> bool {
         self.entries.values().any(|entry| entry.tag.is_some() || matches!(entry.stage, Stage::Running))
     }
 
-    /// Takes out the finished items whose claim never came back.
+    /// Removes all items; returns the records of finished ones that were never redelivered.
     pub fn take_finished(&mut self) -> Vec<Arc<ResultRecord>> {
         let finished =
             std::mem::take(&mut self.entries).into_values().filter_map(|entry| match entry.stage {
@@ -202,13 +203,16 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_comes_again_keeps_its_entry() {
+    fn a_redelivered_item_keeps_its_entry() {
         let mut items = HeldItems::default();
         let Taken::New(key) = items.take(delivery(1, 1, "a", false)) else { panic!("it is new") };
         assert_eq!(items.start().map(|(started, _)| started), Some(key));
         assert_eq!(items.lost(DeliveryTag { session: 1, number: 1 }), Some(key));
         assert_eq!(items.take(delivery(2, 1, "a", true)), Taken::Again(key));
-        assert!(items.settled(DeliveryTag { session: 1, number: 1 }).is_none(), "the old claim is void");
+        assert!(
+            items.settled(DeliveryTag { session: 1, number: 1 }).is_none(),
+            "the old tag is no longer valid"
+        );
         assert!(items.settled(DeliveryTag { session: 2, number: 1 }).is_some());
         assert!(!items.holds_items());
     }
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equal_id_alone_does_not_make_an_item_the_one_that_was_lost() {
+    fn an_equal_id_does_not_make_an_item_the_one_that_was_lost() {
         let mut items = HeldItems::default();
         items.take(delivery(1, 1, "a", false));
         items.start();
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_was_never_handed_out_is_new() {
+    fn an_item_that_is_not_redelivered_is_new() {
         let mut items = HeldItems::default();
         items.take(delivery(1, 1, "a", false));
         items.start();

@@ -1,7 +1,7 @@
-//! A good PID 1: processes whose parents have died become our children, and are reaped here.
+//! Reaps orphans, as PID 1 has to: processes whose parents have died become our children.
 //!
-//! `waitpid` for any child would take the exit statuses of our own programs away from their
-//! waiters, so the processes to reap are looked up in /proc.
+//! `waitpid` for any child would steal the exit statuses of our own programs from their waiters, so the
+//! processes to reap are looked up in /proc.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +11,8 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The least time between two looks into /proc.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The shortest time between two scans of /proc.
+const SCAN_EVERY: Duration = Duration::from_millis(200);
 
 /// Knows our own programs, and so which children are orphans of others.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +38,7 @@ impl Reaper {
         ours.remove(&id.as_raw_nonzero().get());
     }
 
-    /// Reaps orphans for ever, if this process is the one that gets them.
+    /// Reaps orphans for ever, if this process is PID 1.
     pub async fn run(self) {
         if std::process::id() != 1 {
             return std::future::pending().await;
@@ -49,7 +49,7 @@ impl Reaper {
         loop {
             child_ended.recv().await;
             self.reap();
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(SCAN_EVERY).await;
         }
     }
 
@@ -57,7 +57,7 @@ impl Reaper {
         let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
         for id in zombies() {
             if let (false, Some(id)) = (ours.contains(&id), Pid::from_raw(id)) {
-                // Somebody else's business after all, if it fails.
+                // If it fails, somebody else has reaped it.
                 waitpid(Some(id), WaitOptions::NOHANG).ok();
             }
         }

@@ -138,8 +138,8 @@ impl Window {
         }
     }
 
-    /// Starts over on a new channel: everything that is not settled is to be sent. Gives the
-    /// number of items that had gone out: each may be there already.
+    /// Starts over on a new channel: everything that is not settled will be sent again. Returns the
+    /// number of items that had been sent: each may be in the queue already.
     pub(super) fn restart(&mut self) -> u64 {
         let mut doubtful = 0;
         let mut index = 0;

@@ -91,7 +91,7 @@ pub(crate) async fn ensure_failed(broker: &Broker, queue: &QueueName) -> Result<
 /// on the default is 20, and this queue has no dead letters: an item would be lost.
 ///
 /// Not with the -1 that means "no limit" from 4.0 on: 3.10 takes it too, and drops a message that
-/// comes back for the second time.
+/// is requeued for the second time.
 async fn declare_failed(broker: &Broker, failed: &QueueName) -> Result<(), Error> {
     let mut arguments = queue_type("quorum");
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(FAILED_DELIVERY_LIMIT));
@@ -137,7 +137,7 @@ fn dead_letters(spec: &QueueSpec) -> FieldTable {
     arguments
 }
 
-/// At-least-once dead-lettering works with `reject-publish` alone, and both from RabbitMQ 3.10 on:
+/// At-least-once dead-lettering works only with `reject-publish`, and from RabbitMQ 3.10 on:
 /// <https://www.rabbitmq.com/docs/quorum-queues#dead-lettering>.
 fn quorum_arguments(spec: &QueueSpec) -> FieldTable {
     let mut arguments = dead_letters(spec);
