@@ -63,7 +63,7 @@ fn quote(argument: &[u8]) -> String {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use workqueue_core::record::{CapturedOutput, Location, Status};
+    use workqueue_core::record::{CapturedOutput, Status, WorkerLocation};
 
     #[test]
     fn lines_are_gnu_parallels() {
@@ -82,7 +82,7 @@ mod tests {
             started: at(1_700_000_000_125),
             ended: at(1_700_000_001_625),
             size: 5,
-            location: Location::default(),
+            location: WorkerLocation::default(),
             stdout: CapturedOutput { bytes: 42, tail: String::new() },
             stderr: CapturedOutput::default(),
         };

@@ -62,7 +62,7 @@ impl Latest {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use workqueue_core::record::{CapturedOutput, Location, Status};
+    use workqueue_core::record::{CapturedOutput, Status, WorkerLocation};
 
     fn record(run: &str, id: u32) -> ResultRecord {
         ResultRecord {
@@ -79,7 +79,7 @@ mod tests {
             started: Timestamp::UNIX_EPOCH,
             ended: Timestamp::UNIX_EPOCH,
             size: 5,
-            location: Location::default(),
+            location: WorkerLocation::default(),
             stdout: CapturedOutput::default(),
             stderr: CapturedOutput::default(),
         }

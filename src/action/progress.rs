@@ -126,7 +126,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use workqueue_core::record::{CapturedOutput, Location};
+    use workqueue_core::record::{CapturedOutput, WorkerLocation};
 
     fn record(run: &str, id: u32, status: Status, second: i64) -> ResultRecord {
         let at = |second| Timestamp::from_second(second).expect("in range");
@@ -144,7 +144,7 @@ mod tests {
             started: at(second - 1),
             ended: at(second),
             size: 1,
-            location: Location::default(),
+            location: WorkerLocation::default(),
             stdout: CapturedOutput::default(),
             stderr: CapturedOutput::default(),
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::items::add_body;
 use crate::ui::table::plain;
 use workqueue_amqp::FailedMessage;
-use workqueue_core::record::FailedItem;
+use workqueue_core::failed_item::FailedItem;
 
 /// The start of an item that is shown; `--body` prints all of it.
 const SHOWN: usize = 1024;

@@ -7,7 +7,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::delivery::{earlier_deliveries, item_id, number};
 use crate::properties::{self, header_value};
-use workqueue_core::record::{FailedItem, HEADER_PREFIX, HeaderValue};
+use workqueue_core::failed_item::{FailedItem, HEADER_PREFIX, HeaderValue};
 
 /// The reason of items without any history: somebody else published them there.
 const UNKNOWN: &str = "unknown";

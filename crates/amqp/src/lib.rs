@@ -11,7 +11,7 @@
 //! | [`failed_retry`] | moves failed items back into their queue |
 //! | [`peek`], [`failed_queue`] | read a queue, and `QUEUE.failed`, without consuming what they read |
 //! | [`result_stream`] | reads the records in the stream `QUEUE.results` |
-//! | `queue_reader` | holds messages unacknowledged and requeues them in order |
+//! | `queue_reader`, `held_tags` | hold messages unacknowledged and requeue them in order |
 //! | [`topology`] | declares the queues, counts and purges their messages |
 //! | `failed_message`, `delivery`, `confirms`, `properties` | from messages to items and back |
 //! | `broker`, `transport` | a connection through lapin; a stream of bytes for the publisher |
@@ -43,6 +43,7 @@ pub mod failed_queue;
 pub mod failed_retry;
 #[cfg(test)]
 mod fake_broker;
+mod held_tags;
 pub mod peek;
 mod properties;
 pub mod publisher;

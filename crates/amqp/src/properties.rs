@@ -3,7 +3,7 @@
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use workqueue_core::record::HeaderValue;
+use workqueue_core::failed_item::HeaderValue;
 
 /// AMQP's delivery mode for messages that survive a restart of the broker.
 pub(crate) const PERSISTENT: u8 = 2;

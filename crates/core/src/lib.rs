@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`memory_queue`] | a queue in memory: work without a broker |
 //! | [`queue`] | what the worker asks of a queue, and what a queue reports |
+//! | [`failed_item`] | the headers of a failed item |
 //! | [`record`], [`item`] | the record of a settled item; items and their sources |
 //! | [`names`], [`credentials`], [`duration`], [`causes`] | names, logins, durations and errors as text |
 //!
@@ -21,6 +22,7 @@
 pub mod causes;
 pub mod credentials;
 pub mod duration;
+pub mod failed_item;
 pub mod item;
 pub mod memory_queue;
 pub mod names;

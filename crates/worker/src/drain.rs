@@ -19,7 +19,7 @@ const EMPTY_COUNTS: u32 = 2;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum DrainStep {
     /// Nothing before this point in time, unless something happens.
     WaitUntil(Instant),
     /// Nothing, until something happens.
@@ -61,49 +61,53 @@ impl Drain {
     }
 
     /// The next step of a worker that holds items, or does not.
-    pub(super) fn step(&mut self, now: Instant, holds_items: bool) -> Step {
+    pub(super) fn step(&mut self, now: Instant, holds_items: bool) -> DrainStep {
         match &mut self.state {
             // An item came while the worker stepped aside.
             State::Aside { .. } if holds_items => {
                 self.state = State::Busy;
-                Step::Return
+                DrainStep::Return
             }
             _ if holds_items => {
                 self.state = State::Busy;
-                Step::Wait
+                DrainStep::Wait
             }
             State::Busy => {
                 self.state = State::Quiet { since: now };
-                Step::WaitUntil(now + QUIET)
+                DrainStep::WaitUntil(now + QUIET)
             }
-            State::Quiet { since } if now < *since + QUIET => Step::WaitUntil(*since + QUIET),
+            State::Quiet { since } if now < *since + QUIET => DrainStep::WaitUntil(*since + QUIET),
             State::Quiet { .. } => {
                 self.state = State::Aside { next_count: now, empty: 0 };
-                Step::Aside
+                DrainStep::Aside
             }
-            State::Aside { next_count, .. } if now < *next_count => Step::WaitUntil(*next_count),
+            State::Aside { next_count, .. } if now < *next_count => DrainStep::WaitUntil(*next_count),
             State::Aside { next_count, .. } => {
                 // Set before the answer arrives, which may be lost with its session: then it counts
                 // again.
                 *next_count = now + COUNT_EVERY;
-                Step::Count
+                DrainStep::Count
             }
         }
     }
 
     /// Takes the counts.
-    pub(super) fn seen(&mut self, now: Instant, counts: QueueCounts) -> Step {
-        let State::Aside { next_count, empty } = &mut self.state else { return Step::Wait };
+    pub(super) fn seen(&mut self, now: Instant, counts: QueueCounts) -> DrainStep {
+        let State::Aside { next_count, empty } = &mut self.state else { return DrainStep::Wait };
         if counts.ready > 0 {
             self.state = State::Quiet { since: now };
-            return Step::Return;
+            return DrainStep::Return;
         }
         if counts.consumers > 0 {
             *empty = 0;
-            return if now >= self.may_leave_others { Step::Leave } else { Step::WaitUntil(*next_count) };
+            return if now >= self.may_leave_others {
+                DrainStep::Leave
+            } else {
+                DrainStep::WaitUntil(*next_count)
+            };
         }
         *empty += 1;
-        if *empty >= EMPTY_COUNTS { Step::Leave } else { Step::WaitUntil(*next_count) }
+        if *empty >= EMPTY_COUNTS { DrainStep::Leave } else { DrainStep::WaitUntil(*next_count) }
     }
 }
 
@@ -118,9 +122,9 @@ mod tests {
     fn aside(linger: u64) -> (Drain, Instant) {
         let start = Instant::now();
         let mut drain = Drain::new(start, Duration::from_secs(linger));
-        assert_eq!(drain.step(start, false), Step::WaitUntil(start + QUIET));
-        assert_eq!(drain.step(start + QUIET, false), Step::Aside);
-        assert_eq!(drain.step(start + QUIET, false), Step::Count);
+        assert_eq!(drain.step(start, false), DrainStep::WaitUntil(start + QUIET));
+        assert_eq!(drain.step(start + QUIET, false), DrainStep::Aside);
+        assert_eq!(drain.step(start + QUIET, false), DrainStep::Count);
         (drain, start + QUIET)
     }
 
@@ -128,27 +132,27 @@ mod tests {
     fn a_worker_with_items_never_leaves() {
         let now = Instant::now();
         let mut drain = Drain::new(now, Duration::ZERO);
-        assert_eq!(drain.step(now, true), Step::Wait);
-        assert_eq!(drain.step(now + Duration::from_secs(9999), true), Step::Wait);
-        assert_eq!(drain.seen(now, EMPTY), Step::Wait);
+        assert_eq!(drain.step(now, true), DrainStep::Wait);
+        assert_eq!(drain.step(now + Duration::from_secs(9999), true), DrainStep::Wait);
+        assert_eq!(drain.seen(now, EMPTY), DrainStep::Wait);
     }
 
     #[test]
     fn a_queue_found_empty_twice_without_others_is_left() {
         let (mut drain, now) = aside(60);
         let next = now + COUNT_EVERY;
-        assert_eq!(drain.seen(now, EMPTY), Step::WaitUntil(next));
-        assert_eq!(drain.step(next, false), Step::Count);
-        assert_eq!(drain.seen(next, EMPTY), Step::Leave);
+        assert_eq!(drain.seen(now, EMPTY), DrainStep::WaitUntil(next));
+        assert_eq!(drain.step(next, false), DrainStep::Count);
+        assert_eq!(drain.seen(next, EMPTY), DrainStep::Leave);
     }
 
     #[test]
     fn while_others_hold_items_a_young_worker_stays_and_an_old_one_leaves() {
         let (mut drain, now) = aside(60);
-        assert_eq!(drain.seen(now, OTHERS), Step::WaitUntil(now + COUNT_EVERY));
+        assert_eq!(drain.seen(now, OTHERS), DrainStep::WaitUntil(now + COUNT_EVERY));
         let old = now + Duration::from_secs(60);
-        assert_eq!(drain.step(old, false), Step::Count);
-        assert_eq!(drain.seen(old, OTHERS), Step::Leave);
+        assert_eq!(drain.step(old, false), DrainStep::Count);
+        assert_eq!(drain.seen(old, OTHERS), DrainStep::Leave);
     }
 
     #[test]
@@ -156,25 +160,25 @@ mod tests {
         let (mut drain, now) = aside(60);
         drain.seen(now, EMPTY);
         let next = now + COUNT_EVERY;
-        assert_eq!(drain.step(next, false), Step::Count);
-        assert!(matches!(drain.seen(next, OTHERS), Step::WaitUntil(_)));
-        assert_eq!(drain.step(next + COUNT_EVERY, false), Step::Count);
-        assert!(matches!(drain.seen(next + COUNT_EVERY, EMPTY), Step::WaitUntil(_)));
+        assert_eq!(drain.step(next, false), DrainStep::Count);
+        assert!(matches!(drain.seen(next, OTHERS), DrainStep::WaitUntil(_)));
+        assert_eq!(drain.step(next + COUNT_EVERY, false), DrainStep::Count);
+        assert!(matches!(drain.seen(next + COUNT_EVERY, EMPTY), DrainStep::WaitUntil(_)));
     }
 
     #[test]
     fn items_bring_the_worker_back() {
         let (mut drain, now) = aside(0);
-        assert_eq!(drain.seen(now, ITEMS), Step::Return);
+        assert_eq!(drain.seen(now, ITEMS), DrainStep::Return);
         let (mut drain, now) = aside(0);
-        assert_eq!(drain.step(now, true), Step::Return);
-        assert_eq!(drain.step(now, true), Step::Wait);
+        assert_eq!(drain.step(now, true), DrainStep::Return);
+        assert_eq!(drain.step(now, true), DrainStep::Wait);
     }
 
     #[test]
     fn a_count_without_an_answer_is_repeated() {
         let (mut drain, now) = aside(60);
-        assert_eq!(drain.step(now, false), Step::WaitUntil(now + COUNT_EVERY));
-        assert_eq!(drain.step(now + COUNT_EVERY, false), Step::Count);
+        assert_eq!(drain.step(now, false), DrainStep::WaitUntil(now + COUNT_EVERY));
+        assert_eq!(drain.step(now + COUNT_EVERY, false), DrainStep::Count);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::halt::Halt;
-use workqueue_core::record::Location;
+use workqueue_core::record::WorkerLocation;
 
 /// When a worker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct WorkerPlan {
     /// The run, for programs and records.
     pub run: Option<String>,
     /// Where this is, for records.
-    pub location: Location,
+    pub location: WorkerLocation,
     /// A directory for everything that programs write: `ID/stdout`, `ID/stderr` of the last attempt.
     pub capture: Option<PathBuf>,
 }

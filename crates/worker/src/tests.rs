@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::output::console;
 use super::*;
 use workqueue_core::memory_queue::{MemoryQueue, Store};
-use workqueue_core::record::{Location, Reason, ResultRecord, Status};
+use workqueue_core::record::{Reason, ResultRecord, Status, WorkerLocation};
 
 /// Nothing here may take longer.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -60,7 +60,7 @@ fn sh(script: &str) -> WorkerPlan {
         failed_before: None,
         queue: "job1".to_owned(),
         run: Some("r1".to_owned()),
-        location: Location::default(),
+        location: WorkerLocation::default(),
         capture: None,
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! From the top: [`BrokerQueue`] hands the worker's requests to the task in `reconnect`, which opens one
 //! `session` after another; a session has `subscriptions`, which bring deliveries, and a `Settler`
-//! (in `settle`), which settles them; all share the types in `request` and `plan`.
+//! (in `settle`), which settles them; `counting` counts; all share the types in `request` and `plan`.
 
+mod counting;
 mod plan;
 mod reconnect;
 mod request;

@@ -11,30 +11,20 @@ use lapin::message::Delivery as Message;
 use lapin::options::BasicNackOptions;
 use tokio::sync::mpsc;
 
+use super::counting::{Counted, Counting, count};
 use super::request::{ConsumerOptions, WorkerRequest};
 use super::settle::{HeldDelivery, Settler};
 use super::subscriptions::{ConsumerRole, Subscriptions};
 use crate::broker::within;
 use crate::delivery::{earlier_deliveries, earlier_failures, item_id};
-use crate::topology::{self, ConfirmedDepth};
 use crate::{Broker, Error};
-use workqueue_core::names::QueueName;
-use workqueue_core::queue::{Consuming, Delivery, DeliveryTag, QueueCounts, QueueEvent, Settlement};
+use workqueue_core::queue::{Consuming, Delivery, DeliveryTag, QueueEvent, Settlement};
 
 /// How long pending settlements may take when the worker leaves.
 const LEAVE_GRACE: Duration = Duration::from_secs(2);
 
 /// A pending settlement.
 type Settling = Pin<Box<dyn Future<Output = (u64, Result<Option<String>, Error>)> + Send>>;
-
-/// Counts, and a message that was got to confirm them, with its channel.
-struct Counted {
-    counts: QueueCounts,
-    got: Option<(Message, Channel)>,
-}
-
-/// A pending count.
-type Counting = Pin<Box<dyn Future<Output = Result<Counted, Error>> + Send>>;
 
 /// How a session ended.
 pub(super) enum SessionEnd {
@@ -302,28 +292,4 @@ impl ConsumerSession {
         // A worker that no longer listens needs no answer.
         self.events_tx.send(Ok(event)).ok();
     }
-}
-
-/// Counts the work queue on one channel and the failed items on another: a leader that does not answer
-/// blocks its channel.
-async fn count(
-    channel: Channel,
-    failed_channel: Channel,
-    queue: QueueName,
-    confirm: bool,
-) -> Result<Counted, Error> {
-    let (depth, message) = if confirm {
-        let confirmed = topology::confirmed_depth(&channel, &queue).await?;
-        confirmed.map(|ConfirmedDepth { depth, message }| (depth, message))
-    } else {
-        topology::reported_on(&channel, &queue).await?.map(|depth| (depth, None))
-    }
-    .ok_or_else(|| Error::NoQueue(queue.clone()))?;
-    let failed = topology::depth_on(&failed_channel, &queue.failed()).await?;
-    let counts = QueueCounts {
-        ready: depth.ready.into(),
-        consumers: depth.consumers.into(),
-        failed: failed.map_or(0, |failed| failed.ready.into()),
-    };
-    Ok(Counted { counts, got: message.map(|message| (message, channel)) })
 }

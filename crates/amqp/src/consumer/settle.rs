@@ -13,9 +13,10 @@ use crate::confirms::{confirming_channel, publish};
 use crate::delivery::earlier_failures;
 use crate::properties::{self, PERSISTENT, header_value};
 use crate::{Broker, Error};
+use workqueue_core::failed_item::FailedItem;
 use workqueue_core::names::QueueName;
 use workqueue_core::queue::Settlement;
-use workqueue_core::record::{FailedItem, ResultRecord};
+use workqueue_core::record::ResultRecord;
 
 /// Pause after a publish that the queue refused.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);

@@ -22,7 +22,7 @@ use workqueue_amqp::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
 use workqueue_core::causes::with_causes;
 use workqueue_core::duration::duration;
 use workqueue_core::names::QueueName;
-use workqueue_core::record::{Location, ResultRecord, Status};
+use workqueue_core::record::{ResultRecord, Status, WorkerLocation};
 
 pub use signals::stop_signals;
 
@@ -217,11 +217,11 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
 }
 
 /// Where this process runs, for records. The chart sets the variables; a pod's host name is its name.
-pub fn location() -> Location {
+pub fn location() -> WorkerLocation {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let pod = variable("POD_NAME").or_else(|| in_pod.then(|| host.clone()));
-    Location { host, pod, node: variable("NODE_NAME") }
+    WorkerLocation { host, pod, node: variable("NODE_NAME") }
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::EventLoop;
-use crate::drain::Step;
+use crate::drain::DrainStep;
 use crate::halt::HaltWhen;
 use crate::held_items::ItemKey;
 use crate::notice::{Ending, Notice, StopSignal, WorkerObserver};
@@ -25,23 +25,23 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
     }
 
     /// Does what the rule for leaving says.
-    pub(super) fn follow(&mut self, step: Step) {
+    pub(super) fn follow(&mut self, step: DrainStep) {
         match step {
-            Step::Wait => {}
-            Step::WaitUntil(at) => self.drain_at = Some(at),
-            Step::Aside => {
+            DrainStep::Wait => {}
+            DrainStep::WaitUntil(at) => self.drain_at = Some(at),
+            DrainStep::Aside => {
                 self.settling.queue.consume(Consuming::Paused);
                 self.ask_drain();
             }
-            Step::Count => {
+            DrainStep::Count => {
                 self.settling.queue.request_counts();
                 self.ask_drain();
             }
-            Step::Return => {
+            DrainStep::Return => {
                 self.settling.queue.consume(Consuming::Active);
                 self.ask_drain();
             }
-            Step::Leave => self.no_more = true,
+            DrainStep::Leave => self.no_more = true,
         }
     }
 
