@@ -16,7 +16,7 @@ use super::program::{self, End, Invocation, Ran, Urgency};
 use super::reaper::Reaper;
 use super::retry::{self, Next};
 use workqueue_core::queue::Delivery;
-use workqueue_core::record::{CapturedOutput, ResultRecord, Status};
+use workqueue_core::record::{CapturedOutput, Reason, ResultRecord, Status};
 
 /// The outcome of an item in a slot.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) async fn process<W: WorkerObserver>(
     delivery: &Delivery,
     mut urgency: watch::Receiver<Urgency>,
 ) -> Outcome {
-    let plan = &shared.plan;
+    let retries = shared.plan.retries;
     let first_started = now();
     let mut attempts = 0;
     loop {
@@ -53,43 +53,62 @@ pub(super) async fn process<W: WorkerObserver>(
             Ok(ran) => ran,
             Err(error) if concerns_item(&error) => unstartable(&error),
             // The item is not to blame, so that it does not fail for it.
-            Err(error) if is_passing(&error) && attempts <= plan.retries => passing(&error),
+            Err(error) if is_passing(&error) && attempts <= retries => passing(&error),
             Err(error) => return Outcome::NoProgram(error),
         };
-        let ended = now();
-        let next = retry::next(ran.end, attempts, plan.retries);
+        let next = retry::next(ran.end, attempts, retries);
         let (status, reason) = match next {
             Next::Done => (Status::Done, None),
             Next::Abandon => return Outcome::Abandoned,
             Next::Retry(reason) | Next::Failed(reason) => (Status::Failed, Some(reason)),
         };
-        let (exit, signal) = exit_and_signal(ran.end);
-        let record = ResultRecord {
-            id: delivery.id.clone(),
-            run: plan.run.clone(),
-            queue: plan.queue.clone(),
-            status,
-            reason,
-            exit,
-            signal,
-            attempts,
-            earlier_deliveries: delivery.earlier_deliveries,
-            first_started,
-            started,
-            ended,
-            size: delivery.body.len() as u64,
-            location: plan.location.clone(),
-            stdout: ran.stdout,
-            stderr: ran.stderr,
-        };
+        let times = Times { first_started, started, ended: now() };
+        let record = record(&shared.plan, delivery, ran, attempts, times, (status, reason));
         if !matches!(next, Next::Retry(_)) {
             return Outcome::Settled(Arc::new(record));
         }
-        let pause = plan.backoff.pause(attempts);
+        let pause = shared.plan.backoff.pause(attempts);
         shared.observer.on(Notice::Retry { record: &record, pause });
         if !pauses(&mut urgency, pause).await {
             return Outcome::Abandoned;
         }
+    }
+}
+
+/// When the first attempt began, and when the last one began and ended.
+struct Times {
+    first_started: Timestamp,
+    started: Timestamp,
+    ended: Timestamp,
+}
+
+/// The record of the last attempt.
+fn record(
+    plan: &WorkerPlan,
+    delivery: &Delivery,
+    ran: Ran,
+    attempts: u32,
+    Times { first_started, started, ended }: Times,
+    (status, reason): (Status, Option<Reason>),
+) -> ResultRecord {
+    let (exit, signal) = exit_and_signal(ran.end);
+    ResultRecord {
+        id: delivery.id.clone(),
+        run: plan.run.clone(),
+        queue: plan.queue.clone(),
+        status,
+        reason,
+        exit,
+        signal,
+        attempts,
+        earlier_deliveries: delivery.earlier_deliveries,
+        first_started,
+        started,
+        ended,
+        size: delivery.body.len() as u64,
+        location: plan.location.clone(),
+        stdout: ran.stdout,
+        stderr: ran.stderr,
     }
 }
 

@@ -178,14 +178,7 @@ impl Publisher {
         while let Some(frame) = self.connection.as_mut().ok_or_else(not_connected)?.next_frame()? {
             match frame {
                 Frame::Confirm { tag, multiple, ack } => {
-                    let counts = &mut self.counts;
-                    let known = self.window.confirm(tag, multiple, ack, |settled| {
-                        confirms += 1;
-                        counts.count(settled);
-                    });
-                    if !known {
-                        return Err(connection::malformed());
-                    }
+                    confirms += self.take_confirm(tag, multiple, ack)?;
                     moved = Some(PublishProgress::Moved);
                 }
                 Frame::ReturnedHeader(id) => {
@@ -215,6 +208,16 @@ impl Publisher {
             self.limit.confirmed(confirms, self.window.settled_up_to(), Instant::now());
         }
         Ok(moved)
+    }
+
+    /// Handles a confirm. Returns how many items it settles.
+    fn take_confirm(&mut self, tag: u64, multiple: bool, ack: bool) -> Result<u64, Error> {
+        let (mut confirms, counts) = (0, &mut self.counts);
+        let known = self.window.confirm(tag, multiple, ack, |settled| {
+            confirms += 1;
+            counts.count(settled);
+        });
+        if known { Ok(confirms) } else { Err(connection::malformed()) }
     }
 
     /// Handles a method other than a confirm. Returns whether it refuses items.
