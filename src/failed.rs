@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
-use workqueue_amqp::failed::{self, Look};
-use workqueue_amqp::retry::Retrier;
+use workqueue_amqp::failed_queue::{self, FailedReader};
+use workqueue_amqp::failed_retry::Retrier;
 use workqueue_amqp::{FailedMessage, topology};
 use workqueue_core::names::QueueName;
 
@@ -16,7 +16,7 @@ pub async fn read(
     mut visit: impl FnMut(FailedMessage) -> bool,
 ) -> Result<(), Error> {
     let explain = |error| connection.explain(error);
-    let reader = Look::open(&connection.broker, queue).await.map_err(explain)?;
+    let reader = FailedReader::open(&connection.broker, queue).await.map_err(explain)?;
     let Some(mut reader) = reader else { return Ok(()) };
     let reading = async {
         while let Some(message) = reader.next().await? {
@@ -74,14 +74,14 @@ async fn move_back(
     report: &mut RetryReport,
 ) -> Result<(), workqueue_amqp::Error> {
     let mut retrier = Retrier::open(&connection.broker, queue).await?;
-    let Some(mut reader) = Look::open(&connection.broker, queue).await? else { return Ok(()) };
+    let Some(mut reader) = FailedReader::open(&connection.broker, queue).await? else { return Ok(()) };
     let moved = move_items(&mut reader, &mut retrier, selection, interrupt, report).await;
     let closed = reader.close().await;
     moved.and(closed)
 }
 
 async fn move_items(
-    reader: &mut Look,
+    reader: &mut FailedReader,
     retrier: &mut Retrier,
     selection: &Selection,
     interrupt: impl Future<Output = ()>,
@@ -122,5 +122,5 @@ pub async fn count(connection: &BrokerConnection, queue: &QueueName) -> Result<u
 
 /// Deletes all failed items and returns how many there were.
 pub async fn purge(connection: &BrokerConnection, queue: &QueueName) -> Result<u64, Error> {
-    failed::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))
+    failed_queue::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))
 }

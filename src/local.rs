@@ -17,7 +17,9 @@ use crate::results::joblog;
 use workqueue_core::memory_queue::MemoryQueue;
 use workqueue_core::record::{ResultRecord, Status};
 use workqueue_worker::output::{Chunk, console};
-use workqueue_worker::{self as worker, Ending, Plan, Reaper, Report, StopSignal, Watch};
+use workqueue_worker::{
+    self as worker, Ending, Reaper, StopSignal, WorkerObserver, WorkerPlan, WorkerReport,
+};
 
 /// Items that are read ahead of those that run. Enough that a free slot need not wait for input, and
 /// few enough that memory use stays constant.
@@ -30,7 +32,7 @@ pub struct LocalPlan {
     pub source: InputSource,
     /// In bytes. Larger items are refused.
     pub max_item_size: usize,
-    pub work: Plan,
+    pub work: WorkerPlan,
     /// Where to write a log in GNU parallel's format.
     pub joblog: Option<PathBuf>,
     /// A directory for the programs' output: `SEQ/stdout`, `SEQ/stderr`, `SEQ/seq`.
@@ -93,7 +95,7 @@ pub async fn local(
         }
     }
     let (ending, result) = match result {
-        Some(Ok(Report { ending, .. })) => (Some(ending), Ok(())),
+        Some(Ok(WorkerReport { ending, .. })) => (Some(ending), Ok(())),
         Some(Err(error)) => (None, Err(error.into())),
         None => (None, Ok(())),
     };
@@ -118,7 +120,7 @@ struct Relay {
     events_tx: mpsc::UnboundedSender<Event>,
 }
 
-impl Watch for Relay {
+impl WorkerObserver for Relay {
     fn on(&self, notice: worker::Notice<'_>) {
         let event = match notice {
             worker::Notice::Started { id, body } => {

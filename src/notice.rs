@@ -9,7 +9,7 @@ use crate::cluster::job::JobState;
 use crate::cluster::object_ref::ObjectRef;
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
-use workqueue_worker::output::Stream;
+use workqueue_worker::output::OutputStream;
 
 #[derive(Debug)]
 pub enum Notice<'a> {
@@ -29,7 +29,7 @@ pub enum Notice<'a> {
     /// A Job's state changed.
     Job(&'a JobState),
     /// Output of a program on this machine.
-    Output { stream: Stream, bytes: &'a [u8] },
+    Output { stream: OutputStream, bytes: &'a [u8] },
     /// Items processed on this machine so far.
     Work { done: u64, failed: u64, running: u64 },
     /// A line of a worker's log, without its newline.

@@ -31,7 +31,7 @@ pub struct EnqueueArgs {
     #[command(flatten)]
     items: ItemFlags,
     #[command(flatten)]
-    envelopes: EnvelopeFlags,
+    batch_properties: EnvelopeFlags,
     /// Read and count the items, show the first ones, and enqueue nothing
     #[arg(long)]
     dry_run: bool,
@@ -68,7 +68,7 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         queue: args.queue.spec(),
         source,
         max_item_size: args.items.max_item_size,
-        envelopes: args.envelopes.envelopes(),
+        batch_properties: args.batch_properties.batch_properties(),
         timeout: args.timeout,
         resume: args.resume,
     };

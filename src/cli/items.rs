@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::flags::duration;
 use crate::items::{DEFAULT_MAX_SIZE, Framing, InputSource};
-use workqueue_amqp::publisher::Envelopes;
+use workqueue_amqp::publisher::BatchProperties;
 
 /// The longest time to live that RabbitMQ takes, in milliseconds.
 const LONGEST_TTL: u128 = u32::MAX as u128;
@@ -73,8 +73,8 @@ pub struct EnvelopeFlags {
 
 impl EnvelopeFlags {
     /// The headers and the time to live.
-    pub fn envelopes(&self) -> Envelopes {
-        Envelopes { headers: self.headers.clone(), ttl: self.ttl }
+    pub fn batch_properties(&self) -> BatchProperties {
+        BatchProperties { headers: self.headers.clone(), ttl: self.ttl }
     }
 }
 

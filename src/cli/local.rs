@@ -15,8 +15,8 @@ use crate::ui::json::local::LocalJson;
 use crate::ui::{Ui, reports, usage};
 use workqueue_core::names::random_suffix;
 use workqueue_worker::cli::flags::WorkFlags;
-use workqueue_worker::cli::{place, stop_signals};
-use workqueue_worker::{Mode, Plan, StopSignal};
+use workqueue_worker::cli::{location, stop_signals};
+use workqueue_worker::{StopSignal, WorkerMode, WorkerPlan};
 
 /// Process items on this machine, without a cluster and without a broker
 ///
@@ -84,10 +84,10 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 }
 
 fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
-    let work = Plan {
+    let work = WorkerPlan {
         program: args.program,
         // The input says when it is over; a slow one is not an empty queue.
-        mode: Mode::Forever,
+        mode: WorkerMode::Forever,
         concurrency: args.parallelism.into(),
         retries: args.work.retries,
         backoff: args.work.backoff,
@@ -98,7 +98,7 @@ fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
         linger: std::time::Duration::ZERO,
         queue: QUEUE.to_owned(),
         run: Some(random_suffix(RUN_LENGTH)),
-        place: place(),
+        location: location(),
         capture: args.results.clone(),
     };
     let max_item_size = args.items.max_item_size;

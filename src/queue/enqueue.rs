@@ -10,7 +10,7 @@ use crate::queue::connection::BrokerTarget;
 use crate::queue::reconnect::Reconnector;
 use crate::queue::resume_point::ResumePoint;
 use crate::queue::transfer::Transfer;
-use workqueue_amqp::publisher::{Envelopes, Publisher};
+use workqueue_amqp::publisher::{BatchProperties, Publisher};
 use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::item::Position;
 use workqueue_core::names::random_suffix;
@@ -26,7 +26,7 @@ pub struct EnqueuePlan {
     /// In bytes; larger items are refused.
     pub max_item_size: usize,
     /// What all messages have in common.
-    pub envelopes: Envelopes,
+    pub batch_properties: BatchProperties,
     /// Give up after this long without a connection or a confirm; 0 for no limit.
     pub timeout: Duration,
     /// Continue where the last attempt at these files stopped.
@@ -80,7 +80,7 @@ pub async fn enqueue(
     if let Some(settled) = resume_point.as_ref().and_then(ResumePoint::abandoned) {
         observer.warn(Warning::EarlierEnqueue { settled });
     }
-    let publisher = Publisher::new(&plan.queue.name, &batch, skipped, &plan.envelopes);
+    let publisher = Publisher::new(&plan.queue.name, &batch, skipped, &plan.batch_properties);
     let mut transfer = Transfer::new(observer, publisher, resume_point, skipped);
     let result = match Items::open(plan.source, plan.max_item_size) {
         Ok(items) => {

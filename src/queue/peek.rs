@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::queue::connection::{BrokerConnection, BrokerTarget};
-use workqueue_amqp::look::{self, Looked, Message};
+use workqueue_amqp::peek::{self, Peeked, PeekedMessage};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::QueueName;
 
@@ -19,10 +19,10 @@ pub async fn peek(
     target: &BrokerTarget,
     queue: &QueueName,
     limit: Option<u64>,
-    show: impl FnMut(Message) -> bool,
-) -> Result<Looked, Error> {
+    show: impl FnMut(PeekedMessage) -> bool,
+) -> Result<Peeked, Error> {
     let connection = BrokerConnection::open_target(target, PURPOSE).await?;
-    let shown = look::look(&connection.broker, queue, limit, show).await;
+    let shown = peek::peek(&connection.broker, queue, limit, show).await;
     let shown = shown.map_err(|error| connection.explain(error))?;
     connection.close().await;
     Ok(shown)
@@ -43,7 +43,8 @@ pub async fn depth(target: &BrokerTarget, queue: &QueueName) -> Result<Option<De
 /// As for [`peek`].
 pub async fn purge(target: &BrokerTarget, queue: &QueueName) -> Result<u32, Error> {
     let connection = BrokerConnection::open_target(target, PURPOSE).await?;
-    let purged = look::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
+    let purged =
+        topology::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
     connection.close().await;
     Ok(purged)
 }
@@ -72,7 +73,7 @@ pub async fn queues(target: &BrokerTarget, known: &QueueName) -> Result<(Vec<Que
     let mut rows = Vec::new();
     for (name, messages) in counted {
         let Ok(name) = name.parse::<QueueName>() else { continue };
-        let depth = match topology::depth(&connection.broker, &name).await {
+        let depth = match topology::reported_depth(&connection.broker, &name).await {
             // A queue that is exclusive to another connection: only the tool's count is known.
             Err(workqueue_amqp::Error::Refused { .. }) => {
                 Some(Depth { ready: u32::try_from(messages).unwrap_or(u32::MAX), consumers: 0 })

@@ -11,8 +11,8 @@ use crate::notice::{Notice, Observer, Recovery, Wait, Warning};
 use crate::queue::connection::{self, BrokerConnection, BrokerTarget};
 use crate::queue::declare::ensure_queue;
 use workqueue_amqp as broker;
-use workqueue_amqp::Stream;
-use workqueue_amqp::publisher::{Progress, Publisher};
+use workqueue_amqp::ByteStream;
+use workqueue_amqp::publisher::{PublishProgress, Publisher};
 use workqueue_amqp::topology::{self, QueueSpec};
 use workqueue_core::names::QueueName;
 
@@ -86,7 +86,7 @@ impl<'a> Reconnector<'a> {
             match self.try_connect(publisher).await {
                 Ok(place) => {
                     if broken.is_some() {
-                        let repeated = publisher.tally().repeated;
+                        let repeated = publisher.counts().repeated;
                         let recovery = Recovery::Connection { place: &place, repeated };
                         self.observer.on(Notice::Recovered(recovery));
                     }
@@ -106,7 +106,7 @@ impl<'a> Reconnector<'a> {
     /// Makes one attempt. Returns the pod or host of the broker.
     async fn try_connect(&mut self, publisher: &mut Publisher) -> Result<String, Error> {
         let connection = BrokerConnection::open_target(self.target, PURPOSE).await?;
-        let confirmed = self.settled_before + publisher.tally().confirmed;
+        let confirmed = self.settled_before + publisher.counts().confirmed;
         // Checked before the queue is declared: a new queue would hide the loss from the next attempt.
         if confirmed > 0 && !exists(&connection, &self.queue.name).await? {
             return Err(Error::QueueLost { queue: self.queue.name.clone(), confirmed });
@@ -116,9 +116,9 @@ impl<'a> Reconnector<'a> {
         let BrokerConnection { broker, tunnel, endpoint } = connection;
         let stream = match (self.target, &tunnel) {
             (BrokerTarget::Release(cluster, _), Some(tunnel)) => {
-                Box::new(cluster.pod_stream(tunnel.pod(), tunnel.port()).await?) as Box<dyn Stream>
+                Box::new(cluster.pod_stream(tunnel.pod(), tunnel.port()).await?) as Box<dyn ByteStream>
             }
-            _ => endpoint.dial().await?,
+            _ => endpoint.open_stream().await?,
         };
         let connected = publisher.connect(stream, &endpoint, PURPOSE).await;
         connected.map_err(|error| connection::explain(tunnel.as_ref(), error))?;
@@ -144,15 +144,18 @@ impl<'a> Reconnector<'a> {
     }
 
     /// Handles the outcome of the publisher's work, and reports when the broker blocks it.
-    pub(crate) fn handle_progress(&mut self, progress: Result<Progress, broker::Error>) -> Result<(), Error> {
+    pub(crate) fn handle_progress(
+        &mut self,
+        progress: Result<PublishProgress, broker::Error>,
+    ) -> Result<(), Error> {
         let progress = progress.map_err(|error| connection::explain(self.tunnel.as_ref(), error))?;
         match progress {
-            Progress::Moved => {}
-            Progress::Blocked(reason) => {
+            PublishProgress::Moved => {}
+            PublishProgress::Blocked(reason) => {
                 self.is_blocked = true;
                 self.observer.warn(Warning::BrokerBlocked { reason: &reason });
             }
-            Progress::Unblocked => {
+            PublishProgress::Unblocked => {
                 self.is_blocked = false;
                 self.restart_timeout();
                 self.observer.on(Notice::Recovered(Recovery::BrokerUnblocked));

@@ -13,7 +13,7 @@ use crate::notice::{Notice, Observer};
 use crate::queue::enqueue::EnqueueReport;
 use crate::queue::reconnect::Reconnector;
 use crate::queue::resume_point::ResumePoint;
-use workqueue_amqp::publisher::{Publisher, Tally};
+use workqueue_amqp::publisher::{PublishCounts, Publisher};
 use workqueue_core::item::Item;
 
 /// Time between two progress notices.
@@ -180,7 +180,7 @@ impl<'a> Transfer<'a> {
 
     fn report_progress(&mut self, items: &Items) {
         self.reported_at = Instant::now();
-        let Tally { published, confirmed, .. } = *self.publisher.tally();
+        let PublishCounts { published, confirmed, .. } = *self.publisher.counts();
         self.observer.on(Notice::Enqueued { published, confirmed, share: items.share_read() });
         if let Some(resume_point) = &mut self.resume_point {
             resume_point.save(self.publisher.settled_up_to());
@@ -203,7 +203,8 @@ impl<'a> Transfer<'a> {
             Some(mut resume_point) => resume_point.save(self.publisher.settled_up_to()),
             None => {}
         }
-        let Tally { published, confirmed, refused, first_refused, repeated } = self.publisher.tally().clone();
+        let PublishCounts { published, confirmed, refused, first_refused, repeated } =
+            self.publisher.counts().clone();
         self.publisher.close().await;
         EnqueueReport {
             batch,

@@ -71,8 +71,9 @@ async fn messages(cluster: &Cluster, plan: &DownPlan) -> Result<Vec<(String, u64
     let mut messages: BTreeMap<String, u64> = listed.into_iter().collect();
     let known: Vec<QueueName> = messages.keys().filter_map(|name| name.parse().ok()).collect();
     for name in known.into_iter().chain([plan.queue.clone(), plan.queue.failed()]) {
-        let depth =
-            topology::depth(&connection.broker, &name).await.map_err(|error| connection.explain(error))?;
+        let depth = topology::reported_depth(&connection.broker, &name)
+            .await
+            .map_err(|error| connection.explain(error))?;
         let Depth { ready, consumers } = depth.unwrap_or_default();
         let count = messages.entry(name.to_string()).or_default();
         // Without a consumer no message is unacked, so AMQP's count is complete.

@@ -35,7 +35,7 @@ impl ResultFiles {
     pub(crate) fn write(&mut self, record: &ResultRecord) -> Result<(), Error> {
         self.written += 1;
         if let Some((path, file)) = &mut self.log {
-            let (sequence, place) = (self.written.to_string(), &record.place);
+            let (sequence, place) = (self.written.to_string(), &record.location);
             let host = place.pod.as_deref().unwrap_or(&place.host);
             // Records do not contain the command, so the item's id takes its place.
             let written = joblog::write_line(file, &sequence, host, record, &one_line(&record.id));

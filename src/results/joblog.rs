@@ -63,7 +63,7 @@ fn quote(argument: &[u8]) -> String {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use workqueue_core::record::{Output, Place, Status};
+    use workqueue_core::record::{CapturedOutput, Status, WorkerLocation};
 
     #[test]
     fn lines_are_gnu_parallels() {
@@ -82,9 +82,9 @@ mod tests {
             started: at(1_700_000_000_125),
             ended: at(1_700_000_001_625),
             size: 5,
-            place: Place::default(),
-            stdout: Output { bytes: 42, tail: String::new() },
-            stderr: Output::default(),
+            location: WorkerLocation::default(),
+            stdout: CapturedOutput { bytes: 42, tail: String::new() },
+            stderr: CapturedOutput::default(),
         };
         let mut log = Vec::new();
         write_line(&mut log, "3", ":", &record, "./work 'a b'").expect("memory can be written");

@@ -62,7 +62,7 @@ impl LastRecords {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use workqueue_core::record::{Output, Place, Status};
+    use workqueue_core::record::{CapturedOutput, Status, WorkerLocation};
 
     fn record(run: &str, id: u32) -> ResultRecord {
         ResultRecord {
@@ -79,9 +79,9 @@ mod tests {
             started: Timestamp::UNIX_EPOCH,
             ended: Timestamp::UNIX_EPOCH,
             size: 5,
-            place: Place::default(),
-            stdout: Output::default(),
-            stderr: Output::default(),
+            location: WorkerLocation::default(),
+            stdout: CapturedOutput::default(),
+            stderr: CapturedOutput::default(),
         }
     }
 

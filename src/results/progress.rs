@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
-use workqueue_amqp::stream::{self, Reading, Start};
+use workqueue_amqp::result_stream::{self, ReadFrom, ResultReader};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status};
 
@@ -51,11 +51,11 @@ pub async fn progress(
 ) -> Result<HashMap<String, RunProgress>, Error> {
     let failed = |error| session.explain(error);
     let give_up_at = Instant::now() + patience;
-    let Some(end) = stream::end(&session.broker, queue).await.map_err(failed)? else {
+    let Some(end) = result_stream::end(&session.broker, queue).await.map_err(failed)? else {
         return Ok(HashMap::new());
     };
-    let start = since.map_or(Start::Oldest, |since| Start::Time(since.as_second() - CLOCKS_DIFFER));
-    let mut reading = Reading::open(&session.broker, queue, start, end).await.map_err(failed)?;
+    let start = since.map_or(ReadFrom::Oldest, |since| ReadFrom::Time(since.as_second() - CLOCKS_DIFFER));
+    let mut reading = ResultReader::open(&session.broker, queue, start, end).await.map_err(failed)?;
     let mut counter = Counter::default();
     let mut partial = false;
     while let Some(entry) = reading.next().await.map_err(failed)? {
@@ -125,7 +125,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use workqueue_core::record::{Output, Place};
+    use workqueue_core::record::{CapturedOutput, WorkerLocation};
 
     fn record(run: &str, id: u32, status: Status, second: i64) -> ResultRecord {
         let at = |second| Timestamp::from_second(second).expect("in range");
@@ -143,9 +143,9 @@ mod tests {
             started: at(second - 1),
             ended: at(second),
             size: 1,
-            place: Place::default(),
-            stdout: Output::default(),
-            stderr: Output::default(),
+            location: WorkerLocation::default(),
+            stdout: CapturedOutput::default(),
+            stderr: CapturedOutput::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
 use crate::results::files::ResultFiles;
 use crate::results::last_record::LastRecords;
-use workqueue_amqp::stream::{self, End, Reading, Start};
+use workqueue_amqp::result_stream::{self, ReadFrom, ResultReader, StreamEnd};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status};
 
@@ -61,7 +61,8 @@ pub async fn results(
 ) -> Result<ResultsReport, Error> {
     let mut report = ResultsReport::default();
     let mut files = ResultFiles::create(plan.joblog.as_deref(), plan.results.as_deref())?;
-    let end = stream::end(&session.broker, &plan.queue).await.map_err(|error| session.explain(error))?;
+    let end =
+        result_stream::end(&session.broker, &plan.queue).await.map_err(|error| session.explain(error))?;
     let Some(end) = end else { return Ok(report) };
     let (latest, selected) = first_pass(session, plan, end, sink, &mut report).await?;
     let mut last = 0;
@@ -87,7 +88,7 @@ pub async fn results(
 async fn first_pass(
     session: &BrokerConnection,
     plan: &ResultsPlan,
-    end: End,
+    end: StreamEnd,
     sink: &mut dyn RecordSink,
     report: &mut ResultsReport,
 ) -> Result<(LastRecords, u64), Error> {
@@ -116,12 +117,12 @@ async fn first_pass(
 async fn read(
     session: &BrokerConnection,
     plan: &ResultsPlan,
-    end: End,
+    end: StreamEnd,
     mut take: impl FnMut(Option<&ResultRecord>, i64) -> Result<(), Error>,
 ) -> Result<bool, Error> {
     let failed = |error| session.explain(error);
     let mut reading =
-        Reading::open(&session.broker, &plan.queue, Start::Oldest, end).await.map_err(failed)?;
+        ResultReader::open(&session.broker, &plan.queue, ReadFrom::Oldest, end).await.map_err(failed)?;
     while let Some(entry) = reading.next().await.map_err(failed)? {
         take(entry.record.as_ref(), entry.offset)?;
     }

@@ -14,7 +14,7 @@ use crate::notice::RunCounts;
 use crate::queue::connection::BrokerConnection;
 use crate::results::progress::{RunProgress, progress};
 use crate::run::queue_watch;
-use workqueue_amqp::stream;
+use workqueue_amqp::result_stream;
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// How long to wait for a broker that is unreachable.
@@ -59,6 +59,6 @@ async fn recorded(connection: &BrokerConnection, job: &JobState) -> Option<u64> 
         Some(RunProgress { done, partial, .. }) => (!partial).then_some(done),
         // In coarse mode the pods may run the image's own command, which keeps no records.
         None if job.is_coarse() => None,
-        None => stream::end(&connection.broker, &queue).await.ok()?.map(|_| 0),
+        None => result_stream::end(&connection.broker, &queue).await.ok()?.map(|_| 0),
     }
 }

@@ -12,7 +12,7 @@ use crate::queue::declare::ensure_queue;
 use crate::queue::enqueue::{EnqueuePlan, EnqueueReport, enqueue};
 use crate::run::job_manifest::{Contents, Renderer};
 use crate::run::plan::{Mode, RunPlan, Script};
-use workqueue_amqp::publisher::Envelopes;
+use workqueue_amqp::publisher::BatchProperties;
 use workqueue_amqp::topology;
 use workqueue_core::names::QueueName;
 
@@ -55,7 +55,7 @@ pub async fn start(
             queue: plan.queue.clone(),
             source,
             max_item_size: plan.max_item_size,
-            envelopes: Envelopes::default(),
+            batch_properties: BatchProperties::default(),
             timeout: plan.enqueue_timeout,
             resume: false,
         };

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 
 use crate::ui::failure::Failure;
 use progress::ProgressLine;
-use workqueue_worker::output::Stream;
+use workqueue_worker::output::OutputStream;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,8 +119,8 @@ impl Ui {
     }
 
     /// What a program wrote, as it is; on stderr if stdout is for a report.
-    fn output(&self, stream: Stream, bytes: &[u8]) {
-        let stream = if self.data_is_text { stream } else { Stream::Stderr };
+    fn output(&self, stream: OutputStream, bytes: &[u8]) {
+        let stream = if self.data_is_text { stream } else { OutputStream::Stderr };
         let written = self.progress.write(stream, bytes);
         self.note_written(written);
     }

@@ -10,7 +10,7 @@ use super::rate::{Rate, bar};
 use super::words::count;
 use crate::cluster::job::JobState;
 use crate::notice::RunCounts;
-use workqueue_worker::output::Stream;
+use workqueue_worker::output::OutputStream;
 
 /// Time between two lines of counts if stderr is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -21,13 +21,13 @@ const TICK: Duration = Duration::from_millis(120);
 /// The most bytes of a line that are held back.
 const MOST_HELD: usize = 64 * 1024;
 
-fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+fn write(stream: OutputStream, bytes: &[u8]) -> io::Result<()> {
     match stream {
-        Stream::Stdout => {
+        OutputStream::Stdout => {
             let mut stdout = io::stdout().lock();
             stdout.write_all(bytes).and_then(|()| stdout.flush())
         }
-        Stream::Stderr => io::stderr().lock().write_all(bytes),
+        OutputStream::Stderr => io::stderr().lock().write_all(bytes),
     }
 }
 
@@ -72,10 +72,10 @@ impl ProgressLine {
 
     /// Writes a program's output with the progress line hidden. On a terminal the start of a line is
     /// held back until the line ends: the progress line would overwrite it.
-    pub(super) fn write(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&self, stream: OutputStream, bytes: &[u8]) -> io::Result<()> {
         let to_terminal = match stream {
-            Stream::Stdout => self.stdout_too,
-            Stream::Stderr => true,
+            OutputStream::Stdout => self.stdout_too,
+            OutputStream::Stderr => true,
         };
         if !self.terminal || self.silent || !to_terminal {
             return self.suspend(|| write(stream, bytes));
@@ -88,9 +88,9 @@ impl ProgressLine {
         self.suspend(|| write(stream, &lines))
     }
 
-    fn held(&self, stream: Stream) -> MutexGuard<'_, Vec<u8>> {
+    fn held(&self, stream: OutputStream) -> MutexGuard<'_, Vec<u8>> {
         let [stdout, stderr] = &self.held;
-        let held = if stream == Stream::Stdout { stdout } else { stderr };
+        let held = if stream == OutputStream::Stdout { stdout } else { stderr };
         held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,7 +101,7 @@ impl ProgressLine {
     }
 
     pub(super) fn clear(&self) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in [OutputStream::Stdout, OutputStream::Stderr] {
             let mut held = std::mem::take(&mut *self.held(stream));
             if !held.is_empty() {
                 held.push(b'\n');

@@ -118,7 +118,7 @@ fn every_item_ends_although_pods_broker_and_api_server_go() {
     assert_eq!(job["succeeded"], 4, "{job}");
 
     // What happened is told: of the broker by the workers that lived on, of pods by the run.
-    assert!(outcome.stdout.contains("connecting again, while what runs goes on"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("connecting again; running items go on"), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("the broker is back: the work goes on"), "{}", outcome.stdout);
     outcome
         .says(&format!("pod {} was deleted before it had ended", pods[0]))

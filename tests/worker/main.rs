@@ -3,10 +3,12 @@
 //!
 //! The broker's part runs where `WORKQUEUE_TEST_AMQP_URL` names one (a user who may do all in its
 //! virtual host), and is skipped with a word elsewhere. The restart of a broker is tried where
-//! `WORKQUEUE_TEST_AMQP_RESTART` is a shell command that does it.
+//! `WORKQUEUE_TEST_AMQP_RESTART` is a shell command that does it, and a leader that does not answer
+//! where `WORKQUEUE_TEST_AMQP_CONTAINER` names the broker's container.
 
 mod backend;
 mod contract;
 mod draining;
 mod losses;
 mod settling;
+mod stalled_leader;

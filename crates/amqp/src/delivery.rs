@@ -1,4 +1,4 @@
-//! From a message to an item: its id, and how often it was handed out before.
+//! From a message to an item: its id, and how often it was delivered before.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ const HASH_BYTES: usize = 8;
 
 /// The publisher's id of a message, or a hash of its body: `sha256-` and the first 16 hexadecimal
 /// digits that `sha256sum` gives.
-pub(super) fn item_id(properties: &BasicProperties, body: &[u8]) -> String {
+pub(crate) fn item_id(properties: &BasicProperties, body: &[u8]) -> String {
     match properties.message_id() {
         Some(id) if !id.as_str().is_empty() => id.as_str().to_owned(),
         _ => {
@@ -25,21 +25,21 @@ pub(super) fn item_id(properties: &BasicProperties, body: &[u8]) -> String {
     }
 }
 
-/// How often a message was handed out before: quorum queues count (`x-delivery-count`), others
-/// only flag that there was a first time.
-pub(super) fn earlier_deliveries(properties: &BasicProperties, redelivered: bool) -> u32 {
+/// How often a message was delivered before: quorum queues count (`x-delivery-count`), others
+/// only flag a redelivery.
+pub(crate) fn earlier_deliveries(properties: &BasicProperties, redelivered: bool) -> u32 {
     let counted = properties.headers().as_ref().and_then(|headers| number(headers, "x-delivery-count"));
     let counted = counted.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
     counted.max(redelivered.into())
 }
 
-/// How often a message had failed for good before it was put back.
-pub(super) fn earlier_failures(properties: &BasicProperties) -> i64 {
+/// How often a message had failed before it was retried.
+pub(crate) fn earlier_failures(properties: &BasicProperties) -> i64 {
     properties.headers().as_ref().and_then(|headers| number(headers, "workqueue-failures")).unwrap_or(0)
 }
 
-/// A header that is a number, of whatever width.
-pub(super) fn number(headers: &FieldTable, name: &str) -> Option<i64> {
+/// A header that is an integer of any width.
+pub(crate) fn number(headers: &FieldTable, name: &str) -> Option<i64> {
     match headers.inner().get(name)? {
         AMQPValue::ShortShortInt(number) => Some((*number).into()),
         AMQPValue::ShortShortUInt(number) => Some((*number).into()),
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redelivered_message_was_handed_out_at_least_once() {
+    fn a_redelivered_message_was_delivered_at_least_once() {
         let mut headers = FieldTable::default();
         headers.insert("x-delivery-count".into(), AMQPValue::LongLongInt(3));
         let counted = BasicProperties::default().with_headers(headers);

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 
-use super::{Error, Tls};
+use crate::{Error, Tls};
 use workqueue_core::credentials::Credentials;
 
 /// The form of a broker's URL.
@@ -25,7 +25,7 @@ pub struct Endpoint {
     pub tls: Option<Tls>,
     /// What the URL asks of AMQP itself (`heartbeat`, `frame_max`, …). The publisher's connections
     /// have their own settings.
-    pub(super) query: AMQPQueryString,
+    pub(crate) query: AMQPQueryString,
 }
 
 impl Endpoint {
@@ -64,7 +64,7 @@ impl Endpoint {
     }
 
     /// The same for lapin.
-    pub(super) fn uri(&self) -> AMQPUri {
+    pub(crate) fn uri(&self) -> AMQPUri {
         let Credentials { username, password } = self.credentials.clone();
         AMQPUri {
             scheme: if self.tls.is_some() { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },

@@ -1,26 +1,25 @@
-//! A message of `QUEUE.failed`: what it is, why it is there, and how it goes back.
+//! A message of `QUEUE.failed`: the item, why it failed, and the properties of its next copy.
 
 use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::message::Delivery as Message;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::delivery::{earlier_deliveries, item_id, number};
-use super::properties;
-use super::settle::header_value;
-use workqueue_core::record::{FailedItem, HEADER_PREFIX, HeaderValue};
+use crate::delivery::{earlier_deliveries, item_id, number};
+use crate::properties::{self, header_value};
+use workqueue_core::failed_item::{FailedItem, HEADER_PREFIX, HeaderValue};
 
-/// The reason of items that nothing says anything about: somebody else put them there.
+/// The reason of items without any history: somebody else published them there.
 const UNKNOWN: &str = "unknown";
 
 /// A failed item.
 #[derive(Debug, Clone)]
 pub struct FailedMessage {
-    /// Names it within the look that found it.
+    /// Its delivery tag within the reading that found it.
     pub tag: u64,
     /// The item's id.
     pub id: String,
-    /// Why it failed. Attempts are 0 where nobody counted them.
+    /// Why it failed. Attempts are 0 if nobody counted them.
     pub history: FailedItem,
     /// The item.
     pub body: Vec<u8>,
@@ -28,26 +27,26 @@ pub struct FailedMessage {
 }
 
 impl FailedMessage {
-    /// The headers that the publisher gave it, as text.
+    /// The headers that its publisher set, as text.
     pub fn own_headers(&self) -> Vec<(String, String)> {
         let own = properties::headers(&self.properties).filter(|(name, _)| {
-            !properties::is_told_by_broker(name.as_str()) && !name.as_str().starts_with(HEADER_PREFIX)
+            !properties::is_set_by_broker(name.as_str()) && !name.as_str().starts_with(HEADER_PREFIX)
         });
         own.map(|(name, value)| (name.to_string(), as_text(value))).collect()
     }
 
-    /// The content type that the publisher gave it.
+    /// The content type that its publisher set.
     pub fn content_type(&self) -> Option<String> {
         self.properties.content_type().as_ref().map(ToString::to_string)
     }
 
-    /// How often it was handed out before, as far as the queue counts.
-    pub(super) fn deliveries(&self) -> u32 {
+    /// How often it was delivered before, as far as the queue counts.
+    pub(crate) fn deliveries(&self) -> u32 {
         earlier_deliveries(&self.properties, false)
     }
 
-    /// The properties of a copy that stays among the failed ones: all but the broker's counts.
-    pub(super) fn renewed(&self) -> BasicProperties {
+    /// The properties of a copy that stays in `QUEUE.failed`: all but the broker's counts.
+    pub(crate) fn properties_for_copy(&self) -> BasicProperties {
         let mut headers = FieldTable::default();
         for (name, value) in properties::headers(&self.properties) {
             if !matches!(name.as_str(), "x-delivery-count" | "x-acquired-count") {
@@ -57,13 +56,13 @@ impl FailedMessage {
         properties::copy(&self.properties, &self.id, headers)
     }
 
-    /// The properties of the message that goes back: those of the publisher, and the history.
-    pub(super) fn properties_for_retry(&self) -> BasicProperties {
+    /// The properties of the copy in the work queue: the publisher's, and the history.
+    pub(crate) fn properties_for_retry(&self) -> BasicProperties {
         let mut headers = FieldTable::default();
         for (name, value) in properties::headers(&self.properties) {
-            // What the broker tells describes a delivery that is over.
+            // The broker's headers describe a delivery that is over.
             let ours = name.as_str().starts_with(HEADER_PREFIX) && self.history.reason != UNKNOWN;
-            if !properties::is_told_by_broker(name.as_str()) && !ours {
+            if !properties::is_set_by_broker(name.as_str()) && !ours {
                 headers.insert(name.clone(), value.clone());
             }
         }
@@ -76,7 +75,7 @@ impl FailedMessage {
     }
 }
 
-pub(super) fn read(message: Message) -> FailedMessage {
+pub(crate) fn read(message: Message) -> FailedMessage {
     FailedMessage {
         tag: message.delivery_tag,
         id: item_id(&message.properties, &message.data),
@@ -86,8 +85,8 @@ pub(super) fn read(message: Message) -> FailedMessage {
     }
 }
 
-/// What headers tell. Workers take the broker's headers away: where there are some, the broker
-/// itself gave the item up, and what a worker noted is about an earlier failure.
+/// The history in a message's headers. Workers remove the broker's headers: if there are some, the
+/// broker itself dead-lettered the item, and a worker's headers are about an earlier failure.
 pub fn failed_history(headers: Option<&FieldTable>) -> FailedItem {
     let nothing = FailedItem {
         reason: UNKNOWN.to_owned(),
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_brokers_word_is_the_last_one() {
+    fn the_brokers_dead_lettering_is_the_latest_failure() {
         let mut headers = FieldTable::default();
         headers.insert("workqueue-reason".into(), text("exit"));
         headers.insert("workqueue-exit".into(), AMQPValue::LongLongInt(3));
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_back_has_its_history_and_not_the_brokers_headers() {
+    fn a_retried_item_has_its_history_and_not_the_brokers_headers() {
         let mut headers = FieldTable::default();
         headers.insert("x-death".into(), died());
         headers.insert("x-delivery-count".into(), AMQPValue::LongLongInt(4));

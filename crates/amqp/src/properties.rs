@@ -1,14 +1,15 @@
-//! What a copy of a message keeps of its properties.
+//! Properties and headers: what a copy of a message keeps.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-/// AMQP's delivery mode for messages that survive a restart of the broker.
-pub(super) const PERSISTENT: u8 = 2;
+use workqueue_core::failed_item::HeaderValue;
 
-/// The headers in which a broker tells of a message's past; a publisher's own may begin with `x-`
-/// as well. <https://www.rabbitmq.com/docs/dlx#effects>, <https://www.rabbitmq.com/docs/quorum-queues>
-const TOLD_BY_BROKER: &[&str] = &[
+/// AMQP's delivery mode for messages that survive a restart of the broker.
+pub(crate) const PERSISTENT: u8 = 2;
+
+/// The headers in which a broker keeps a message's past; a publisher's own may begin with `x-` too. <https://www.rabbitmq.com/docs/dlx#effects>, <https://www.rabbitmq.com/docs/quorum-queues>
+const SET_BY_BROKER: &[&str] = &[
     "x-death",
     "x-first-death-",
     "x-last-death-",
@@ -17,19 +18,27 @@ const TOLD_BY_BROKER: &[&str] = &[
     "x-stream-offset",
 ];
 
-/// Whether a header is a broker's word rather than the publisher's.
-pub(super) fn is_told_by_broker(name: &str) -> bool {
-    TOLD_BY_BROKER.iter().any(|prefix| name.starts_with(prefix))
+/// Whether a header comes from a broker and not from the publisher.
+pub(crate) fn is_set_by_broker(name: &str) -> bool {
+    SET_BY_BROKER.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// A header of ours as AMQP has it.
+pub(crate) fn header_value(value: HeaderValue) -> AMQPValue {
+    match value {
+        HeaderValue::Text(text) => AMQPValue::LongString(text.into()),
+        HeaderValue::Number(number) => AMQPValue::LongLongInt(number),
+    }
 }
 
 /// The headers of a message, in their order.
-pub(super) fn headers(properties: &BasicProperties) -> impl Iterator<Item = (&ShortString, &AMQPValue)> {
+pub(crate) fn headers(properties: &BasicProperties) -> impl Iterator<Item = (&ShortString, &AMQPValue)> {
     properties.headers().iter().flat_map(FieldTable::inner)
 }
 
 /// The properties of a durable copy: the publisher's, with other headers and an id. An expiration
 /// would let the broker drop it, and a user id is refused from another user.
-pub(super) fn copy(from: &BasicProperties, id: &str, headers: FieldTable) -> BasicProperties {
+pub(crate) fn copy(from: &BasicProperties, id: &str, headers: FieldTable) -> BasicProperties {
     let mut to = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_message_id(id.into())
@@ -87,7 +96,7 @@ mod tests {
 
     #[test]
     fn publishers_may_have_headers_that_begin_as_the_brokers_do() {
-        assert!(is_told_by_broker("x-delivery-count") && is_told_by_broker("x-first-death-queue"));
-        assert!(!is_told_by_broker("x-request-id") && !is_told_by_broker("color"));
+        assert!(is_set_by_broker("x-delivery-count") && is_set_by_broker("x-first-death-queue"));
+        assert!(!is_set_by_broker("x-request-id") && !is_set_by_broker("color"));
     }
 }

@@ -1,9 +1,9 @@
-//! From an error to one line that names its causes.
+//! An error and its causes in one line.
 
 use std::error::Error;
 
-/// An error and its sources in one line. Some errors print their source themselves: what the line
-/// has said already is not repeated.
+/// An error and its sources in one line. Some errors print their source themselves: a text that is in
+/// the line already is not repeated.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

@@ -1,8 +1,8 @@
-//! User name and password, in a type that does not print itself.
+//! User name and password, in a type that never prints them.
 
 use std::fmt;
 
-/// A login. `Debug` shows nothing of it, so that no log or error can.
+/// A login. `Debug` prints neither, so that no log or error can.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Reads `90s`, `5m`, `1h30m`, or `0`; what 0 means each flag says.
+/// Reads `90s`, `5m`, `1h30m`, or `0`, whose meaning depends on the flag.
 ///
 /// # Errors
-/// How to write one.
+/// Text that explains how to write a duration.
 pub fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);

@@ -1,4 +1,4 @@
-//! Items, the units of work, and where they come from.
+//! Items, the units of work, and where they are read from.
 
 use std::error::Error;
 use std::fmt;
@@ -11,11 +11,11 @@ use bytes::Bytes;
 pub struct Item {
     /// What the worker's program gets on its standard input.
     pub body: Bytes,
-    /// Where it was read.
+    /// Where it was read from.
     pub position: Position,
 }
 
-/// Where an item stands in its source, counted from 1.
+/// The position of an item in its source, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
     /// The n-th argument.
@@ -48,9 +48,9 @@ impl fmt::Display for Position {
     }
 }
 
-/// Where items come from, one after the other.
+/// A source of items, read one by one.
 pub trait ItemSource: Send {
-    /// What ends the source before its time.
+    /// An error that ends the source early.
     type Error: Error + Send;
 
     /// The next item, or `None` after the last one. Safe to cancel.

@@ -1,9 +1,28 @@
-//! What the plugin, the worker and the broker's client share: names, items and their records, and the
-//! queue that the worker's loop runs over.
+//! What the plugin, the AMQP client and the worker share. No module here talks to a broker or a cluster.
+//!
+//! Layers, from the top; a module uses only those below its own line:
+//!
+//! | modules | what they are for |
+//! | --- | --- |
+//! | [`memory_queue`] | a queue in memory: work without a broker |
+//! | [`queue`] | what the worker asks of a queue, and what a queue reports |
+//! | [`failed_item`] | the headers of a failed item |
+//! | [`record`], [`item`] | the record of a settled item; items and their sources |
+//! | [`names`], [`credentials`], [`duration`], [`causes`] | names, logins, durations and errors as text |
+//!
+//! ```
+//! use workqueue_core::names::QueueName;
+//!
+//! let queue: QueueName = "job1".parse()?;
+//! assert_eq!(queue.failed().as_str(), "job1.failed");
+//! assert!("amq.direct".parse::<QueueName>().is_err(), "reserved for the broker");
+//! # Ok::<(), workqueue_core::names::NameError>(())
+//! ```
 
 pub mod causes;
 pub mod credentials;
 pub mod duration;
+pub mod failed_item;
 pub mod item;
 pub mod memory_queue;
 pub mod names;

@@ -1,4 +1,4 @@
-//! The queue in memory: the worker's loop without a broker, for `local` and for tests.
+//! A queue in memory: the worker without a broker, for `kubectl workqueue local` and for tests.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::item::{Item, ItemSource};
-use crate::queue::{Claim, Consuming, Delivery, Depth, Event, Queue, Verdict};
+use crate::queue::{Consuming, Delivery, DeliveryTag, Queue, QueueCounts, QueueEvent, Settlement};
 
-/// An item in the store.
+/// An item in a store.
 #[derive(Debug, Clone)]
-struct Message {
+struct StoredItem {
     id: String,
     body: Arc<Vec<u8>>,
-    earlier: u32,
+    earlier_deliveries: u32,
 }
 
 /// What several workers of one process share.
@@ -26,18 +26,18 @@ pub struct Store {
 
 #[derive(Debug, Default)]
 struct State {
-    ready: VecDeque<Message>,
+    ready: VecDeque<StoredItem>,
     consumers: u64,
     failed: u64,
-    /// Sessions are ended when this differs from what they have seen.
+    /// Counts the breaks; a session ends when it sees a new one.
     broken: u64,
 }
 
 impl Store {
     /// Adds an item.
     pub fn push(&self, id: &str, body: &[u8]) {
-        let message = Message { id: id.to_owned(), body: Arc::new(body.to_vec()), earlier: 0 };
-        self.lock().ready.push_back(message);
+        let item = StoredItem { id: id.to_owned(), body: Arc::new(body.to_vec()), earlier_deliveries: 0 };
+        self.lock().ready.push_back(item);
         self.changed.notify_waiters();
     }
 
@@ -56,11 +56,11 @@ impl Store {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Items that went back are handed out first, as brokers do it.
-    fn put_back(&self, messages: impl IntoIterator<Item = Message>) {
+    /// Requeued items are delivered first, as by a broker.
+    fn requeue(&self, items: impl IntoIterator<Item = StoredItem>) {
         let mut state = self.lock();
-        for message in messages {
-            state.ready.push_front(Message { earlier: message.earlier + 1, ..message });
+        for item in items {
+            state.ready.push_front(StoredItem { earlier_deliveries: item.earlier_deliveries + 1, ..item });
         }
         drop(state);
         self.changed.notify_waiters();
@@ -70,18 +70,18 @@ impl Store {
 /// A worker's view of a store, or of items that are read one after the other.
 pub struct MemoryQueue<S: ItemSource> {
     store: Store,
-    source: Source<S>,
-    held: HashMap<u64, Message>,
+    feed: Feed<S>,
+    held: HashMap<u64, StoredItem>,
     room: usize,
     session: u64,
-    last_tag: u64,
+    last_number: u64,
     consuming: bool,
     counted: bool,
-    events: VecDeque<Event>,
+    events: VecDeque<QueueEvent>,
     broken: u64,
 }
 
-enum Source<S: ItemSource> {
+enum Feed<S: ItemSource> {
     /// Items come only from the store, whenever somebody adds some.
     Store,
     /// Items are read as there is room for them, and numbered.
@@ -104,21 +104,21 @@ impl ItemSource for StoreOnly {
 }
 
 impl MemoryQueue<StoreOnly> {
-    /// Items that somebody puts into a store, at most `room` at a time.
+    /// The items of a store; holds at most `room` at a time.
     pub fn over_store(store: &Store, room: usize) -> Self {
-        Self::new(store.clone(), Source::Store, room)
+        Self::new(store.clone(), Feed::Store, room)
     }
 }
 
 impl<S: ItemSource> MemoryQueue<S> {
-    fn new(store: Store, source: Source<S>, room: usize) -> Self {
+    fn new(store: Store, feed: Feed<S>, room: usize) -> Self {
         Self {
             store,
-            source,
+            feed,
             held: HashMap::new(),
             room,
             session: 0,
-            last_tag: 0,
+            last_number: 0,
             consuming: false,
             counted: false,
             events: VecDeque::new(),
@@ -127,56 +127,60 @@ impl<S: ItemSource> MemoryQueue<S> {
     }
 
     /// The items of an input, at most `room` of them in memory; their ids are their numbers.
-    /// What cannot be read ends the input, and is the queue's error once all before is settled.
+    /// An input that cannot be read ends here; its error is the queue's once all earlier items are settled.
     pub fn over_items(items: S, room: usize) -> Self {
-        Self::new(Store::default(), Source::Items(items, 0), room)
+        Self::new(Store::default(), Feed::Items(items, 0), room)
     }
 
-    fn deliver(&mut self, message: Message) -> Event {
-        self.last_tag += 1;
-        self.held.insert(self.last_tag, message.clone());
-        Event::Delivery(Delivery {
-            claim: Claim { session: self.session, tag: self.last_tag },
-            id: message.id,
-            body: message.body,
-            earlier: message.earlier,
-            redelivered: message.earlier > 0,
-            failures: 0,
+    fn deliver(&mut self, item: StoredItem) -> QueueEvent {
+        self.last_number += 1;
+        self.held.insert(self.last_number, item.clone());
+        QueueEvent::Delivery(Delivery {
+            tag: DeliveryTag { session: self.session, number: self.last_number },
+            id: item.id,
+            body: item.body,
+            earlier_deliveries: item.earlier_deliveries,
+            redelivered: item.earlier_deliveries > 0,
+            earlier_failures: 0,
         })
     }
 
-    /// Reads on if there is room; comes back without an item when there is none to be had now.
-    async fn read(&mut self) -> Option<Message> {
+    /// Reads on if there is room; returns no item when there is none now.
+    async fn read(&mut self) -> Option<StoredItem> {
         if !self.consuming || self.held.len() >= self.room {
             return None;
         }
-        if let Some(message) = self.store.lock().ready.pop_front() {
-            return Some(message);
+        if let Some(item) = self.store.lock().ready.pop_front() {
+            return Some(item);
         }
-        let Source::Items(items, number) = &mut self.source else { return None };
+        let Feed::Items(items, number) = &mut self.feed else { return None };
         match items.next().await {
             Ok(Some(item)) => {
                 *number += 1;
-                Some(Message { id: number.to_string(), body: Arc::new(item.body.into()), earlier: 0 })
+                Some(StoredItem {
+                    id: number.to_string(),
+                    body: Arc::new(item.body.into()),
+                    earlier_deliveries: 0,
+                })
             }
             Ok(None) => {
-                self.source = Source::Ended(Ok(()));
+                self.feed = Feed::Ended(Ok(()));
                 None
             }
             Err(error) => {
-                self.source = Source::Ended(Err(error));
+                self.feed = Feed::Ended(Err(error));
                 None
             }
         }
     }
 
-    fn end(&mut self) -> Option<Result<Event, S::Error>> {
-        if !self.held.is_empty() || self.store.ready() > 0 || !matches!(self.source, Source::Ended(_)) {
+    fn end(&mut self) -> Option<Result<QueueEvent, S::Error>> {
+        if !self.held.is_empty() || self.store.ready() > 0 || !matches!(self.feed, Feed::Ended(_)) {
             return None;
         }
-        match std::mem::replace(&mut self.source, Source::Reported) {
-            Source::Ended(Err(error)) => Some(Err(error)),
-            _ => Some(Ok(Event::End)),
+        match std::mem::replace(&mut self.feed, Feed::Reported) {
+            Feed::Ended(Err(error)) => Some(Err(error)),
+            _ => Some(Ok(QueueEvent::End)),
         }
     }
 
@@ -198,8 +202,8 @@ impl<S: ItemSource> MemoryQueue<S> {
             let session = self.session;
             self.session += 1;
             let held = std::mem::take(&mut self.held);
-            self.events.extend(held.keys().map(|&tag| Event::Lost(Claim { session, tag })));
-            self.store.put_back(held.into_values());
+            self.events.extend(held.keys().map(|&number| QueueEvent::Lost(DeliveryTag { session, number })));
+            self.store.requeue(held.into_values());
         }
     }
 }
@@ -207,9 +211,9 @@ impl<S: ItemSource> MemoryQueue<S> {
 impl<S: ItemSource> Queue for MemoryQueue<S> {
     type Error = S::Error;
 
-    async fn next(&mut self) -> Result<Event, S::Error> {
+    async fn next(&mut self) -> Result<QueueEvent, S::Error> {
         loop {
-            // Told first, so that no change between looking and waiting is missed.
+            // Armed first, so that no change between looking and waiting is missed.
             let changed = self.store.changed.clone();
             let mut changed = std::pin::pin!(changed.notified());
             changed.as_mut().enable();
@@ -217,8 +221,8 @@ impl<S: ItemSource> Queue for MemoryQueue<S> {
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
-            if let Some(message) = self.read().await {
-                return Ok(self.deliver(message));
+            if let Some(item) = self.read().await {
+                return Ok(self.deliver(item));
             }
             if let Some(end) = self.end() {
                 return end;
@@ -227,18 +231,18 @@ impl<S: ItemSource> Queue for MemoryQueue<S> {
         }
     }
 
-    fn settle(&mut self, claim: Claim, verdict: Verdict) {
-        let current = claim.session == self.session;
-        let Some(message) = self.held.remove(&claim.tag).filter(|_| current) else {
-            self.events.push_back(Event::Lost(claim));
+    fn settle(&mut self, tag: DeliveryTag, settlement: Settlement) {
+        let current = tag.session == self.session;
+        let Some(item) = self.held.remove(&tag.number).filter(|_| current) else {
+            self.events.push_back(QueueEvent::Lost(tag));
             return;
         };
-        match verdict {
-            Verdict::Done(_) => {}
-            Verdict::Failed { .. } => self.store.lock().failed += 1,
-            Verdict::GiveBack => self.store.put_back([message]),
+        match settlement {
+            Settlement::Done(_) => {}
+            Settlement::Failed { .. } => self.store.lock().failed += 1,
+            Settlement::Requeue => self.store.requeue([item]),
         }
-        self.events.push_back(Event::Settled(claim));
+        self.events.push_back(QueueEvent::Settled(tag));
     }
 
     fn consume(&mut self, how: Consuming) {
@@ -246,20 +250,20 @@ impl<S: ItemSource> Queue for MemoryQueue<S> {
         self.count(how != Consuming::Paused);
     }
 
-    fn measure(&mut self) {
+    fn request_counts(&mut self) {
         let state = self.store.lock();
         let ready = state.ready.len() as u64;
-        let depth = Depth { ready, consumers: state.consumers, failed: state.failed };
+        let counts = QueueCounts { ready, consumers: state.consumers, failed: state.failed };
         drop(state);
-        self.events.push_back(Event::Depth(depth));
+        self.events.push_back(QueueEvent::Counts(counts));
     }
 
-    fn look_ahead(&mut self, _quick: bool) -> bool {
+    fn prefetch_extra(&mut self, _extra: bool) -> bool {
         false
     }
 
     async fn close(mut self) {
         self.count(false);
-        self.store.put_back(std::mem::take(&mut self.held).into_values());
+        self.store.requeue(std::mem::take(&mut self.held).into_values());
     }
 }

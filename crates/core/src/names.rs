@@ -1,4 +1,4 @@
-//! The names that users see, as types: a value of one of these types is legal by construction.
+//! Names that users see. A value of one of these types is always a legal name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use std::str::FromStr;
 pub const CHART: &str = "workqueue";
 /// Label of a Job and its pods: the run that they belong to.
 pub const RUN_LABEL: &str = "kubectl-workqueue/run";
-/// Label of a Job and its pods: how items come to pods, `fine` or `coarse`.
+/// Label of a Job and its pods: how items are assigned to pods, `fine` or `coarse`.
 pub const MODE_LABEL: &str = "kubectl-workqueue/mode";
 
-/// A name that breaks its rule, with the rule.
+/// A name that is not allowed, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {name:?} is not allowed: {rule}")]
 pub struct NameError {
@@ -32,12 +32,12 @@ impl QueueName {
         &self.0
     }
 
-    /// The queue that takes the items which used up their deliveries: `NAME.failed`.
+    /// The queue for failed items: `NAME.failed`.
     pub fn failed(&self) -> QueueName {
         QueueName(format!("{}.failed", self.0))
     }
 
-    /// The stream that takes one record for each settled item: `NAME.results`.
+    /// The stream of the records of settled items: `NAME.results`.
     pub fn results(&self) -> QueueName {
         QueueName(format!("{}.results", self.0))
     }
@@ -63,8 +63,8 @@ impl QueueName {
     }
 }
 
-/// The 32-bit FNV-1a hash: short, stable over releases, and enough to tell a user's queues apart.
-/// A hash that is short and stable, for names; not for anything that an adversary may choose.
+/// The 32-bit FNV-1a hash: short and stable over versions. For names; not where an adversary may choose
+/// the input.
 pub fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
@@ -92,7 +92,7 @@ impl fmt::Display for QueueName {
     }
 }
 
-/// The name of a release: what `up` installs and what all other commands find again by its label.
+/// The name of a release: `up` installs it, and all other commands find its objects by a label.
 ///
 /// The rule is Helm's: at most 53 characters of a DNS label, so that suffixes still fit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

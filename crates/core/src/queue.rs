@@ -1,119 +1,120 @@
-//! What the worker's loop asks of a queue; the broker and the in-memory queue answer it.
+//! What the worker's event loop asks of a queue. The broker's queue (crate `workqueue-amqp`) and the
+//! queue in memory ([`memory_queue`](crate::memory_queue)) implement it.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use crate::record::ResultRecord;
 
-/// The right to settle one delivery. It ends with the session that the delivery came in: after
-/// that the item comes again, with another claim.
+/// Names one delivery, as AMQP's delivery tag does. It is valid as long as its session: after that
+/// the item is delivered again, with another tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Claim {
+pub struct DeliveryTag {
     /// Counts the sessions (connections) of one worker.
     pub session: u64,
-    /// The delivery within the session.
-    pub tag: u64,
+    /// The delivery's number within the session.
+    pub number: u64,
 }
 
-/// One item, handed out.
+/// One delivered item.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// What it is settled by.
-    pub claim: Claim,
-    /// Stable over retries and redeliveries.
+    /// What settles it.
+    pub tag: DeliveryTag,
+    /// The same for all retries and redeliveries of an item.
     pub id: String,
     /// What the program gets on its standard input.
     pub body: Arc<Vec<u8>>,
-    /// How often it was handed out before, as far as the queue tells; at least 1 if
-    /// `redelivered`.
-    pub earlier: u32,
-    /// Whether it was handed out before, to this worker or another.
+    /// How often it was delivered before, as far as the queue counts; at least 1 if `redelivered`.
+    pub earlier_deliveries: u32,
+    /// Whether it was delivered before, to this worker or another.
     pub redelivered: bool,
-    /// How often it had failed for good before, and was put back since.
-    pub failures: i64,
+    /// How often it had failed and been put back into the queue.
+    pub earlier_failures: i64,
 }
 
-/// What is to become of an item.
+/// How a delivery is settled.
 #[derive(Debug)]
-pub enum Verdict {
-    /// It is done: the record is kept, then the item is gone.
+pub enum Settlement {
+    /// The item is done: its record is published, then the delivery is acknowledged.
     Done(Arc<ResultRecord>),
-    /// It has failed for good: the record is kept, the item goes to the failed ones, then it is
-    /// gone from the queue.
+    /// The item has failed: its record is published, the item is dead-lettered, then the delivery
+    /// is acknowledged.
     Failed {
-        /// How it went.
+        /// The record.
         record: Arc<ResultRecord>,
         /// The item.
         body: Arc<Vec<u8>>,
     },
-    /// It goes back, as if it had not been taken.
-    GiveBack,
+    /// The item returns to the queue as if it had not been delivered.
+    Requeue,
 }
 
-/// How full the queue is.
+/// What is in the queue and who takes from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Depth {
+pub struct QueueCounts {
     /// Items that wait for a worker.
     pub ready: u64,
-    /// Workers that may hold items, this one not counted while it is paused.
+    /// Workers that may hold items. A paused worker does not count itself.
     pub consumers: u64,
-    /// Items that lie among the failed ones.
+    /// Failed items beside the queue.
     pub failed: u64,
 }
 
-/// Whether items are wanted.
+/// Whether the worker wants items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consuming {
     /// As many as the worker has room for.
     Active,
     /// None; the worker does not count as a consumer.
     Paused,
-    /// None, but the worker still counts as one: it holds items that may come back.
+    /// None, but the worker still counts as a consumer: it holds items that may be requeued.
     Leaving,
 }
 
-/// What a queue says.
+/// What a queue reports.
 #[derive(Debug)]
-pub enum Event {
-    /// An item.
+pub enum QueueEvent {
+    /// An item was delivered.
     Delivery(Delivery),
-    /// The item of this claim is settled, as it was asked for.
-    Settled(Claim),
-    /// The claim is void. The item is in the queue again, or with another worker.
-    Lost(Claim),
-    /// The answer to [`Queue::measure`].
-    Depth(Depth),
+    /// The delivery is settled as requested.
+    Settled(DeliveryTag),
+    /// The tag is no longer valid. The item is in the queue again, or with another worker.
+    Lost(DeliveryTag),
+    /// The answer to [`Queue::request_counts`].
+    Counts(QueueCounts),
     /// Something that the user should know.
     Note(String),
     /// There are no more items and never will be.
     End,
 }
 
-/// A queue as one worker sees it. Requests return at once; answers come as events.
+/// A queue as one worker sees it. Requests return at once; answers arrive as events.
 pub trait Queue: Send {
-    /// What ends the work: nothing that a new connection could mend.
+    /// What ends the work: an error that a new connection would not remove.
     type Error: Error + Send;
 
     /// The next event. Safe to cancel: no event is lost.
     ///
     /// # Errors
-    /// See [`Self::Error`]; nothing comes after it.
-    fn next(&mut self) -> impl Future<Output = Result<Event, Self::Error>> + Send;
+    /// See [`Self::Error`]; no event follows it.
+    fn next(&mut self) -> impl Future<Output = Result<QueueEvent, Self::Error>> + Send;
 
-    /// Settles an item in the background. [`Event::Settled`] or [`Event::Lost`] follows, unless
-    /// the claim was void already.
-    fn settle(&mut self, claim: Claim, verdict: Verdict);
+    /// Settles a delivery in the background. [`QueueEvent::Settled`] or [`QueueEvent::Lost`]
+    /// follows, unless the tag was invalid already.
+    fn settle(&mut self, tag: DeliveryTag, settlement: Settlement);
 
-    /// Switches the flow of items. Those that were on their way still come.
+    /// Starts or stops the flow of items. Items already on their way still arrive.
     fn consume(&mut self, how: Consuming);
 
-    /// Asks how full the queue is; [`Event::Depth`] follows unless the session is lost meanwhile.
-    fn measure(&mut self);
+    /// Asks for the counts; [`QueueEvent::Counts`] follows unless the session is lost first.
+    fn request_counts(&mut self);
 
-    /// Says whether items are over so quickly that it pays to hold some more of them ready than
-    /// there are slots; gives whether the queue does hold more.
-    fn look_ahead(&mut self, quick: bool) -> bool;
+    /// Asks for more items than there are slots, or for no more than that. Returns whether the
+    /// queue does prefetch more.
+    fn prefetch_extra(&mut self, extra: bool) -> bool;
 
-    /// Sends what is still to be sent, and takes leave. Items that are not settled go back.
+    /// Finishes pending settlements and closes the connection. Items that are not settled are
+    /// requeued.
     fn close(self) -> impl Future<Output = ()> + Send;
 }

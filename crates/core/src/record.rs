@@ -1,12 +1,14 @@
-//! The record that every settled item leaves, and what is noted on an item that has failed.
+//! The record of a settled item.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// One settled item. As JSON it is a message of `QUEUE.results`; `docs/worker.md` describes it.
+/// The record of one settled item. As JSON it is a message of `QUEUE.results`; `docs/worker.md` describes
+/// it.
 ///
-/// Readers ignore fields that they do not know: later releases may add some.
+/// Readers ignore unknown fields: later versions may add some.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ResultRecord {
     /// The item's id.
     pub id: String,
@@ -17,7 +19,7 @@ pub struct ResultRecord {
     pub queue: String,
     /// How it ended.
     pub status: Status,
-    /// Why it failed; none if it is done.
+    /// Why it failed; `None` if it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// The last attempt's exit status.
@@ -26,9 +28,9 @@ pub struct ResultRecord {
     /// The number of the signal that ended the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// How often this worker has started the program for it.
+    /// How often this worker started the program for it.
     pub attempts: u32,
-    /// How often the queue had handed it out before.
+    /// How often it had been delivered before.
     #[serde(default)]
     pub earlier_deliveries: u32,
     /// When the first attempt began.
@@ -41,11 +43,11 @@ pub struct ResultRecord {
     pub size: u64,
     /// Where the worker ran.
     #[serde(flatten)]
-    pub place: Place,
+    pub location: WorkerLocation,
     /// What the last attempt wrote to its standard output.
-    pub stdout: Output,
+    pub stdout: CapturedOutput,
     /// What the last attempt wrote to its standard error.
-    pub stderr: Output,
+    pub stderr: CapturedOutput,
 }
 
 impl ResultRecord {
@@ -59,7 +61,7 @@ impl ResultRecord {
         match (self.reason, self.exit, self.signal) {
             (Some(Reason::Timeout), ..) => "took too long".to_owned(),
             (Some(Reason::DoNotRetry), ..) => {
-                format!("exited with {DO_NOT_RETRY}, which means that there is no point in another")
+                format!("exited with {DO_NOT_RETRY}, which means that it is not to be retried")
             }
             (Some(Reason::Unstartable), ..) => "could not be started with this item".to_owned(),
             (_, Some(code), _) => format!("exited with {code}"),
@@ -69,9 +71,9 @@ impl ResultRecord {
     }
 }
 
-/// The exit status by which a program says that there is no point in another attempt: `EX_DATAERR`
-/// of sysexits(3), "the input data was incorrect in some way". A name that C and Python know
-/// (`os.EX_DATAERR`), and one that no shell gives for reasons of its own.
+/// The exit status of a program whose item is not to be retried: `EX_DATAERR` of sysexits(3), "the input
+/// data was incorrect in some way". C and Python have the name (`os.EX_DATAERR`), and no shell uses the
+/// number for anything else.
 pub const DO_NOT_RETRY: i32 = 65;
 
 /// How an item ended.
@@ -80,7 +82,7 @@ pub const DO_NOT_RETRY: i32 = 65;
 pub enum Status {
     /// Its program exited with 0.
     Done,
-    /// It used up its attempts, or is not to be tried again.
+    /// No attempt was left, or it is not to be retried.
     Failed,
 }
 
@@ -88,20 +90,20 @@ pub enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The program exited with another status than 0, too often.
+    /// The last attempt exited with another status than 0.
     Exit,
-    /// A signal ended the program, too often.
+    /// A signal ended the last attempt.
     Signal,
-    /// The program took longer than it may, too often.
+    /// The last attempt exceeded its time limit.
     Timeout,
-    /// The program said that there is no point in another attempt.
+    /// The program exited with [`DO_NOT_RETRY`].
     DoNotRetry,
-    /// The item cannot be given to the program: as an argument it is too long, or has a NUL byte.
+    /// The item cannot be an argument of the program: it is too long or has a NUL byte.
     Unstartable,
 }
 
 impl Reason {
-    /// The word in records and headers.
+    /// The word used in records and headers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Exit => "exit",
@@ -115,7 +117,7 @@ impl Reason {
 
 /// Where a worker runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct WorkerLocation {
     /// The machine's name; in a pod, the pod's.
     pub host: String,
     /// The pod.
@@ -126,16 +128,16 @@ pub struct Place {
     pub node: Option<String>,
 }
 
-/// The end of what a program wrote.
+/// What a program wrote: its size and its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Output {
-    /// All that it wrote, in bytes.
+pub struct CapturedOutput {
+    /// The size of everything it wrote.
     pub bytes: u64,
-    /// The last of it; bytes that are no UTF-8 are replaced by U+FFFD.
+    /// The end of it; bytes that are not UTF-8 are replaced by U+FFFD.
     pub tail: String,
 }
 
-impl Output {
+impl CapturedOutput {
     /// Whether the program wrote more than is kept.
     pub fn is_shortened(&self) -> bool {
         // A byte that was replaced takes three.
@@ -143,116 +145,9 @@ impl Output {
     }
 }
 
-/// A header's value: text or a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HeaderValue {
-    /// Text.
-    Text(String),
-    /// A number.
-    Number(i64),
-}
-
-/// Why and how an item came to `QUEUE.failed`, as its headers say it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedItem {
-    /// Why.
-    pub reason: String,
-    /// The last attempt's exit status.
-    pub exit: Option<i64>,
-    /// The signal that ended the last attempt.
-    pub signal: Option<i64>,
-    /// Attempts, those of earlier failures not counted.
-    pub attempts: i64,
-    /// When the first attempt began (RFC 3339).
-    pub first_started: String,
-    /// When the last attempt ended (RFC 3339).
-    pub ended: String,
-    /// The run.
-    pub run: Option<String>,
-    /// The pod, or the machine outside a cluster.
-    pub pod: String,
-    /// The node.
-    pub node: Option<String>,
-    /// The end of the last attempt's standard error.
-    pub stderr: String,
-    /// How often the item has failed for good, this time counted.
-    pub failures: i64,
-}
-
-/// All headers of ours start like this.
-pub const HEADER_PREFIX: &str = "workqueue-";
-
-impl FailedItem {
-    /// What is to be noted, given how often the item had failed before.
-    pub fn new(record: &ResultRecord, failures_before: i64) -> Self {
-        Self {
-            reason: record.reason.map_or("exit", Reason::as_str).to_owned(),
-            exit: record.exit.map(i64::from),
-            signal: record.signal.map(i64::from),
-            attempts: record.attempts.into(),
-            first_started: record.first_started.to_string(),
-            ended: record.ended.to_string(),
-            run: record.run.clone(),
-            pod: record.place.pod.clone().unwrap_or_else(|| record.place.host.clone()),
-            node: record.place.node.clone(),
-            stderr: record.stderr.tail.clone(),
-            failures: failures_before + 1,
-        }
-    }
-
-    /// The headers of the message in `QUEUE.failed`.
-    pub fn headers(&self) -> Vec<(String, HeaderValue)> {
-        let text = |value: &str| Some(HeaderValue::Text(value.to_owned()));
-        let number = |value: i64| Some(HeaderValue::Number(value));
-        let headers = [
-            ("reason", text(&self.reason)),
-            ("exit", self.exit.and_then(number)),
-            ("signal", self.signal.and_then(number)),
-            ("attempts", number(self.attempts)),
-            ("first-started", text(&self.first_started)),
-            ("ended", text(&self.ended)),
-            ("run", self.run.as_deref().and_then(text)),
-            ("pod", text(&self.pod)),
-            ("node", self.node.as_deref().and_then(text)),
-            ("stderr", text(&self.stderr)),
-            ("failures", number(self.failures)),
-        ];
-        let present = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        present.map(|(name, value)| (format!("{HEADER_PREFIX}{name}"), value)).collect()
-    }
-
-    /// Reads the headers of a message; `None` if a worker has not written them (the broker itself
-    /// dead-lettered the item).
-    pub fn from_headers(header: impl Fn(&str) -> Option<HeaderValue>) -> Option<Self> {
-        let get = |name: &str| header(&format!("{HEADER_PREFIX}{name}"));
-        let text = |name: &str| match get(name) {
-            Some(HeaderValue::Text(text)) => Some(text),
-            _ => None,
-        };
-        let number = |name: &str| match get(name) {
-            Some(HeaderValue::Number(number)) => Some(number),
-            _ => None,
-        };
-        Some(Self {
-            reason: text("reason")?,
-            exit: number("exit"),
-            signal: number("signal"),
-            attempts: number("attempts").unwrap_or(0),
-            first_started: text("first-started").unwrap_or_default(),
-            ended: text("ended").unwrap_or_default(),
-            run: text("run"),
-            pod: text("pod").unwrap_or_default(),
-            node: text("node"),
-            stderr: text("stderr").unwrap_or_default(),
-            failures: number("failures").unwrap_or(1),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
 
     fn record() -> ResultRecord {
         let at = |second| Timestamp::from_second(second).expect("in range");
@@ -270,9 +165,9 @@ mod tests {
             started: at(1_700_000_010),
             ended: at(1_700_000_012),
             size: 5,
-            place: Place { host: "h".to_owned(), pod: Some("p".to_owned()), node: None },
-            stdout: Output::default(),
-            stderr: Output { bytes: 4, tail: "oops".to_owned() },
+            location: WorkerLocation { host: "h".to_owned(), pod: Some("p".to_owned()), node: None },
+            stdout: CapturedOutput::default(),
+            stderr: CapturedOutput { bytes: 4, tail: "oops".to_owned() },
         }
     }
 
@@ -282,19 +177,10 @@ mod tests {
         assert_eq!(json["status"], "failed");
         assert_eq!(json["reason"], "timeout");
         assert_eq!(json["pod"], "p");
-        assert_eq!(json["first_started"], "2023-11-14T22:13:20Z");
+        assert_eq!(json["firstStarted"], "2023-11-14T22:13:20Z");
         assert!(json.get("exit").is_none() && json.get("node").is_none());
         let back: ResultRecord = serde_json::from_value(json).expect("what we wrote");
         assert_eq!(back, record());
         assert!((back.seconds() - 2.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn headers_of_failed_items_come_back_as_they_were() {
-        let failed = FailedItem::new(&record(), 1);
-        let headers: HashMap<_, _> = failed.headers().into_iter().collect();
-        assert_eq!(headers["workqueue-failures"], HeaderValue::Number(2));
-        assert_eq!(FailedItem::from_headers(|name| headers.get(name).cloned()), Some(failed));
-        assert_eq!(FailedItem::from_headers(|_| None), None);
     }
 }

@@ -1,4 +1,5 @@
-//! One item in one slot: tried until it is done, used up, or the worker has to end.
+//! One item in one slot: attempts, until it is done, has failed, or the worker has to end. Whether there is
+//! another attempt is decided in [`retry`](super::retry).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -8,39 +9,41 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::child::{self, End, Job, Ran, Urgency};
+use super::notice::{Notice, WorkerObserver};
 use super::output::Console;
-use super::reap::Reaper;
-use super::{Notice, Plan, Watch};
+use super::plan::WorkerPlan;
+use super::program::{self, End, Invocation, Ran, Urgency};
+use super::reaper::Reaper;
+use super::retry::{self, Next};
 use workqueue_core::queue::Delivery;
-use workqueue_core::record::{DO_NOT_RETRY, Output, Reason, ResultRecord, Status};
+use workqueue_core::record::{CapturedOutput, Reason, ResultRecord, Status};
 
-/// What became of an item in a slot.
+/// The outcome of an item in a slot.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// It is done, or has failed for good; the record says which.
+    /// It is done, or has failed; the record says which.
     Settled(Arc<ResultRecord>),
-    /// The worker has to end before the item did.
+    /// The worker has to end first: the item is requeued.
     Abandoned,
     /// The program cannot be started for any item.
     NoProgram(std::io::Error),
 }
 
-/// What all items of a worker share.
+/// What all slots of a worker share.
 pub(super) struct Shared<W> {
-    pub plan: Plan,
+    pub plan: WorkerPlan,
     pub console: Console,
     pub reaper: Reaper,
-    pub watch: W,
+    pub observer: W,
 }
 
-/// Tries an item.
-pub(super) async fn process<W: Watch>(
+/// Tries an item until it is done or has failed.
+pub(super) async fn process<W: WorkerObserver>(
     shared: &Shared<W>,
     delivery: &Delivery,
     mut urgency: watch::Receiver<Urgency>,
 ) -> Outcome {
-    let plan = &shared.plan;
+    let retries = shared.plan.retries;
     let first_started = now();
     let mut attempts = 0;
     loop {
@@ -49,49 +52,67 @@ pub(super) async fn process<W: Watch>(
         let ran = match attempt(shared, delivery, attempts, urgency.clone()).await {
             Ok(ran) => ran,
             Err(error) if concerns_item(&error) => unstartable(&error),
-            // The item is not to blame, so that it does not go to the failed ones for it.
-            Err(error) if is_passing(&error) && attempts <= plan.retries => passing(&error),
+            // The item is not to blame, so that it does not fail for it.
+            Err(error) if is_passing(&error) && attempts <= retries => passing(&error),
             Err(error) => return Outcome::NoProgram(error),
         };
-        let ended = now();
-        let verdict = judge(ran.end);
-        let last = attempts > plan.retries || matches!(verdict, Verdict::Never(_));
-        let (status, reason) = match verdict {
-            Verdict::Done => (Status::Done, None),
-            Verdict::Abandoned => return Outcome::Abandoned,
-            Verdict::Again(reason) | Verdict::Never(reason) => (Status::Failed, Some(reason)),
+        let next = retry::next(ran.end, attempts, retries);
+        let (status, reason) = match next {
+            Next::Done => (Status::Done, None),
+            Next::Abandon => return Outcome::Abandoned,
+            Next::Retry(reason) | Next::Failed(reason) => (Status::Failed, Some(reason)),
         };
-        let (exit, signal) = exit_and_signal(ran.end);
-        let record = ResultRecord {
-            id: delivery.id.clone(),
-            run: plan.run.clone(),
-            queue: plan.queue.clone(),
-            status,
-            reason,
-            exit,
-            signal,
-            attempts,
-            earlier_deliveries: delivery.earlier,
-            first_started,
-            started,
-            ended,
-            size: delivery.body.len() as u64,
-            place: plan.place.clone(),
-            stdout: ran.stdout,
-            stderr: ran.stderr,
-        };
-        if status == Status::Done || last {
+        let times = Times { first_started, started, ended: now() };
+        let record = record(&shared.plan, delivery, ran, attempts, times, (status, reason));
+        if !matches!(next, Next::Retry(_)) {
             return Outcome::Settled(Arc::new(record));
         }
-        let pause = plan.backoff.pause(attempts);
-        shared.watch.on(Notice::Retry { record: &record, pause });
+        let pause = shared.plan.backoff.pause(attempts);
+        shared.observer.on(Notice::Retry { record: &record, pause });
         if !pauses(&mut urgency, pause).await {
             return Outcome::Abandoned;
         }
     }
 }
 
-/// Waits before another attempt; false if there is to be none.
+/// When the first attempt began, and when the last one began and ended.
+struct Times {
+    first_started: Timestamp,
+    started: Timestamp,
+    ended: Timestamp,
+}
+
+/// The record of the last attempt.
+fn record(
+    plan: &WorkerPlan,
+    delivery: &Delivery,
+    ran: Ran,
+    attempts: u32,
+    Times { first_started, started, ended }: Times,
+    (status, reason): (Status, Option<Reason>),
+) -> ResultRecord {
+    let (exit, signal) = exit_and_signal(ran.end);
+    ResultRecord {
+        id: delivery.id.clone(),
+        run: plan.run.clone(),
+        queue: plan.queue.clone(),
+        status,
+        reason,
+        exit,
+        signal,
+        attempts,
+        earlier_deliveries: delivery.earlier_deliveries,
+        first_started,
+        started,
+        ended,
+        size: delivery.body.len() as u64,
+        location: plan.location.clone(),
+        stdout: ran.stdout,
+        stderr: ran.stderr,
+    }
+}
+
+/// Waits before another attempt; false if the worker ends meanwhile.
 async fn pauses(urgency: &mut watch::Receiver<Urgency>, pause: Duration) -> bool {
     tokio::select! {
         biased;
@@ -100,7 +121,7 @@ async fn pauses(urgency: &mut watch::Receiver<Urgency>, pause: Duration) -> bool
     }
 }
 
-async fn attempt<W: Watch>(
+async fn attempt<W: WorkerObserver>(
     shared: &Shared<W>,
     delivery: &Delivery,
     attempts: u32,
@@ -109,12 +130,12 @@ async fn attempt<W: Watch>(
     let plan = &shared.plan;
     let env = [
         ("WORKQUEUE_ITEM_ID", delivery.id.clone()),
-        ("WORKQUEUE_ATTEMPT", (u64::from(delivery.earlier) + u64::from(attempts)).to_string()),
+        ("WORKQUEUE_ATTEMPT", (u64::from(delivery.earlier_deliveries) + u64::from(attempts)).to_string()),
         ("WORKQUEUE_QUEUE", plan.queue.clone()),
         ("WORKQUEUE_RUN", plan.run.clone().unwrap_or_default()),
     ];
     let argv = with_item(&plan.program, &delivery.body);
-    let job = Job {
+    let invocation = Invocation {
         argv: &argv,
         env: &env,
         body: delivery.body.clone(),
@@ -122,11 +143,11 @@ async fn attempt<W: Watch>(
         capture: plan.capture.as_ref().map(|directory| directory.join(&delivery.id)),
         tag: (plan.concurrency > 1).then(|| Arc::from(delivery.id.as_str())),
     };
-    child::run(job, &shared.console, &shared.reaper, urgency).await
+    program::run(invocation, &shared.console, &shared.reaper, urgency).await
 }
 
-/// Puts the item in the place of every argument that is exactly `{}`. Only of whole ones, as
-/// POSIX has it for find: an item must not become part of a shell's script.
+/// Replaces every argument that is exactly `{}` with the item. Only whole arguments, as POSIX has it for
+/// find: an item must not become part of a shell script.
 fn with_item(program: &[OsString], body: &[u8]) -> Vec<OsString> {
     let argument = |argument: &OsString| match argument.as_encoded_bytes() {
         b"{}" => OsString::from_vec(body.to_vec()),
@@ -136,31 +157,9 @@ fn with_item(program: &[OsString], body: &[u8]) -> Vec<OsString> {
     name.iter().cloned().chain(arguments.iter().map(argument)).collect()
 }
 
-enum Verdict {
-    Done,
-    Again(Reason),
-    Never(Reason),
-    Abandoned,
-}
-
-fn judge(end: End) -> Verdict {
-    match end {
-        End::Exited(0) => Verdict::Done,
-        End::Exited(DO_NOT_RETRY) => Verdict::Never(Reason::DoNotRetry),
-        End::Exited(UNSTARTABLE) => Verdict::Never(Reason::Unstartable),
-        End::Exited(_) => Verdict::Again(Reason::Exit),
-        End::Signalled(_) => Verdict::Again(Reason::Signal),
-        End::TimedOut(_) => Verdict::Again(Reason::Timeout),
-        End::Stopped => Verdict::Abandoned,
-    }
-}
-
-/// No program exits with this: exit statuses have eight bits.
-const UNSTARTABLE: i32 = -1;
-
 fn exit_and_signal(end: End) -> (Option<i32>, Option<i32>) {
     match end {
-        End::Exited(UNSTARTABLE) | End::Stopped => (None, None),
+        End::Unstartable | End::Stopped => (None, None),
         End::Exited(code) => (Some(code), None),
         End::Signalled(signal) => (None, Some(signal)),
         End::TimedOut(signal) => (None, signal),
@@ -173,7 +172,7 @@ fn concerns_item(error: &std::io::Error) -> bool {
     matches!(error.kind(), K::ArgumentListTooLong | K::InvalidInput)
 }
 
-/// Whether the next attempt may well succeed: the system lacked memory, processes or descriptors.
+/// Whether the next attempt may succeed: the system lacked memory, processes or descriptors.
 fn is_passing(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
     let limits = [rustix::io::Errno::AGAIN, rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
@@ -182,19 +181,23 @@ fn is_passing(error: &std::io::Error) -> bool {
 }
 
 fn unstartable(error: &std::io::Error) -> Ran {
-    said(End::Exited(UNSTARTABLE), format!("the item cannot be an argument: {error}\n"))
+    said(End::Unstartable, format!("the item cannot be an argument: {error}\n"))
 }
 
-/// As shells have it: 126 is a command that cannot be executed.
+/// As in shells, 126 means that the command cannot be executed.
 fn passing(error: &std::io::Error) -> Ran {
     said(End::Exited(126), format!("the program cannot be started: {error}\n"))
 }
 
 fn said(end: End, text: String) -> Ran {
-    Ran { end, stdout: Output::default(), stderr: Output { bytes: text.len() as u64, tail: text } }
+    Ran {
+        end,
+        stdout: CapturedOutput::default(),
+        stderr: CapturedOutput { bytes: text.len() as u64, tail: text },
+    }
 }
 
-/// Milliseconds are as much as anybody reads.
+/// Rounded to milliseconds: nobody reads more.
 fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(jiff::Unit::Millisecond).unwrap_or(now)
@@ -205,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_item_replaces_whole_arguments_alone() {
+    fn the_item_replaces_only_whole_arguments() {
         let program = ["{}", "{}", "a{}", "-c", "f() { :; }"].map(OsString::from);
         let argv = with_item(&program, b"x y");
         assert_eq!(argv, ["{}", "x y", "a{}", "-c", "f() { :; }"].map(OsString::from));

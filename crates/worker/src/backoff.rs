@@ -1,11 +1,11 @@
-//! The pause before another try: doubled each time, with jitter, up to a limit.
+//! The pause before a further attempt: doubled each time, with jitter, up to a limit.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use workqueue_core::duration::duration;
 
-/// How long to wait before another try.
+/// How long to pause before a further attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// The first pause.
@@ -15,14 +15,14 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The pause before the n-th further try (n from 1), before jitter.
+    /// The pause before the n-th further attempt (n from 1), without jitter.
     fn ceiling(self, further: u32) -> Duration {
         let factor = 2_u32.checked_pow(further.saturating_sub(1)).unwrap_or(u32::MAX);
         self.initial.saturating_mul(factor).min(self.max)
     }
 
-    /// The pause before the n-th further try (n from 1): at random between half of it and all of
-    /// it, so that workers which failed together do not try again together.
+    /// The pause before the n-th further attempt (n from 1): random, from half of it to all of it, so
+    /// that workers that failed together do not retry together.
     pub fn pause(self, further: u32) -> Duration {
         use rand::RngExt as _;
         self.ceiling(further).mul_f64(rand::rng().random_range(0.5..=1.0))
@@ -35,7 +35,7 @@ impl Default for Backoff {
     }
 }
 
-/// A text that is no backoff.
+/// A text that is not a backoff.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("write a backoff as INITIAL or INITIAL..MAX, as in 1s..60s")]
 pub struct BackoffError;

@@ -1,36 +1,36 @@
-//! When a worker may leave: the rule of `--once` and `--drain`, without a clock or a queue of its
-//! own. `docs/worker.md` shows why no item is stranded by it and nobody waits for ever.
+//! When a worker may leave: the rule of `--once` and `--drain`, without a queue or a clock of its own.
+//! `docs/worker.md` shows why it strands no item and no worker waits for ever.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use workqueue_core::queue::Depth;
+use workqueue_core::queue::QueueCounts;
 
-/// How long a worker without items waits for some before it steps aside.
+/// How long a worker without items waits for some before it steps aside: it stops consuming.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Pause between two looks at the queue from aside.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Pause between two counts while it is aside.
+const COUNT_EVERY: Duration = Duration::from_millis(500);
 
-/// Looks in a row that must find neither items nor workers. More than one, since a broker that
-/// has just come back may answer for a queue whose leader it has not found yet.
-const LOOKS: u32 = 2;
+/// Counts in a row that must find neither items nor other workers: an item that another worker requeues
+/// just as it leaves may be on its way during the first one.
+const EMPTY_COUNTS: u32 = 2;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum DrainStep {
     /// Nothing before this point in time, unless something happens.
     WaitUntil(Instant),
     /// Nothing, until something happens.
     Wait,
-    /// Stop consuming, then look.
+    /// Stop consuming, then count.
     Aside,
-    /// Look how full the queue is.
-    Look,
+    /// Count what is in the queue and who consumes.
+    Count,
     /// Consume again.
     Return,
-    /// Go: nothing is left to do.
+    /// Leave: there is nothing left to do.
     Leave,
 }
 
@@ -38,7 +38,7 @@ pub(super) enum Step {
 enum State {
     Busy,
     Quiet { since: Instant },
-    Aside { next_look: Instant, empty: u32 },
+    Aside { next_count: Instant, empty: u32 },
 }
 
 /// Follows what happens and says when to leave.
@@ -55,55 +55,59 @@ impl Drain {
         Self { may_leave_others: now + linger, state: State::Quiet { since: now } }
     }
 
-    /// A worker that starts now, and looks at the queue before it takes anything.
+    /// A worker that starts now, and counts before it takes anything.
     pub(super) fn aside(now: Instant, linger: Duration) -> Self {
-        Self { may_leave_others: now + linger, state: State::Aside { next_look: now, empty: 0 } }
+        Self { may_leave_others: now + linger, state: State::Aside { next_count: now, empty: 0 } }
     }
 
     /// The next step of a worker that holds items, or does not.
-    pub(super) fn step(&mut self, now: Instant, holds_items: bool) -> Step {
+    pub(super) fn step(&mut self, now: Instant, holds_items: bool) -> DrainStep {
         match &mut self.state {
             // An item came while the worker stepped aside.
             State::Aside { .. } if holds_items => {
                 self.state = State::Busy;
-                Step::Return
+                DrainStep::Return
             }
             _ if holds_items => {
                 self.state = State::Busy;
-                Step::Wait
+                DrainStep::Wait
             }
             State::Busy => {
                 self.state = State::Quiet { since: now };
-                Step::WaitUntil(now + QUIET)
+                DrainStep::WaitUntil(now + QUIET)
             }
-            State::Quiet { since } if now < *since + QUIET => Step::WaitUntil(*since + QUIET),
+            State::Quiet { since } if now < *since + QUIET => DrainStep::WaitUntil(*since + QUIET),
             State::Quiet { .. } => {
-                self.state = State::Aside { next_look: now, empty: 0 };
-                Step::Aside
+                self.state = State::Aside { next_count: now, empty: 0 };
+                DrainStep::Aside
             }
-            State::Aside { next_look, .. } if now < *next_look => Step::WaitUntil(*next_look),
-            State::Aside { next_look, .. } => {
-                // Set before the answer comes, which may be lost with its session: then the next
-                // look asks again.
-                *next_look = now + LOOK_EVERY;
-                Step::Look
+            State::Aside { next_count, .. } if now < *next_count => DrainStep::WaitUntil(*next_count),
+            State::Aside { next_count, .. } => {
+                // Set before the answer arrives, which may be lost with its session: then it counts
+                // again.
+                *next_count = now + COUNT_EVERY;
+                DrainStep::Count
             }
         }
     }
 
-    /// Takes the answer to a look.
-    pub(super) fn seen(&mut self, now: Instant, depth: Depth) -> Step {
-        let State::Aside { next_look, empty } = &mut self.state else { return Step::Wait };
-        if depth.ready > 0 {
+    /// Takes the counts.
+    pub(super) fn seen(&mut self, now: Instant, counts: QueueCounts) -> DrainStep {
+        let State::Aside { next_count, empty } = &mut self.state else { return DrainStep::Wait };
+        if counts.ready > 0 {
             self.state = State::Quiet { since: now };
-            return Step::Return;
+            return DrainStep::Return;
         }
-        if depth.consumers > 0 {
+        if counts.consumers > 0 {
             *empty = 0;
-            return if now >= self.may_leave_others { Step::Leave } else { Step::WaitUntil(*next_look) };
+            return if now >= self.may_leave_others {
+                DrainStep::Leave
+            } else {
+                DrainStep::WaitUntil(*next_count)
+            };
         }
         *empty += 1;
-        if *empty >= LOOKS { Step::Leave } else { Step::WaitUntil(*next_look) }
+        if *empty >= EMPTY_COUNTS { DrainStep::Leave } else { DrainStep::WaitUntil(*next_count) }
     }
 }
 
@@ -111,16 +115,16 @@ impl Drain {
 mod tests {
     use super::*;
 
-    const EMPTY: Depth = Depth { ready: 0, consumers: 0, failed: 0 };
-    const OTHERS: Depth = Depth { ready: 0, consumers: 3, failed: 0 };
-    const ITEMS: Depth = Depth { ready: 2, consumers: 1, failed: 0 };
+    const EMPTY: QueueCounts = QueueCounts { ready: 0, consumers: 0, failed: 0 };
+    const OTHERS: QueueCounts = QueueCounts { ready: 0, consumers: 3, failed: 0 };
+    const ITEMS: QueueCounts = QueueCounts { ready: 2, consumers: 1, failed: 0 };
 
     fn aside(linger: u64) -> (Drain, Instant) {
         let start = Instant::now();
         let mut drain = Drain::new(start, Duration::from_secs(linger));
-        assert_eq!(drain.step(start, false), Step::WaitUntil(start + QUIET));
-        assert_eq!(drain.step(start + QUIET, false), Step::Aside);
-        assert_eq!(drain.step(start + QUIET, false), Step::Look);
+        assert_eq!(drain.step(start, false), DrainStep::WaitUntil(start + QUIET));
+        assert_eq!(drain.step(start + QUIET, false), DrainStep::Aside);
+        assert_eq!(drain.step(start + QUIET, false), DrainStep::Count);
         (drain, start + QUIET)
     }
 
@@ -128,53 +132,53 @@ mod tests {
     fn a_worker_with_items_never_leaves() {
         let now = Instant::now();
         let mut drain = Drain::new(now, Duration::ZERO);
-        assert_eq!(drain.step(now, true), Step::Wait);
-        assert_eq!(drain.step(now + Duration::from_secs(9999), true), Step::Wait);
-        assert_eq!(drain.seen(now, EMPTY), Step::Wait);
+        assert_eq!(drain.step(now, true), DrainStep::Wait);
+        assert_eq!(drain.step(now + Duration::from_secs(9999), true), DrainStep::Wait);
+        assert_eq!(drain.seen(now, EMPTY), DrainStep::Wait);
     }
 
     #[test]
     fn a_queue_found_empty_twice_without_others_is_left() {
         let (mut drain, now) = aside(60);
-        let next = now + LOOK_EVERY;
-        assert_eq!(drain.seen(now, EMPTY), Step::WaitUntil(next));
-        assert_eq!(drain.step(next, false), Step::Look);
-        assert_eq!(drain.seen(next, EMPTY), Step::Leave);
+        let next = now + COUNT_EVERY;
+        assert_eq!(drain.seen(now, EMPTY), DrainStep::WaitUntil(next));
+        assert_eq!(drain.step(next, false), DrainStep::Count);
+        assert_eq!(drain.seen(next, EMPTY), DrainStep::Leave);
     }
 
     #[test]
     fn while_others_hold_items_a_young_worker_stays_and_an_old_one_leaves() {
         let (mut drain, now) = aside(60);
-        assert_eq!(drain.seen(now, OTHERS), Step::WaitUntil(now + LOOK_EVERY));
+        assert_eq!(drain.seen(now, OTHERS), DrainStep::WaitUntil(now + COUNT_EVERY));
         let old = now + Duration::from_secs(60);
-        assert_eq!(drain.step(old, false), Step::Look);
-        assert_eq!(drain.seen(old, OTHERS), Step::Leave);
+        assert_eq!(drain.step(old, false), DrainStep::Count);
+        assert_eq!(drain.seen(old, OTHERS), DrainStep::Leave);
     }
 
     #[test]
-    fn empty_looks_count_in_a_row_only() {
+    fn only_empty_counts_in_a_row_matter() {
         let (mut drain, now) = aside(60);
         drain.seen(now, EMPTY);
-        let next = now + LOOK_EVERY;
-        assert_eq!(drain.step(next, false), Step::Look);
-        assert!(matches!(drain.seen(next, OTHERS), Step::WaitUntil(_)));
-        assert_eq!(drain.step(next + LOOK_EVERY, false), Step::Look);
-        assert!(matches!(drain.seen(next + LOOK_EVERY, EMPTY), Step::WaitUntil(_)));
+        let next = now + COUNT_EVERY;
+        assert_eq!(drain.step(next, false), DrainStep::Count);
+        assert!(matches!(drain.seen(next, OTHERS), DrainStep::WaitUntil(_)));
+        assert_eq!(drain.step(next + COUNT_EVERY, false), DrainStep::Count);
+        assert!(matches!(drain.seen(next + COUNT_EVERY, EMPTY), DrainStep::WaitUntil(_)));
     }
 
     #[test]
     fn items_bring_the_worker_back() {
         let (mut drain, now) = aside(0);
-        assert_eq!(drain.seen(now, ITEMS), Step::Return);
+        assert_eq!(drain.seen(now, ITEMS), DrainStep::Return);
         let (mut drain, now) = aside(0);
-        assert_eq!(drain.step(now, true), Step::Return);
-        assert_eq!(drain.step(now, true), Step::Wait);
+        assert_eq!(drain.step(now, true), DrainStep::Return);
+        assert_eq!(drain.step(now, true), DrainStep::Wait);
     }
 
     #[test]
-    fn a_look_without_answer_is_repeated() {
+    fn a_count_without_an_answer_is_repeated() {
         let (mut drain, now) = aside(60);
-        assert_eq!(drain.step(now, false), Step::WaitUntil(now + LOOK_EVERY));
-        assert_eq!(drain.step(now + LOOK_EVERY, false), Step::Look);
+        assert_eq!(drain.step(now, false), DrainStep::WaitUntil(now + COUNT_EVERY));
+        assert_eq!(drain.step(now + COUNT_EVERY, false), DrainStep::Count);
     }
 }

@@ -1,169 +1,54 @@
-//! The worker: next item, run the user's program, settle the item by its exit status.
+//! The worker: takes the next item, runs the user's program, settles the item by its exit status.
 //!
-//! Knows queues by their trait alone: the same loop runs over a broker and in memory.
+//! [`run`] works over any [`Queue`](workqueue_core::queue::Queue): a broker's queue in
+//! `workqueue-worker` (module [`cli`]), a queue in memory in `kubectl workqueue local`.
+//!
+//! Who decides what; the rules are state machines without a queue or a clock of their own:
+//!
+//! | question | module |
+//! | --- | --- |
+//! | is an item tried again? | `retry`, and [`Backoff`] for the pause |
+//! | may the worker leave an empty queue? | `drain` |
+//! | are more items prefetched than there are slots? | `prefetch` |
+//! | do failures halt the run? | [`halt`](Halt) |
+//! | what do signals and deadlines end? | `shutdown` |
+//!
+//! Layers, from the top; a module uses only those below its own line:
+//!
+//! | modules | what they are for |
+//! | --- | --- |
+//! | [`cli`] | flags, environment, signals and log of the executable |
+//! | `event_loop` | takes events one by one, asks the rules, and acts |
+//! | `settling` | the items that this worker holds, and their settlements |
+//! | `attempts` | one item in one slot: its attempts and its record |
+//! | the rules, `held_items` | decisions; which deliveries are held and at which stage |
+//! | `program`, `output`, `reaper` | one process group: started, fed, read, ended |
+//! | `plan`, `notice`, `error` | what a worker is to do; what it reports |
 
 mod attempts;
 mod backoff;
-mod child;
 pub mod cli;
 mod drain;
-mod ending;
+mod error;
+mod event_loop;
 mod halt;
-mod ledger;
+mod held_items;
+mod notice;
 pub mod output;
-mod reap;
-mod run;
+mod plan;
+mod prefetch;
+mod program;
+mod reaper;
+mod retry;
+mod settling;
+mod shutdown;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
-use workqueue_core::record::{Place, ResultRecord};
-
 pub use backoff::{Backoff, BackoffError};
+pub use error::Error;
+pub use event_loop::run;
 pub use halt::{Halt, HaltError, HaltWhen};
-pub use reap::Reaper;
-pub use run::run;
-
-/// When a worker ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// After one item, or when there is none.
-    Once,
-    /// When nothing is left.
-    Drain,
-    /// When it is told to, or the queue says that no item will ever come.
-    Forever,
-}
-
-/// What a worker does.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// The program and its arguments; `{}` stands for the item.
-    pub program: Vec<OsString>,
-    /// When to end.
-    pub mode: Mode,
-    /// Items at one time, at least 1.
-    pub concurrency: usize,
-    /// Further attempts after the first.
-    pub retries: u32,
-    /// The pause before each of them.
-    pub backoff: Backoff,
-    /// The time that one attempt may take.
-    pub item_timeout: Option<Duration>,
-    /// How long running items may go on when the worker has to end.
-    pub grace: Duration,
-    /// How long after its start a worker stays at least while others hold items.
-    pub linger: Duration,
-    /// When failures end the work.
-    pub halt: Option<Halt>,
-    /// Failed items beside the queue that are not the run's; `None` for those that are there at
-    /// the start.
-    pub failed_before: Option<u64>,
-    /// The queue's name.
-    pub queue: String,
-    /// The run, for programs and records.
-    pub run: Option<String>,
-    /// Where this is, for records.
-    pub place: Place,
-    /// A directory for all that programs write: `ID/stdout`, `ID/stderr` of the last attempt.
-    pub capture: Option<PathBuf>,
-}
-
-/// A signal for the worker to end: the first lets running items finish, the second does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopSignal {
-    /// SIGINT.
-    Interrupt,
-    /// SIGTERM.
-    Terminate,
-}
-
-/// Why a worker has ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    /// Nothing is left in the queue.
-    Drained,
-    /// The one item is settled.
-    Once(Arc<ResultRecord>),
-    /// A signal; what was not finished has gone back.
-    Stopped(StopSignal),
-    /// Too many items of the run have failed; what was not finished has gone back.
-    Halted,
-}
-
-/// What a worker has done.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// Why it ended.
-    pub ending: Ending,
-    /// Items done.
-    pub done: u64,
-    /// Items failed for good.
-    pub failed: u64,
-    /// Items given back.
-    pub given_back: u64,
-}
-
-/// What a worker says while it works.
-#[derive(Debug)]
-pub enum Notice<'a> {
-    /// An item got a slot.
-    Started {
-        /// The item's id.
-        id: &'a str,
-        /// Its content.
-        body: &'a [u8],
-    },
-    /// An attempt failed and there will be another.
-    Retry {
-        /// How it failed.
-        record: &'a ResultRecord,
-        /// The time until then.
-        pause: Duration,
-    },
-    /// An item is settled, and its record is safe.
-    Settled(&'a ResultRecord),
-    /// An item's child ended after the item had gone to another worker.
-    Superseded(&'a ResultRecord),
-    /// The worker ends, and waits for this many items.
-    Stopping {
-        /// Items that still run.
-        running: usize,
-    },
-    /// So many items of the run have failed that the worker ends, and waits for what still runs.
-    Halting {
-        /// Failed items of the run, as far as known here.
-        failed: u64,
-        /// Items that still run.
-        running: usize,
-    },
-    /// Something that the user should know.
-    Note(&'a str),
-}
-
-/// Hears what a worker says.
-pub trait Watch: Send + Sync + 'static {
-    /// Takes one notice.
-    fn on(&self, notice: Notice<'_>);
-}
-
-/// What ends a worker before its work does.
-#[derive(Debug, thiserror::Error)]
-pub enum Error<Q: std::error::Error> {
-    /// The queue has failed for good.
-    #[error(transparent)]
-    Queue(Q),
-    /// The program cannot be started; the items are still in the queue.
-    #[error("cannot start {program}")]
-    Program {
-        /// The program.
-        program: String,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-}
+pub use notice::{Ending, Notice, StopSignal, WorkerObserver, WorkerReport};
+pub use plan::{WorkerMode, WorkerPlan};
+pub use reaper::Reaper;

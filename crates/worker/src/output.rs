@@ -1,4 +1,4 @@
-//! What programs write: passed on as it comes, its end kept for the record.
+//! What programs write: passed on at once, and its end kept for the record.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use workqueue_core::record::Output;
+use workqueue_core::record::CapturedOutput;
 
 /// Bytes that one read takes from a program.
 const CHUNK: usize = 32 * 1024;
 
 /// Chunks on their way to the console. A console that is slower than the programs slows them
-/// down; memory stays flat.
+/// down, so that memory stays flat.
 const CHUNKS: usize = 16;
 
-/// The longest part of a line that is held back until its end comes; longer ones are cut there.
+/// The longest part of a line that is held back until the line ends; longer lines are cut there.
 const LONGEST_LINE: usize = 64 * 1024;
 
 /// Bytes of each output that the record keeps: two of them, escaped, fit one frame of a message's
@@ -25,7 +25,7 @@ const TAIL_LIMIT: usize = 4096;
 
 /// Which of a program's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub enum OutputStream {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -35,27 +35,27 @@ pub enum Stream {
 /// Bytes for the console.
 #[derive(Debug)]
 pub struct Chunk {
-    /// Where they belong.
-    pub stream: Stream,
+    /// The output they belong to.
+    pub stream: OutputStream,
     /// The bytes.
     pub bytes: Vec<u8>,
 }
 
-/// The way to where people read what programs write.
+/// Where people read what programs write.
 #[derive(Debug, Clone)]
 pub struct Console {
     chunks_tx: mpsc::Sender<Chunk>,
 }
 
-/// A console, and the end that whoever writes it out reads.
+/// A console, and the receiver of what has to be written.
 pub fn console() -> (Console, mpsc::Receiver<Chunk>) {
     let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS);
     (Console { chunks_tx }, chunks_rx)
 }
 
 impl Console {
-    async fn write(&self, stream: Stream, bytes: Vec<u8>) {
-        // Nobody reads any more: the programs' work goes on without an audience.
+    async fn write(&self, stream: OutputStream, bytes: Vec<u8>) {
+        // Nobody reads any more: the work goes on all the same.
         self.chunks_tx.send(Chunk { stream, bytes }).await.ok();
     }
 }
@@ -82,15 +82,15 @@ impl Tail {
         self.last.extend(kept);
     }
 
-    /// As it stands in a record.
-    pub fn into_output(mut self) -> Output {
+    /// As it is in a record.
+    pub fn into_captured(mut self) -> CapturedOutput {
         let bytes = self.last.make_contiguous();
         let start = if self.total > bytes.len() as u64 { character_start(bytes) } else { 0 };
-        Output { bytes: self.total, tail: String::from_utf8_lossy(&bytes[start..]).into_owned() }
+        CapturedOutput { bytes: self.total, tail: String::from_utf8_lossy(&bytes[start..]).into_owned() }
     }
 }
 
-/// Skips the rest of a character that was cut through.
+/// Skips the rest of a character that was cut off.
 fn character_start(bytes: &[u8]) -> usize {
     bytes.iter().take(3).take_while(|&&byte| byte & 0b1100_0000 == 0b1000_0000).count()
 }
@@ -114,7 +114,7 @@ impl Tagger {
         tagged
     }
 
-    /// What has been held back.
+    /// The part of a line that was held back, tagged.
     fn take_line(&mut self) -> Vec<u8> {
         if self.line.is_empty() {
             return Vec::new();
@@ -128,7 +128,7 @@ impl Tagger {
     }
 }
 
-/// Takes in what a program writes to one of its outputs.
+/// Reads what a program writes to one of its outputs.
 pub(super) struct Listener<'a> {
     console: &'a Console,
     tagger: Option<Tagger>,
@@ -136,19 +136,19 @@ pub(super) struct Listener<'a> {
     pub file: Option<tokio::fs::File>,
     /// The end of it.
     pub tail: Tail,
-    /// Whether what was read is on its way to a console or file that takes its time.
+    /// Whether bytes are on their way to a slow console or file.
     pub passing_on: Arc<AtomicBool>,
 }
 
 impl<'a> Listener<'a> {
-    /// Passes output on line by line with a tag, and byte by byte without one.
+    /// With a tag, output is passed on line by line; without one, unchanged.
     pub fn new(console: &'a Console, tag: Option<Arc<str>>) -> Self {
         let tagger = tag.map(|tag| Tagger { tag, line: Vec::new() });
         Self { console, tagger, file: None, tail: Tail::new(TAIL_LIMIT), passing_on: Arc::default() }
     }
 
-    /// Listens until the program closes the stream.
-    pub async fn listen(&mut self, source: Option<impl AsyncRead + Unpin>, stream: Stream) {
+    /// Reads until the program closes the stream.
+    pub async fn listen(&mut self, source: Option<impl AsyncRead + Unpin>, stream: OutputStream) {
         let Some(mut source) = source else { return };
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -170,10 +170,10 @@ impl<'a> Listener<'a> {
         }
     }
 
-    async fn hear(&mut self, stream: Stream, bytes: &[u8]) {
+    async fn hear(&mut self, stream: OutputStream, bytes: &[u8]) {
         self.tail.push(bytes);
         if let Some(file) = &mut self.file {
-            // A full disk must not end the work: the file is short then.
+            // A full disk must not end the work: the file is incomplete then.
             file.write_all(bytes).await.ok();
         }
         let passed = match &mut self.tagger {
@@ -196,17 +196,17 @@ mod tests {
         for part in ["ab", "cdef", "", "g"] {
             tail.push(part.as_bytes());
         }
-        assert_eq!(tail.into_output(), Output { bytes: 7, tail: "defg".to_owned() });
+        assert_eq!(tail.into_captured(), CapturedOutput { bytes: 7, tail: "defg".to_owned() });
     }
 
     #[test]
     fn a_tail_starts_with_a_whole_character() {
         let mut tail = Tail::new(4);
         tail.push("aéüx".as_bytes());
-        assert_eq!(tail.into_output().tail, "üx".to_owned());
+        assert_eq!(tail.into_captured().tail, "üx".to_owned());
         let mut binary = Tail::new(4);
         binary.push(b"\xff\n");
-        assert_eq!(binary.into_output().tail, "\u{fffd}\n");
+        assert_eq!(binary.into_captured().tail, "\u{fffd}\n");
     }
 
     #[test]
@@ -223,8 +223,8 @@ mod tests {
     async fn output_passes_unchanged_without_a_tag() {
         let (console, mut chunks_rx) = console();
         let mut listener = Listener { tail: Tail::new(3), ..Listener::new(&console, None) };
-        listener.listen(Some(&b"a\0b\xffno newline"[..]), Stream::Stdout).await;
+        listener.listen(Some(&b"a\0b\xffno newline"[..]), OutputStream::Stdout).await;
         assert_eq!(chunks_rx.recv().await.expect("one chunk").bytes, b"a\0b\xffno newline");
-        assert_eq!(listener.tail.into_output().tail, "ine");
+        assert_eq!(listener.tail.into_captured().tail, "ine");
     }
 }

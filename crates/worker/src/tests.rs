@@ -1,5 +1,6 @@
-//! The loop over the queue in memory, with real programs.
+//! The event loop over the queue in memory, with real programs.
 
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::output::console;
 use super::*;
 use workqueue_core::memory_queue::{MemoryQueue, Store};
-use workqueue_core::record::{Reason, Status};
+use workqueue_core::record::{Reason, ResultRecord, Status, WorkerLocation};
 
 /// Nothing here may take longer.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -20,7 +21,7 @@ struct Recorder {
     superseded: Arc<Mutex<Vec<String>>>,
 }
 
-impl Watch for Recorder {
+impl WorkerObserver for Recorder {
     fn on(&self, notice: Notice<'_>) {
         match notice {
             Notice::Settled(record) => self.records.lock().expect("no test panics here").push(record.clone()),
@@ -33,7 +34,7 @@ impl Watch for Recorder {
 }
 
 struct Run {
-    report: Report,
+    report: WorkerReport,
     records: Vec<ResultRecord>,
     output: Vec<u8>,
     superseded: Vec<String>,
@@ -45,10 +46,10 @@ impl Run {
     }
 }
 
-fn sh(script: &str) -> Plan {
-    Plan {
+fn sh(script: &str) -> WorkerPlan {
+    WorkerPlan {
         program: ["sh", "-c", script, "sh"].map(OsString::from).to_vec(),
-        mode: Mode::Drain,
+        mode: WorkerMode::Drain,
         concurrency: 1,
         retries: 0,
         backoff: Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(1) },
@@ -59,7 +60,7 @@ fn sh(script: &str) -> Plan {
         failed_before: None,
         queue: "job1".to_owned(),
         run: Some("r1".to_owned()),
-        place: Place::default(),
+        location: WorkerLocation::default(),
         capture: None,
     }
 }
@@ -74,7 +75,7 @@ fn store(items: &[&[u8]]) -> Store {
 
 fn start(
     store: &Store,
-    plan: Plan,
+    plan: WorkerPlan,
 ) -> (mpsc::UnboundedSender<StopSignal>, impl Future<Output = Run> + use<>) {
     let (stop_tx, stop_rx) = mpsc::unbounded_channel();
     let queue = MemoryQueue::over_store(store, plan.concurrency);
@@ -98,7 +99,7 @@ fn start(
     (stop_tx, working)
 }
 
-async fn work(items: &[&[u8]], plan: Plan) -> Run {
+async fn work(items: &[&[u8]], plan: WorkerPlan) -> Run {
     let (_stop_tx, working) = start(&store(items), plan);
     working.await
 }
@@ -161,7 +162,7 @@ async fn a_hundred_megabytes_of_output_pass_and_their_end_is_kept() {
 
 #[tokio::test]
 async fn failures_are_tried_again_and_then_given_up() {
-    let plan = Plan {
+    let plan = WorkerPlan {
         retries: 2,
         ..sh(
             r#"echo "try $WORKQUEUE_ATTEMPT" >&2; [ "$(cat)" = good -o "$WORKQUEUE_ATTEMPT" = 3 ] || exit 7"#,
@@ -170,7 +171,7 @@ async fn failures_are_tried_again_and_then_given_up() {
     let run = work(&[b"good", b"bad"], plan.clone()).await;
     assert_eq!((run.report.done, run.report.failed), (2, 0));
     assert_eq!((run.record("1").attempts, run.record("2").attempts), (1, 3));
-    let run = work(&[b"bad"], Plan { retries: 1, ..plan }).await;
+    let run = work(&[b"bad"], WorkerPlan { retries: 1, ..plan }).await;
     let record = run.record("1");
     assert_eq!((record.status, record.reason, record.exit), (Status::Failed, Some(Reason::Exit), Some(7)));
     assert_eq!((record.attempts, record.stderr.tail.as_str()), (2, "try 2\n"));
@@ -178,7 +179,7 @@ async fn failures_are_tried_again_and_then_given_up() {
 
 #[tokio::test]
 async fn the_status_for_no_retry_is_heeded_and_signals_are_told() {
-    let run = work(&[b"x"], Plan { retries: 9, ..sh("exit 65") }).await;
+    let run = work(&[b"x"], WorkerPlan { retries: 9, ..sh("exit 65") }).await;
     assert_eq!((run.record("1").attempts, run.record("1").reason), (1, Some(Reason::DoNotRetry)));
     let run = work(&[b"x"], sh("kill -9 $$")).await;
     let record = run.record("1");
@@ -187,7 +188,7 @@ async fn the_status_for_no_retry_is_heeded_and_signals_are_told() {
 
 #[tokio::test]
 async fn a_program_that_never_ends_is_ended() {
-    let plan = Plan { item_timeout: Some(Duration::from_millis(300)), ..sh("exec sleep 1000") };
+    let plan = WorkerPlan { item_timeout: Some(Duration::from_millis(300)), ..sh("exec sleep 1000") };
     let run = work(&[b"x"], plan).await;
     let record = run.record("1");
     assert_eq!((record.reason, record.signal), (Some(Reason::Timeout), Some(15)));
@@ -196,7 +197,7 @@ async fn a_program_that_never_ends_is_ended() {
 #[tokio::test]
 async fn a_whole_group_that_ignores_sigterm_is_ended() {
     let script = "trap '' TERM; sleep 1000 & echo $!; sleep 1000 & echo $!; wait; wait; wait";
-    let plan = Plan { item_timeout: Some(Duration::from_millis(300)), ..sh(script) };
+    let plan = WorkerPlan { item_timeout: Some(Duration::from_millis(300)), ..sh(script) };
     let run = work(&[b"x"], plan).await;
     assert_eq!(run.record("1").reason, Some(Reason::Timeout));
     let pids = String::from_utf8_lossy(&run.output).into_owned();
@@ -230,7 +231,7 @@ async fn has_ended(pid: &str) -> bool {
 async fn several_at_a_time_are_told_apart() {
     let started = Instant::now();
     let items: Vec<&[u8]> = vec![b"x"; 8];
-    let run = work(&items, Plan { concurrency: 8, ..sh("printf 'a\nb'; sleep 0.5") }).await;
+    let run = work(&items, WorkerPlan { concurrency: 8, ..sh("printf 'a\nb'; sleep 0.5") }).await;
     assert_eq!(run.report.done, 8);
     assert!(started.elapsed() < Duration::from_secs(4), "they did not run at one time");
     let output = String::from_utf8_lossy(&run.output).into_owned();
@@ -242,7 +243,7 @@ async fn several_at_a_time_are_told_apart() {
 
 #[tokio::test]
 async fn a_program_that_cannot_be_started_burns_no_items() {
-    let (store, plan) = (store(&[b"x"]), Plan { program: vec!["/nowhere/x".into()], ..sh("") });
+    let (store, plan) = (store(&[b"x"]), WorkerPlan { program: vec!["/nowhere/x".into()], ..sh("") });
     let (_stop_tx, stop_rx) = mpsc::unbounded_channel();
     let queue = MemoryQueue::over_store(&store, 1);
     let error = run(queue, plan, stop_rx, console().0, Reaper::default(), Recorder::default()).await;
@@ -253,7 +254,7 @@ async fn a_program_that_cannot_be_started_burns_no_items() {
 #[tokio::test]
 async fn sigterm_lets_running_items_finish_and_gives_the_rest_back() {
     let store = store(&[b"a", b"b", b"c"]);
-    let (stop_tx, working) = start(&store, Plan { concurrency: 1, ..sh("sleep 0.5; cat") });
+    let (stop_tx, working) = start(&store, WorkerPlan { concurrency: 1, ..sh("sleep 0.5; cat") });
     let stopping = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         stop_tx.send(StopSignal::Terminate).expect("it listens");
@@ -268,7 +269,7 @@ async fn sigterm_lets_running_items_finish_and_gives_the_rest_back() {
 async fn after_the_grace_period_running_items_go_back() {
     let store = store(&[b"a"]);
     let script = "trap '' TERM; sleep 1000; sleep 1000";
-    let plan = Plan { grace: Duration::from_millis(300), ..sh(script) };
+    let plan = WorkerPlan { grace: Duration::from_millis(300), ..sh(script) };
     let (stop_tx, working) = start(&store, plan);
     let stopping = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -276,7 +277,7 @@ async fn after_the_grace_period_running_items_go_back() {
     };
     let started = Instant::now();
     let (run, ()) = tokio::join!(working, stopping);
-    assert_eq!((run.report.given_back, run.records.len(), store.ready()), (1, 0, 1));
+    assert_eq!((run.report.requeued, run.records.len(), store.ready()), (1, 0, 1));
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
@@ -301,19 +302,19 @@ async fn a_second_signal_ends_at_once() {
 async fn a_signal_between_two_attempts_gives_the_item_back() {
     let store = store(&[b"a"]);
     let backoff = Backoff { initial: LONGEST, max: LONGEST };
-    let (stop_tx, working) = start(&store, Plan { retries: 3, backoff, ..sh("exit 1") });
+    let (stop_tx, working) = start(&store, WorkerPlan { retries: 3, backoff, ..sh("exit 1") });
     let stopping = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         stop_tx.send(StopSignal::Terminate).expect("it listens");
     };
     let (run, ()) = tokio::join!(working, stopping);
-    assert_eq!((run.report.given_back, store.ready()), (1, 1));
+    assert_eq!((run.report.requeued, store.ready()), (1, 1));
 }
 
 #[tokio::test]
 async fn an_item_that_comes_again_keeps_its_program() {
     let store = store(&[b"a", b"b"]);
-    let (_stop_tx, working) = start(&store, Plan { concurrency: 2, ..sh("sleep 1; cat") });
+    let (_stop_tx, working) = start(&store, WorkerPlan { concurrency: 2, ..sh("sleep 1; cat") });
     let breaking = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         store.break_sessions();
@@ -329,7 +330,7 @@ async fn equal_items_without_an_id_of_their_own_are_both_done() {
     let store = Store::default();
     store.push("same", b"x");
     store.push("same", b"x");
-    let (_stop_tx, working) = start(&store, Plan { concurrency: 2, ..sh("sleep 0.6; echo ran") });
+    let (_stop_tx, working) = start(&store, WorkerPlan { concurrency: 2, ..sh("sleep 0.6; echo ran") });
     let breaking = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         store.break_sessions();
@@ -371,11 +372,11 @@ async fn an_item_that_comes_while_workers_step_aside_is_done() {
 #[tokio::test]
 async fn once_takes_one_item() {
     let store = store(&[b"a", b"b"]);
-    let (_stop_tx, working) = start(&store, Plan { mode: Mode::Once, ..sh("cat; exit 4") });
+    let (_stop_tx, working) = start(&store, WorkerPlan { mode: WorkerMode::Once, ..sh("cat; exit 4") });
     let run = working.await;
     let Ending::Once(record) = &run.report.ending else { panic!("{:?}", run.report) };
     assert_eq!((record.exit, store.ready()), (Some(4), 1));
-    let run = work(&[], Plan { mode: Mode::Once, ..sh("true") }).await;
+    let run = work(&[], WorkerPlan { mode: WorkerMode::Once, ..sh("true") }).await;
     assert_eq!(run.report.ending, Ending::Drained);
 }
 
@@ -383,7 +384,7 @@ async fn once_takes_one_item() {
 async fn failures_halt_the_work_and_what_is_left_stays() {
     let items: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
     let bodies: Vec<&[u8]> = items.iter().map(String::as_bytes).collect();
-    let halting = |script: &str, rule: &str| Plan { halt: rule.parse().ok(), ..sh(script) };
+    let halting = |script: &str, rule: &str| WorkerPlan { halt: rule.parse().ok(), ..sh(script) };
 
     let queue = store(&bodies);
     let (_stop_tx, working) = start(&queue, halting("test $(cat) != 3", "soon,fail=1"));
@@ -392,7 +393,7 @@ async fn failures_halt_the_work_and_what_is_left_stays() {
     assert_eq!((run.report.done, run.report.failed, queue.ready()), (2, 1, 17));
 
     // One that takes its place finds that the run has halted, and takes nothing.
-    let plan = Plan { failed_before: Some(0), ..halting("true", "soon,fail=1") };
+    let plan = WorkerPlan { failed_before: Some(0), ..halting("true", "soon,fail=1") };
     let (_stop_tx, working) = start(&queue, plan);
     let run = working.await;
     assert_eq!((run.report.ending, run.report.done, queue.ready()), (Ending::Halted, 0, 17));
@@ -406,7 +407,7 @@ async fn failures_halt_the_work_and_what_is_left_stays() {
 #[tokio::test]
 async fn a_halt_now_ends_what_runs() {
     let queue = store(&[b"sleep 50", b"exit 1", b"true"]);
-    let plan = Plan { halt: "now,fail=1".parse().ok(), concurrency: 2, ..sh("eval \"$(cat)\"") };
+    let plan = WorkerPlan { halt: "now,fail=1".parse().ok(), concurrency: 2, ..sh("eval \"$(cat)\"") };
     let started = Instant::now();
     let (_stop_tx, working) = start(&queue, plan);
     let run = working.await;

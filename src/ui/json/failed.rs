@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::BodyJson;
 use crate::failed::RetryReport;
 use workqueue_amqp::FailedMessage;
+use workqueue_core::failed_item::FailedItem;
 use workqueue_core::names::QueueName;
-use workqueue_core::record::FailedItem;
 
 /// A failed item: an element of `items` of `failed list`. What nobody noted is `null`.
 #[derive(Debug, Serialize)]

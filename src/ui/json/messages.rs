@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::BodyJson;
-use workqueue_amqp::look::Message;
+use workqueue_amqp::peek::PeekedMessage;
 use workqueue_core::names::QueueName;
 
 /// The report of `peek`.
@@ -38,8 +38,8 @@ impl<'a> PeekJson<'a> {
     }
 }
 
-impl From<&Message> for MessageJson {
-    fn from(message: &Message) -> Self {
+impl From<&PeekedMessage> for MessageJson {
+    fn from(message: &PeekedMessage) -> Self {
         Self {
             id: message.id.clone(),
             redelivered: message.redelivered,

@@ -28,11 +28,11 @@ use crate::release::up::{DryRun, UpPlan, UpReport};
 use crate::results::progress::RunProgress;
 use crate::results::read::ResultsReport;
 use crate::run::follow::{FailedPod, RunEnd, RunReport};
-use workqueue_amqp::look::Message;
+use workqueue_amqp::peek::PeekedMessage;
 use workqueue_amqp::topology::Depth;
+use workqueue_core::failed_item::FailedItem;
 use workqueue_core::item::{Item, Position};
 use workqueue_core::names::QueueName;
-use workqueue_core::record::FailedItem;
 
 /// Asserts that a report has the names and types of the example under a heading.
 fn assert_documented(heading: &str, report: &impl Serialize) {
@@ -172,7 +172,7 @@ fn queues_are_documented() {
 
 #[test]
 fn messages_are_documented() {
-    let message = Message {
+    let message = PeekedMessage {
         id: Some("1".to_owned()),
         body: b"apple".to_vec(),
         headers: vec![("team".to_owned(), "blue".to_owned())],
@@ -180,7 +180,7 @@ fn messages_are_documented() {
     };
     assert_documented("dump", &MessageJson::from(&message));
     assert_documented("peek", &PeekJson::of(&queue(), vec![MessageJson::from(&message)]));
-    let binary = Message { body: vec![0xff], ..message };
+    let binary = PeekedMessage { body: vec![0xff], ..message };
     assert!(line(&MessageJson::from(&binary)).contains("\"bodyBase64\":\"/w==\""));
 }
 

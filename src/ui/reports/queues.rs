@@ -4,7 +4,7 @@ use crate::queue::peek::QueueRow;
 use crate::ui::failure::Failure;
 use crate::ui::table::table;
 use crate::ui::words::count;
-use workqueue_amqp::look::{Looked, Message};
+use workqueue_amqp::peek::{Peeked, PeekedMessage};
 use workqueue_amqp::topology::Depth;
 use workqueue_core::names::QueueName;
 
@@ -53,7 +53,7 @@ pub fn empty(queue: &QueueName) -> String {
 }
 
 /// A message on one line: its id, its beginning, its headers.
-pub fn message(message: &Message) -> String {
+pub fn message(message: &PeekedMessage) -> String {
     let id = message.id.as_deref().unwrap_or("-");
     let headers: String = message.headers.iter().map(|(key, value)| format!("  {key}={value}")).collect();
     format!("{id}\t{}{headers}", preview(&message.body))
@@ -63,8 +63,8 @@ pub fn message(message: &Message) -> String {
 ///
 /// # Errors
 /// Not all items could be copied.
-pub fn dumped(queue: &QueueName, looked: &Looked) -> Result<String, Failure> {
-    let Looked { shown, missed } = looked;
+pub fn dumped(queue: &QueueName, looked: &Peeked) -> Result<String, Failure> {
+    let Peeked { shown, missed } = looked;
     if *missed > 0 {
         let message = format!("only {shown} of {} items of queue {queue} could be copied", shown + missed);
         let hint = "workers or other commands hold the rest: pause them, and dump again";

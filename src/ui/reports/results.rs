@@ -85,7 +85,7 @@ impl RecordSink for ResultsPrinter<'_> {
 }
 
 fn row(record: &ResultRecord, wide: bool) -> Vec<String> {
-    let place = &record.place;
+    let place = &record.location;
     let mut row = vec![
         plain(&record.id),
         match record.status {

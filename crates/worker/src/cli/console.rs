@@ -1,4 +1,4 @@
-//! The pod's log: what programs write goes out as it comes, what the worker has to say beside it.
+//! The pod's log: the output of programs, and the worker's own messages on standard error.
 
 use std::io::Write as _;
 use std::thread::JoinHandle;
@@ -6,33 +6,33 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::output::{Chunk, Stream};
-use crate::{Notice, Watch};
+use crate::output::{Chunk, OutputStream};
+use crate::{Notice, WorkerObserver};
 use workqueue_core::record::Status;
 
-/// Writes chunks out in a thread of its own, where a log that is slow blocks nothing else. Ends
-/// with the last sender.
+/// Writes chunks in a thread of its own, so that a slow log blocks nothing else. Ends with the last
+/// sender.
 pub(super) fn write_out(mut chunks_rx: mpsc::Receiver<Chunk>) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("console".to_owned()).spawn(move || {
         while let Some(Chunk { stream, bytes }) = chunks_rx.blocking_recv() {
-            // A log that is gone is no reason to stop the work.
+            // A log that is gone does not stop the work.
             match stream {
-                Stream::Stdout => {
+                OutputStream::Stdout => {
                     let mut stdout = std::io::stdout().lock();
                     stdout.write_all(&bytes).and_then(|()| stdout.flush()).ok();
                 }
-                Stream::Stderr => _ = std::io::stderr().lock().write_all(&bytes).ok(),
+                OutputStream::Stderr => _ = std::io::stderr().lock().write_all(&bytes).ok(),
             }
         }
     })
 }
 
-/// Says on standard error what a person needs to understand the log; with `verbose` each item.
+/// Writes the worker's messages; with `verbose`, every item.
 pub(super) struct Log {
     pub verbose: bool,
 }
 
-impl Watch for Log {
+impl WorkerObserver for Log {
     fn on(&self, notice: Notice<'_>) {
         match notice {
             Notice::Started { id, .. } if self.verbose => say(&format!("item {id}: started")),
@@ -54,11 +54,11 @@ impl Watch for Log {
             Notice::Settled(record) if self.verbose => say(&format!("item {}: done", record.id)),
             Notice::Settled(_) => {}
             Notice::Superseded(record) => say(&format!(
-                "item {}: finished, but it had gone back to the queue meanwhile and is done again",
+                "item {}: finished, but it had been requeued meanwhile and will be done again",
                 record.id
             )),
             Notice::Stopping { running } => {
-                say(&format!("ending; {running} running items may finish in the grace period"));
+                say(&format!("stopping; {running} running items may finish in the grace period"));
             }
             Notice::Halting { failed, running } => say(&format!(
                 "halting: {failed} items of the run have failed; {running} items still run here"

@@ -1,4 +1,4 @@
-//! The worker's flags; `kubectl workqueue local` has the same.
+//! Flags that the worker shares with `kubectl workqueue local`.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! `workqueue-worker install DIR`: brings the executable into a volume, from an image without a
-//! shell or `cp`.
+//! `workqueue-worker install DIR`: copies the executable into a volume, from an image without a shell or
+//! `cp`.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub const NAME: &str = "workqueue-worker";
 /// older copy is replaced in one step.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn install(directory: &Path) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(directory)?;
     let (target, partial) = (directory.join(NAME), directory.join(format!(".{NAME}.partial")));

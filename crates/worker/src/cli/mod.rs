@@ -1,5 +1,5 @@
-//! The worker's executable: what stands in its command line and environment, and the call of the
-//! loop over a broker's queue.
+//! The worker's executable: reads its command line and environment, and runs the event loop over a
+//! broker's queue.
 
 mod console;
 pub mod flags;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::output::console;
-use crate::{Ending, Mode, Plan, Reaper, StopSignal, run as work};
+use crate::{Ending, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
 use console::{Log, say, write_out};
 use flags::WorkFlags;
 use workqueue_amqp::Endpoint;
@@ -22,15 +22,15 @@ use workqueue_amqp::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
 use workqueue_core::causes::with_causes;
 use workqueue_core::duration::duration;
 use workqueue_core::names::QueueName;
-use workqueue_core::record::{Place, ResultRecord, Status};
+use workqueue_core::record::{ResultRecord, Status, WorkerLocation};
 
 pub use signals::stop_signals;
 
-/// How a worker's process ends other than by an item's outcome.
+/// Exit codes that do not depend on an item.
 const ERROR: u8 = 1;
 const USAGE: u8 = 2;
 
-/// The time between the grace period and the end of a pod, with a margin.
+/// The time between the end of the grace period and the end of a pod, with a margin.
 const AFTER_GRACE: Duration = Duration::from_secs(15);
 
 /// Take items from a queue and run a program for each
@@ -57,25 +57,25 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct RunArgs {
-    /// Work on one item, then exit as its program did
+    /// Work on one item, then exit with its program's status
     #[arg(long, conflicts_with_all = ["drain", "forever", "halt"])]
     once: bool,
-    /// Work until nothing is left (the default)
+    /// Work until no items are left (the default)
     #[arg(long, conflicts_with = "forever")]
     drain: bool,
-    /// Work until a signal comes
+    /// Work until a signal arrives
     #[arg(long)]
     forever: bool,
     /// With --once: exit with 0 also when the item has failed and is safe in QUEUE.failed
     #[arg(long)]
     settled_is_success: bool,
-    /// Items at one time
+    /// Items that run concurrently
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
     #[command(flatten)]
     work: WorkFlags,
-    /// With --halt: items that are not counted among those that lie in QUEUE.failed (default: those
-    /// that lie there at the start)
+    /// With --halt: how many items in QUEUE.failed are not of this run (default: those that are there
+    /// at the start)
     #[arg(long, value_name = "N", requires = "halt")]
     failed_before: Option<u64>,
     /// How long after its start a worker without items stays at least while others hold some
@@ -88,7 +88,7 @@ struct RunArgs {
     /// Record no results
     #[arg(long)]
     no_results: bool,
-    /// Say when each item starts and is done
+    /// Log when each item starts and is done
     #[arg(short, long)]
     verbose: bool,
     /// The program and its arguments
@@ -96,13 +96,13 @@ struct RunArgs {
     program: Vec<OsString>,
 }
 
-/// Runs the worker with a command line (the program's name first) and gives its exit code.
+/// Runs the worker with a command line (the program's name first) and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = match WorkerArgs::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { 0 };
-            // A reader that has closed the pipe has seen what it wanted of the help.
+            // A reader that has closed the pipe has seen enough of the help.
             error.print().ok();
             return code.into();
         }
@@ -129,7 +129,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start(args: RunArgs) -> Result<u8, String> {
     let settled_is_success = args.settled_is_success;
     let (consumer, plan, verbose) = plans(args)?;
-    // One thread: the programs are what needs the processors.
+    // One thread: the programs need the processors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let result = runtime.block_on(async {
@@ -144,7 +144,7 @@ fn start(args: RunArgs) -> Result<u8, String> {
         Ok::<_, String>((result, writer))
     });
     let (result, writer) = result?;
-    // Ends here what tasks still hold of the console, so that the thread finds its end.
+    // Drops the tasks that still hold the console, so that its thread ends.
     runtime.shutdown_timeout(Duration::from_millis(100));
     writer.join().ok();
     let report = result.map_err(|error| with_causes(&error))?;
@@ -152,7 +152,7 @@ fn start(args: RunArgs) -> Result<u8, String> {
         say(&format!("{} items done, {} failed", report.done, report.failed));
     }
     Ok(match report.ending {
-        // A Job would start another pod in the place of one that fails.
+        // A Job would replace a pod that fails.
         Ending::Drained | Ending::Halted => 0,
         Ending::Once(record) => exit_code(&record, settled_is_success),
         Ending::Stopped(StopSignal::Interrupt) => 130,
@@ -160,8 +160,8 @@ fn start(args: RunArgs) -> Result<u8, String> {
     })
 }
 
-/// As the program exited; 124 for its time limit, as of timeout(1), and 128 and the signal, as
-/// of shells.
+/// The program's exit status; 124 for its time limit, as in timeout(1), and 128 plus the signal, as in
+/// shells.
 fn exit_code(record: &ResultRecord, settled_is_success: bool) -> u8 {
     if record.status == Status::Done || settled_is_success {
         return 0;
@@ -175,29 +175,29 @@ fn exit_code(record: &ResultRecord, settled_is_success: bool) -> u8 {
     u8::try_from(code).unwrap_or(ERROR)
 }
 
-fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
+fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
     let url = variable("BROKER_URL").ok_or("BROKER_URL is not set")?;
     let read = |file| std::fs::read_to_string(&file).map_err(|error| format!("cannot read {file}: {error}"));
     let authorities = variable("BROKER_CA_FILE").map(read).transpose()?;
     let endpoint = Endpoint::parse(&url, authorities).map_err(|error| format!("BROKER_URL: {error}"))?;
     let queue: QueueName =
         variable("QUEUE").ok_or("QUEUE is not set")?.parse().map_err(|error| format!("QUEUE: {error}"))?;
-    let place = place();
+    let location = location();
     let mode = match (args.once, args.forever) {
-        (true, _) => Mode::Once,
-        (_, true) => Mode::Forever,
-        _ => Mode::Drain,
+        (true, _) => WorkerMode::Once,
+        (_, true) => WorkerMode::Forever,
+        _ => WorkerMode::Drain,
     };
-    let concurrency = if mode == Mode::Once { 1 } else { args.concurrency };
+    let concurrency = if mode == WorkerMode::Once { 1 } else { args.concurrency };
     let consumer = ConsumerPlan {
         endpoint,
         queue: queue.clone(),
         concurrency,
         results: !args.no_results,
         give_up_after: args.connect_timeout,
-        purpose: format!("workqueue-worker {}", place.host),
+        purpose: format!("workqueue-worker {}", location.host),
     };
-    let plan = Plan {
+    let plan = WorkerPlan {
         program: args.program,
         mode,
         concurrency: concurrency.into(),
@@ -210,18 +210,18 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, Plan, bool), String> {
         linger: args.idle_timeout.unwrap_or(DEAD_AFTER.max(args.work.grace + AFTER_GRACE)),
         queue: queue.to_string(),
         run: variable("WORKQUEUE_RUN"),
-        place,
+        location,
         capture: None,
     };
     Ok((consumer, plan, args.verbose))
 }
 
-/// Where this process runs, for records: the chart may say so; a pod's host name is the pod's name.
-pub fn place() -> Place {
+/// Where this process runs, for records. The chart sets the variables; a pod's host name is its name.
+pub fn location() -> WorkerLocation {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let pod = variable("POD_NAME").or_else(|| in_pod.then(|| host.clone()));
-    Place { host, pod, node: variable("NODE_NAME") }
+    WorkerLocation { host, pod, node: variable("NODE_NAME") }
 }
 
 fn variable(name: &str) -> Option<String> {

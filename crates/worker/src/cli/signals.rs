@@ -1,14 +1,14 @@
-//! SIGTERM and SIGINT, as the loop takes them.
+//! SIGTERM and SIGINT for the event loop.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::StopSignal;
 
-/// Listens for signals from now on, as long as the receiver lives.
+/// Listens for signals from now on, until the receiver is dropped.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn stop_signals() -> std::io::Result<mpsc::UnboundedReceiver<StopSignal>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop_tx, stop_rx) = mpsc::unbounded_channel();

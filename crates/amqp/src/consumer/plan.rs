@@ -1,0 +1,24 @@
+//! Which queue a worker consumes from, and how.
+
+use std::time::Duration;
+
+use crate::Endpoint;
+use workqueue_core::names::QueueName;
+
+/// Which queue a worker consumes from, and how.
+#[derive(Debug, Clone)]
+pub struct ConsumerPlan {
+    /// The broker. Settings of AMQP in its URL override the worker's own.
+    pub endpoint: Endpoint,
+    /// The queue.
+    pub queue: QueueName,
+    /// Items that run concurrently. The prefetch is the same, so that no item waits here while another
+    /// worker is idle; only for quick items it is larger.
+    pub concurrency: u16,
+    /// Whether to record results.
+    pub results: bool,
+    /// How long to keep trying without a connection.
+    pub give_up_after: Duration,
+    /// The connection's name in the broker's own tools.
+    pub purpose: String,
+}

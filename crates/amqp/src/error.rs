@@ -1,0 +1,116 @@
+//! What can go wrong between a client and a broker, and which errors are worth another attempt.
+
+use std::time::Duration;
+
+use lapin::ErrorKind;
+
+use workqueue_core::names::QueueName;
+
+/// How long a broker may take from the TCP connection to the AMQP login.
+pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Reply code of a broker that shuts down, or of an operator who closes a connection.
+const CONNECTION_FORCED: u16 = 320;
+
+/// Reply code for a queue that does not exist, or whose node is down.
+const NOT_FOUND: u16 = 404;
+
+/// Reply code for a fault in the broker itself.
+const INTERNAL_ERROR: u16 = 541;
+
+/// What can go wrong between a client and a broker.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The broker refused user and password.
+    #[error("the broker refused the login")]
+    LoginRefused,
+    /// The login took too long.
+    #[error("the broker did not answer the login within {} s", LOGIN_TIMEOUT.as_secs())]
+    LoginTimeout,
+    /// The broker's address cannot be right.
+    #[error("the broker's address is not usable: {0}")]
+    Address(String),
+    /// The connection could not be made, or broke.
+    #[error("the connection to the broker failed: {0}")]
+    Connection(String),
+    /// The broker refused an operation and said why.
+    #[error("{operation} was refused by the broker: {reason}")]
+    Refused {
+        /// The requested operation.
+        operation: String,
+        /// The broker's words.
+        reason: String,
+    },
+    /// There is no such queue.
+    #[error("there is no queue {0}")]
+    NoQueue(QueueName),
+    /// The leader of a quorum queue is away or too busy: nobody knows what is in the queue.
+    #[error("the leader of queue {queue} has not answered for {seconds} s")]
+    NoAnswer {
+        /// The queue.
+        queue: QueueName,
+        /// How long it was given.
+        seconds: u64,
+    },
+    /// The broker could not be reached for too long.
+    #[error("the broker could not be reached for {seconds} s")]
+    Unreachable {
+        /// How long it was tried.
+        seconds: u64,
+        /// The last attempt's error.
+        #[source]
+        last: Box<Error>,
+    },
+}
+
+impl Error {
+    /// Converts lapin's error; `operation` says what was requested.
+    pub(crate) fn from_lapin(operation: impl Into<String>, error: &lapin::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ProtocolError(refusal) => {
+                Self::refused(refusal.get_id(), operation, refusal.get_message().to_string())
+            }
+            ErrorKind::IOError(source) => Self::Connection(source.to_string()),
+            _ => Self::Connection(error.to_string()),
+        }
+    }
+
+    /// A channel or connection that the broker closed, by its reply code: what an operator or a crash
+    /// has ended is a lost connection and worth another attempt, everything else is a refusal.
+    /// <https://www.rabbitmq.com/amqp-0-9-1-reference#constants>
+    pub(crate) fn refused(code: u16, operation: impl Into<String>, reason: String) -> Self {
+        match code {
+            CONNECTION_FORCED | INTERNAL_ERROR => Self::Connection(reason),
+            NOT_FOUND if is_node_down(&reason) => Self::Connection(reason),
+            _ => Self::Refused { operation: operation.into(), reason },
+        }
+    }
+
+    /// Whether another attempt on a new connection may succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Connection(_) | Self::LoginTimeout | Self::NoAnswer { .. })
+    }
+}
+
+/// Whether a `NOT_FOUND` is about a queue whose node is down and will return.
+fn is_node_down(reason: &str) -> bool {
+    reason.contains("is down or inaccessible")
+}
+
+/// Whether the broker says that a queue does not exist.
+pub(crate) fn is_not_found(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(refusal)
+        if refusal.get_id() == NOT_FOUND && !is_node_down(refusal.get_message().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_fault_of_the_broker_ended_is_worth_another_attempt() {
+        let refused = |code| Error::refused(code, "reading queue q", "why".to_owned());
+        assert!(refused(CONNECTION_FORCED).is_transient() && refused(INTERNAL_ERROR).is_transient());
+        assert_eq!(refused(403).to_string(), "reading queue q was refused by the broker: why");
+    }
+}

@@ -1,0 +1,149 @@
+//! How the queues are declared.
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable};
+
+use super::reported::exists;
+use crate::broker::{answer, close_channel, short};
+use crate::{Broker, Error};
+use workqueue_core::names::QueueName;
+
+/// The size of a result stream beyond which the oldest records are deleted: some 200,000 records of
+/// programs that write little.
+const RESULTS_MAX_BYTES: i64 = 256 * 1024 * 1024;
+
+/// Records are deleted a whole segment at a time.
+const RESULTS_SEGMENT_BYTES: i64 = 16 * 1024 * 1024;
+
+/// How often a failed item may be read and requeued.
+const FAILED_DELIVERY_LIMIT: i64 = 1_000_000_000;
+
+/// How a work queue is declared if it is missing.
+#[derive(Debug, Clone)]
+pub struct QueueSpec {
+    /// The queue of the items; `NAME.failed` is declared with it.
+    pub name: QueueName,
+    /// How often an item may be delivered to a worker that dies before it is dead-lettered.
+    pub delivery_limit: u32,
+}
+
+/// What [`ensure`] found or did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ensured {
+    /// The queue was missing and has been declared.
+    Created,
+    /// The queue existed, declared as [`ensure`] would declare it.
+    Present,
+    /// The queue existed with other arguments, and is used as it is. Holds the broker's words on
+    /// the first difference.
+    Different(String),
+    /// The broker knows no quorum queues: a durable classic queue was declared. Holds its words.
+    CreatedClassic(String),
+}
+
+/// Makes sure that the queue and its `.failed` queue exist.
+///
+/// A passive declaration comes first: declaring an existing queue with other arguments closes the
+/// channel (406), and a queue that somebody else declared keeps its arguments.
+///
+/// # Errors
+/// What the broker refuses for other reasons than an existing queue, and lost connections.
+pub async fn ensure(broker: &Broker, spec: &QueueSpec) -> Result<Ensured, Error> {
+    if exists(broker, &spec.name).await? {
+        return match declare(broker, &spec.name, quorum_arguments(spec)).await {
+            Ok(()) => Ok(Ensured::Present),
+            Err(Error::Refused { reason, .. }) => Ok(Ensured::Different(reason)),
+            Err(other) => Err(other),
+        };
+    }
+    // The queue for failed items comes first: at-least-once dead-lettering needs its target.
+    let failed = spec.name.failed();
+    if !exists(broker, &failed).await? {
+        match declare_failed(broker, &failed).await {
+            Err(Error::Refused { reason, .. }) => {
+                declare(broker, &failed, FieldTable::default()).await?;
+                declare(broker, &spec.name, dead_letters(spec)).await?;
+                return Ok(Ensured::CreatedClassic(reason));
+            }
+            other => other?,
+        }
+    }
+    declare(broker, &spec.name, quorum_arguments(spec)).await?;
+    Ok(Ensured::Created)
+}
+
+/// Makes sure that the queue for failed items exists, as [`ensure`] would declare it.
+///
+/// # Errors
+/// As for [`ensure`].
+pub(crate) async fn ensure_failed(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
+    let failed = queue.failed();
+    if exists(broker, &failed).await? {
+        return Ok(());
+    }
+    match declare_failed(broker, &failed).await {
+        Err(Error::Refused { .. }) => declare(broker, &failed, FieldTable::default()).await,
+        other => other,
+    }
+}
+
+/// Declares the queue for failed items with a delivery limit that is never reached: from RabbitMQ 4.0
+/// on the default is 20, and this queue has no dead letters: an item would be lost.
+///
+/// Not with the -1 that means "no limit" from 4.0 on: 3.10 takes it too, and drops a message that
+/// is requeued for the second time.
+async fn declare_failed(broker: &Broker, failed: &QueueName) -> Result<(), Error> {
+    let mut arguments = queue_type("quorum");
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(FAILED_DELIVERY_LIMIT));
+    declare(broker, failed, arguments).await
+}
+
+/// Makes sure that the stream for the records of a queue's items exists.
+///
+/// # Errors
+/// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
+pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
+    let results = queue.results();
+    if exists(broker, &results).await? {
+        return Ok(());
+    }
+    let mut arguments = queue_type("stream");
+    arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(RESULTS_MAX_BYTES));
+    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(RESULTS_SEGMENT_BYTES));
+    declare(broker, &results, arguments).await
+}
+
+async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {
+    // A channel of its own, since a refusal closes it.
+    let channel = broker.channel().await?;
+    let declaring = channel.queue_declare(short(name), QueueDeclareOptions::durable(), arguments);
+    answer(format!("declaring queue {name}"), declaring).await?;
+    close_channel(&channel).await;
+    Ok(())
+}
+
+fn queue_type(name: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString(name.into()));
+    arguments
+}
+
+fn dead_letters(spec: &QueueSpec) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    // The default exchange routes by the queue's name.
+    arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
+    let target = AMQPValue::LongString(spec.name.failed().as_str().into());
+    arguments.insert("x-dead-letter-routing-key".into(), target);
+    arguments
+}
+
+/// At-least-once dead-lettering works only with `reject-publish`, and from RabbitMQ 3.10 on:
+/// <https://www.rabbitmq.com/docs/quorum-queues#dead-lettering>.
+fn quorum_arguments(spec: &QueueSpec) -> FieldTable {
+    let mut arguments = dead_letters(spec);
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(spec.delivery_limit.into()));
+    arguments.insert("x-dead-letter-strategy".into(), AMQPValue::LongString("at-least-once".into()));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    arguments
+}

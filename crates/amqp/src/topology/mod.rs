@@ -1,0 +1,16 @@
+//! The queues of a work queue: declared once with everything that keeps items safe, then counted and
+//! purged.
+//!
+//! [`depth`] answers what is in a queue, and never takes an unknown count for 0. [`reported_depth`] is
+//! for streams, and for lists of queues of any type.
+
+mod confirmed;
+mod declare;
+mod reported;
+
+pub use confirmed::depth;
+pub(crate) use confirmed::{ConfirmedDepth, confirmed_depth, depth_on};
+pub(crate) use declare::ensure_failed;
+pub use declare::{Ensured, QueueSpec, ensure, ensure_results};
+pub(crate) use reported::reported_on;
+pub use reported::{Depth, exists, purge, reported_depth};

@@ -1,0 +1,53 @@
+//! What a worker is to do.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::halt::Halt;
+use workqueue_core::record::WorkerLocation;
+
+/// When a worker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerMode {
+    /// After one item, or when there is none.
+    Once,
+    /// When the queue is empty and nobody else holds items.
+    Drain,
+    /// At a signal, or when the queue says that there will never be another item.
+    Forever,
+}
+
+/// What a worker does.
+#[derive(Debug, Clone)]
+pub struct WorkerPlan {
+    /// The program and its arguments; an argument that is `{}` is replaced by the item.
+    pub program: Vec<OsString>,
+    /// When to end.
+    pub mode: WorkerMode,
+    /// Items that run concurrently; at least 1.
+    pub concurrency: usize,
+    /// Further attempts at an item after the first.
+    pub retries: u32,
+    /// The pause before each of them.
+    pub backoff: Backoff,
+    /// How long one attempt may take.
+    pub item_timeout: Option<Duration>,
+    /// How long running items may go on after a signal.
+    pub grace: Duration,
+    /// How long after its start a worker without items stays at least while others hold some.
+    pub linger: Duration,
+    /// When failures halt the run.
+    pub halt: Option<Halt>,
+    /// Items in `QUEUE.failed` that are not of this run; `None` for those that the first count finds.
+    pub failed_before: Option<u64>,
+    /// The queue's name.
+    pub queue: String,
+    /// The run, for programs and records.
+    pub run: Option<String>,
+    /// Where this is, for records.
+    pub location: WorkerLocation,
+    /// A directory for everything that programs write: `ID/stdout`, `ID/stderr` of the last attempt.
+    pub capture: Option<PathBuf>,
+}
