@@ -37,34 +37,10 @@ pub(super) fn execute(
     kube: &KubeVersion,
     lookup: &dyn Lookup,
 ) -> Result<Printed> {
-    let shared = Shared {
-        release: Value::object([
-            ("Name", release.name.as_str().into()),
-            ("Namespace", release.namespace.as_str().into()),
-            ("IsUpgrade", release.is_upgrade.into()),
-            ("IsInstall", (!release.is_upgrade).into()),
-            ("Revision", Value::Int(release.revision.into())),
-            ("Service", "Helm".into()),
-        ]),
-        capabilities: Value::Capabilities(Rc::new(Capabilities { kube: kube.clone() })),
-    };
     let mut jobs = Vec::new();
-    shared.collect(root, &root.name, values, true, &mut jobs);
-    // Helm parses and executes the deepest paths first, and of those the last by name.
-    let depth = |job: &Job<'_>| job.path.matches('/').count();
-    // Of charts of the same name, the later one's templates replace the others'.
-    jobs.reverse();
-    jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
-    jobs.dedup_by(|a, b| a.path == b.path);
-    let mut scope = Scope::default();
-    for job in &jobs {
-        let file = template::parse(job.path.clone(), job.text, functions::find)?;
-        for (name, template) in file.defined {
-            scope.add(name, template);
-        }
-        // Templates can include a file by its name.
-        scope.add(job.path.clone().into(), file.own);
-    }
+    Shared::new(release, kube).collect(root, &root.name, values, true, &mut jobs);
+    sort(&mut jobs);
+    let scope = parse(&jobs)?;
     let engine = Engine::new(lookup);
     let own_notes = format!("{}/templates/NOTES.txt", root.name);
     let mut printed = Printed { documents: Vec::new(), notes: None };
@@ -85,6 +61,28 @@ pub(super) fn execute(
     Ok(printed)
 }
 
+/// Helm parses and executes the deepest paths first, and of those the last by name.
+fn sort(jobs: &mut Vec<Job<'_>>) {
+    let depth = |job: &Job<'_>| job.path.matches('/').count();
+    // Of charts of the same name, the later one's templates replace the others'.
+    jobs.reverse();
+    jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
+    jobs.dedup_by(|a, b| a.path == b.path);
+}
+
+fn parse<'a>(jobs: &[Job<'a>]) -> Result<Scope<'a>> {
+    let mut scope = Scope::default();
+    for job in jobs {
+        let file = template::parse(job.path.clone(), job.text, functions::find)?;
+        for (name, template) in file.defined {
+            scope.add(name, template);
+        }
+        // Templates can include a file by its name.
+        scope.add(job.path.clone().into(), file.own);
+    }
+    Ok(scope)
+}
+
 /// What every template sees.
 struct Shared {
     release: Value,
@@ -92,6 +90,18 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(release: &Release, kube: &KubeVersion) -> Self {
+        let release = Value::object([
+            ("Name", release.name.as_str().into()),
+            ("Namespace", release.namespace.as_str().into()),
+            ("IsUpgrade", release.is_upgrade.into()),
+            ("IsInstall", (!release.is_upgrade).into()),
+            ("Revision", Value::Int(release.revision.into())),
+            ("Service", "Helm".into()),
+        ]);
+        Self { release, capabilities: Value::Capabilities(Rc::new(Capabilities { kube: kube.clone() })) }
+    }
+
     /// Collects the templates of a chart and of its dependencies; returns what they are
     /// executed on.
     fn collect<'a>(

@@ -80,15 +80,9 @@ impl Emitter {
             Value::List(list) => {
                 // A list that is a map's value is not indented further than its key, unless it
                 // starts on the line of an explicit `:`.
-                let behind_key = place == Place::Value && !self.indention;
-                let indentless = behind_key && self.version == Version::V2;
-                let inner = if indentless { indent.unwrap_or(0) } else { inner };
-                for item in list.items() {
-                    self.indent(inner);
-                    self.mark("-");
-                    self.node(item, Some(inner), Place::Item, depth + 1)?;
-                }
-                Ok(())
+                let after_key = place == Place::Value && !self.indention;
+                let indentless = after_key && self.version == Version::V2;
+                self.list(list.items(), if indentless { indent.unwrap_or(0) } else { inner }, depth)
             }
             scalar => match json::structure_fields(scalar).filter(|_| self.version == Version::V2) {
                 Some(fields) => {
@@ -99,6 +93,15 @@ impl Emitter {
                 None => self.scalar(scalar, indent.map_or(INDENT, |indent| indent + INDENT)),
             },
         }
+    }
+
+    fn list(&mut self, items: &[Value], indent: usize, depth: usize) -> Result<(), String> {
+        for item in items {
+            self.indent(indent);
+            self.mark("-");
+            self.node(item, Some(indent), Place::Item, depth + 1)?;
+        }
+        Ok(())
     }
 
     fn map(
