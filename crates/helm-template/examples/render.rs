@@ -1,14 +1,28 @@
-//! Prints the manifests of a chart, as `helm template` does:
-//! `cargo run -p helm-template --example render -- CHART [--name NAME] [--namespace NAMESPACE] [-f VALUES]... [--set NAME=VALUE]...`
+//! Prints the manifests of a chart, as `helm template` does.
+
 use std::error::Error;
 use std::path::Path;
+use std::process::ExitCode;
 
 use helm_template::{Chart, KubeVersion, NoCluster, Release, ValueSources, ValuesFile, render};
 
 const USAGE: &str =
     "usage: render CHART [--name NAME] [--namespace NAMESPACE] [-f VALUES]... [--set NAME=VALUE]...";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(manifests) => {
+            print!("{manifests}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("Error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<String, Box<dyn Error>> {
     let mut chart = None;
     let (mut name, mut namespace) = ("release-name".to_owned(), "default".to_owned());
     let mut values = ValueSources::default();
@@ -31,6 +45,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     let chart = chart.ok_or(USAGE)?;
     let release = Release::new(&name, &namespace);
     let rendered = render(&chart, &values, &release, &KubeVersion::default(), &NoCluster)?;
-    print!("{}", rendered.to_yaml());
-    Ok(())
+    Ok(rendered.to_yaml())
 }

@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_value() {
-        let schema = br#"{"properties": {"broker": {"properties": {"replicas": {"type": "integer"}}}}}"#;
-        let refused = Err("- at /broker/replicas: want integer, but got string".to_owned());
-        assert_eq!(check(schema, &json!({"broker": {"replicas": "three"}})), refused);
-        assert_eq!(check(schema, &json!({"broker": {"replicas": 3}})), Ok(()));
+        let schema = br#"{"properties": {"server": {"properties": {"replicas": {"type": "integer"}}}}}"#;
+        let refused = Err("- at /server/replicas: want integer, but got string".to_owned());
+        assert_eq!(check(schema, &json!({"server": {"replicas": "three"}})), refused);
+        assert_eq!(check(schema, &json!({"server": {"replicas": 3}})), Ok(()));
     }
 
     #[test]

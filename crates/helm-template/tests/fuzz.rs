@@ -1,5 +1,5 @@
 //! The chart engine against templates, values and `--set` arguments made at random: it prints or
-//! refuses, whatever it is given, in bounded time and memory, and nothing panics.
+//! refuses any of them in bounded time and memory, and nothing panics.
 //!
 //! Runs for a few seconds with the other tests; `make fuzz-charts` runs it for ten minutes, or for
 //! `FUZZ_SECONDS`, from `FUZZ_SEED` on. A failure names the seed that shows it again.

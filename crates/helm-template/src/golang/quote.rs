@@ -5,8 +5,8 @@ pub(crate) fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return (' '..='~').contains(&c);
     }
-    // The standard library has the same table for Debug, which escapes exactly what is not
-    // printable unless it comes first.
+    // The standard library has the same table for Debug. It also escapes some printable characters
+    // at the start of a text, hence the letter in front.
     let mut buffer = [0; 4];
     let text: &str = c.encode_utf8(&mut buffer);
     format!("a{text}").escape_debug().nth(1) == Some(c)

@@ -63,8 +63,8 @@ impl Time {
 
     /// The time since 1970 in units of which a second has `per_second`; as in Go it wraps around
     /// where an `int64` is too small.
-    pub(crate) fn since_1970(self, parts: i64) -> i64 {
-        self.seconds.wrapping_mul(parts).wrapping_add(i64::from(self.nanos) / (SECOND / parts))
+    pub(crate) fn since_1970(self, per_second: i64) -> i64 {
+        self.seconds.wrapping_mul(per_second).wrapping_add(i64::from(self.nanos) / (SECOND / per_second))
     }
 
     /// The local time as seconds since 1970.

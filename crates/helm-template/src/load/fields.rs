@@ -5,11 +5,17 @@ use std::collections::BTreeMap;
 
 use crate::golang::float;
 use crate::value::Value;
+use crate::yaml::{self, Numbers};
 
 /// A structure's fields by their names in lower case.
 pub(super) struct Fields(BTreeMap<String, Value>);
 
 impl Fields {
+    /// The fields of a YAML document; integers stay integers.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        Self::of(&yaml::parse(text, Numbers::Exact)?)
+    }
+
     /// The fields of a map; of names that differ only in case the last one counts.
     pub(super) fn of(value: &Value) -> Result<Self, String> {
         let entries = match value {

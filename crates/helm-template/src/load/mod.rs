@@ -1,6 +1,7 @@
 //! Reads charts: from files in memory, from a directory, from an archive.
 
 mod archive;
+mod dependency;
 mod directory;
 mod fields;
 mod ignore;
@@ -11,7 +12,8 @@ use std::path::Path;
 
 use super::error::{Error, ErrorKind, Result};
 use super::limits::MAX_FILE;
-pub(crate) use metadata::{Dependency, Import, Metadata};
+pub(crate) use dependency::{Dependency, Import};
+pub(crate) use metadata::Metadata;
 
 /// How deep charts may be nested in each other's `charts/`.
 const MAX_CHART_DEPTH: usize = 32;

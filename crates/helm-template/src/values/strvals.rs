@@ -150,23 +150,9 @@ impl Parser<'_> {
             return Err(format!("unexpected data at end of array index: {extra:?}"));
         }
         let value = match stop {
-            None => return Ok((list, Step::End)),
-            Some('=') => self.value()?.0,
-            Some('[') => {
-                let Some(inner_index) = self.index()? else {
-                    return Ok((list, Step::End));
-                };
-                let inner = match list.get(index) {
-                    None | Some(Value::Nil) => Vec::new(),
-                    Some(Value::List(inner)) => inner.items().to_vec(),
-                    Some(_) => return Err(format!("item {index} is not a list")),
-                };
-                let (inner, inner_step) = self.item(inner, inner_index, level)?;
-                if inner_step == Step::End {
-                    return Ok((list, Step::End));
-                }
-                Value::list(inner)
-            }
+            None => None,
+            Some('=') => Some(self.value()?.0),
+            Some('[') => self.inner_list(list.get(index), index, level)?,
             Some(_) => {
                 let inner = match list.get(index) {
                     Some(Value::Map(map)) => map.clone(),
@@ -176,11 +162,11 @@ impl Parser<'_> {
                 if let Some(item) = list.get_mut(index) {
                     *item = Value::Map(inner.clone());
                 }
-                if self.key(&inner, level)? == Step::End {
-                    return Ok((list, Step::End));
-                }
-                Value::Map(inner)
+                (self.key(&inner, level)? != Step::End).then_some(Value::Map(inner))
             }
+        };
+        let Some(value) = value else {
+            return Ok((list, Step::End));
         };
         if index > MAX_INDEX {
             return Err(format!("index of {index} is greater than {MAX_INDEX}"));
@@ -190,6 +176,25 @@ impl Parser<'_> {
         }
         list[index] = value;
         Ok((list, Step::More))
+    }
+
+    /// Reads an index of a list within a list, and what follows; `None` if it sets nothing.
+    fn inner_list(
+        &mut self,
+        old: Option<&Value>,
+        index: usize,
+        level: usize,
+    ) -> Result<Option<Value>, String> {
+        let Some(inner_index) = self.index()? else {
+            return Ok(None);
+        };
+        let inner = match old {
+            None | Some(Value::Nil) => Vec::new(),
+            Some(Value::List(inner)) => inner.items().to_vec(),
+            Some(_) => return Err(format!("item {index} is not a list")),
+        };
+        let (inner, step) = self.item(inner, inner_index, level)?;
+        Ok((step != Step::End).then(|| Value::list(inner)))
     }
 
     fn value(&mut self) -> Result<(Value, Step), String> {

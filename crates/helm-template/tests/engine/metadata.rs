@@ -1,6 +1,6 @@
 //! `Chart.yaml` as helm reads it, and what it makes of dependencies. All outcomes are helm's.
 
-use super::support::{CHART_YAML, render_chart};
+use super::support::{CHART_YAML, chart, render_chart};
 use helm_template::{Chart, ValueSources};
 use serde_json::{Value, json};
 
@@ -192,4 +192,18 @@ fn only_charts_of_the_first_version_show_their_lock_to_templates() {
         let rendered = render_chart(&chart, &ValueSources::default()).expect("it renders");
         assert_eq!(rendered.manifests[0].object["a"], expected, "{version} {name}");
     }
+}
+
+#[test]
+fn requirements_are_yaml_1_1() {
+    let requirements = "dependencies:\n- name: sub\n  version: 1.0\n  tags: [no, 0x1f, 1_000]\n";
+    let chart = chart(&[
+        ("requirements.yaml", requirements),
+        ("charts/sub/Chart.yaml", "name: sub\nversion: 1.0.0\n"),
+        ("templates/a.yaml", "a: {{ .Chart.Dependencies | toJson }}"),
+    ]);
+    let rendered = render_chart(&chart, &ValueSources::default()).expect("it renders");
+    let dependency = &rendered.manifests[0].object["a"][0];
+    assert_eq!(dependency["Version"], json!("1"));
+    assert_eq!(dependency["Tags"], json!(["false", "31", "1000"]));
 }

@@ -113,7 +113,7 @@ fn time_zones_come_out_as_in_helm() {
 #[test]
 fn documents_are_read_as_in_helm() {
     let mut wrong = BTreeMap::new();
-    for (name, case) in cases::<Document>("documents", 437) {
+    for (name, case) in cases::<Document>("documents", 438) {
         let chart = chart(&[
             ("document", &case.document),
             ("templates/a.yaml", "a: {{ .Files.Get \"document\" | fromYaml | toJson | quote }}"),

@@ -1,4 +1,4 @@
-//! The user's values: `--set` and its kin, files, nulls, and their order.
+//! The user's values: `--set` and similar arguments, files, nulls, and their order.
 
 use super::support::{chart, render_chart};
 use helm_template::{ValueSources, ValuesFile};

@@ -236,9 +236,10 @@ impl Events<'_> {
                 Token::Anchor(name) if anchor.is_none() => anchor = Some(name.clone()),
                 Token::Tag(handle, suffix) if tag.is_none() => {
                     let (handle, suffix) = (handle.clone(), suffix.clone());
-                    tag = Some(self.full_tag(&handle, suffix)?);
+                    tag = Some(self.full_tag(&handle, suffix));
                 }
-                _ => return Ok((anchor, tag)),
+                // Errors in the next token come before those of the tag.
+                _ => return Ok((anchor, tag.transpose()?)),
             }
             self.scanner.next();
         }

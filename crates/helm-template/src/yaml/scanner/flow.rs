@@ -86,29 +86,10 @@ impl Scanner<'_> {
         }
     }
 
-    pub(super) fn single_quoted(&mut self) -> Result<String, String> {
-        self.quoted('\'', |cursor, text| {
-            if cursor.peek_at(1) != '\'' {
-                return Ok(false);
-            }
-            cursor.skip(2);
-            text.push('\'');
-            Ok(true)
-        })
-    }
-
-    pub(super) fn double_quoted(&mut self) -> Result<String, String> {
-        self.quoted('"', |_, _| Ok(false))
-    }
-
-    /// Reads to the closing quote. `doubled` reads a quote that does not close.
-    fn quoted(
-        &mut self,
-        quote: char,
-        doubled: impl Fn(&mut Cursor<'_>, &mut String) -> Result<bool, String>,
-    ) -> Result<String, String> {
+    /// Reads a scalar in quotes of either kind.
+    pub(super) fn quoted(&mut self) -> Result<String, String> {
         let cursor = &mut self.cursor;
-        cursor.next();
+        let quote = cursor.next();
         let mut text = String::new();
         loop {
             if cursor.at_document_indicator() {
@@ -117,24 +98,7 @@ impl Scanner<'_> {
             if cursor.peek() == END {
                 return cursor.error("found unexpected end of stream");
             }
-            let mut gap = Gap::default();
-            while !cursor.at_blank_or_end(0) {
-                match cursor.peek() {
-                    c if c == quote => {
-                        if !doubled(cursor, &mut text)? {
-                            break;
-                        }
-                    }
-                    '\\' if quote == '"' && is_break(cursor.peek_at(1)) => {
-                        cursor.next();
-                        cursor.next_break();
-                        gap.broken = true;
-                        break;
-                    }
-                    '\\' if quote == '"' => text.push(escape(cursor)?),
-                    _ => text.push(cursor.next()),
-                }
-            }
+            let mut gap = Gap { broken: quoted_word(cursor, quote, &mut text)?, ..Gap::default() };
             if cursor.peek() == quote {
                 cursor.next();
                 return Ok(text);
@@ -143,6 +107,29 @@ impl Scanner<'_> {
             gap.fold(&mut text);
         }
     }
+}
+
+/// Reads up to the next white space or the closing quote. True if it ends with an escaped line break,
+/// so that the white space after it does not count.
+fn quoted_word(cursor: &mut Cursor<'_>, quote: char, text: &mut String) -> Result<bool, String> {
+    let escapes = quote == '"';
+    while !cursor.at_blank_or_end(0) {
+        match cursor.peek() {
+            '\'' if !escapes && cursor.peek_at(1) == '\'' => {
+                cursor.skip(2);
+                text.push('\'');
+            }
+            c if c == quote => break,
+            '\\' if escapes && is_break(cursor.peek_at(1)) => {
+                cursor.next();
+                cursor.next_break();
+                return Ok(true);
+            }
+            '\\' if escapes => text.push(escape(cursor)?),
+            _ => text.push(cursor.next()),
+        }
+    }
+    Ok(false)
 }
 
 /// Reads an escape sequence.

@@ -230,8 +230,7 @@ impl<'a> Scanner<'a> {
             '*' => Token::Alias(self.anchor()?),
             '&' => Token::Anchor(self.anchor()?),
             '!' => self.tag()?,
-            '\'' => Token::Scalar(self.single_quoted()?, Style::Quoted),
-            '"' => Token::Scalar(self.double_quoted()?, Style::Quoted),
+            '\'' | '"' => Token::Scalar(self.quoted()?, Style::Quoted),
             _ => Token::Scalar(self.plain()?, Style::Plain),
         };
         self.queue.push_back((token, line));

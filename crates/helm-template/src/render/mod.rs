@@ -1,12 +1,10 @@
 //! Renders a chart: values in, manifests out.
 
-use std::rc::Rc;
+mod execute;
+
 use std::thread;
 
-use super::capabilities::Capabilities;
 use super::error::{Error, ErrorKind, Result};
-use super::eval::Engine;
-use super::functions;
 use super::json;
 use super::kube_version::KubeVersion;
 use super::limits::STACK_SIZE;
@@ -15,9 +13,9 @@ use super::lookup::Lookup;
 use super::manifest::{self, Manifest, Sorted};
 use super::schema;
 use super::semver::{Constraints, Version};
-use super::template::{self, Scope};
-use super::value::{Entries, Map, MapKind, Value};
+use super::value::Value;
 use super::values::{Node, ValueSources, coalesce_values, resolve};
+use execute::{Printed, execute};
 
 /// What is being installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,138 +153,6 @@ fn check_kube_version(chart: &Chart, kube: &KubeVersion) -> Result<()> {
     }
     let message = format!("chart requires kubeVersion {wanted}, but Kubernetes is {kube}");
     Err(Error::new(ErrorKind::KubeVersion, message).on("Chart.yaml"))
-}
-
-/// A template and what it is executed on.
-struct Job<'a> {
-    path: String,
-    text: &'a str,
-    data: Map,
-    base_path: String,
-}
-
-/// What the templates print, and the chart's own notes.
-struct Printed {
-    documents: Vec<manifest::Printed>,
-    notes: Option<String>,
-}
-
-/// Executes all templates.
-fn execute(
-    root: &Node<'_>,
-    values: Map,
-    release: &Release,
-    kube: &KubeVersion,
-    lookup: &dyn Lookup,
-) -> Result<Printed> {
-    let shared = Shared {
-        release: Value::object([
-            ("Name", release.name.as_str().into()),
-            ("Namespace", release.namespace.as_str().into()),
-            ("IsUpgrade", release.is_upgrade.into()),
-            ("IsInstall", (!release.is_upgrade).into()),
-            ("Revision", Value::Int(release.revision.into())),
-            ("Service", "Helm".into()),
-        ]),
-        capabilities: Value::Capabilities(Rc::new(Capabilities { kube: kube.clone() })),
-    };
-    let mut jobs = Vec::new();
-    shared.collect(root, &root.name, values, true, &mut jobs);
-    // Helm parses and executes the deepest paths first, and of those the last by name.
-    let depth = |job: &Job<'_>| job.path.matches('/').count();
-    // Of charts of the same name, the later one's templates replace the others'.
-    jobs.reverse();
-    jobs.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.path.cmp(&a.path)));
-    jobs.dedup_by(|a, b| a.path == b.path);
-    let mut scope = Scope::default();
-    for job in &jobs {
-        let file = template::parse(job.path.clone(), job.text, functions::find)?;
-        for (name, template) in file.defined {
-            scope.add(name, template);
-        }
-        // Templates can include a file by its name.
-        scope.add(job.path.clone().into(), file.own);
-    }
-    let engine = Engine::new(lookup);
-    let own_notes = format!("{}/templates/NOTES.txt", root.name);
-    let mut printed = Printed { documents: Vec::new(), notes: None };
-    for job in jobs {
-        let name = job.path.rsplit('/').next().unwrap_or("");
-        let Some(template) = scope.get(&job.path).filter(|_| !name.starts_with('_')) else { continue };
-        let own =
-            Value::object([("Name", job.path.as_str().into()), ("BasePath", job.base_path.as_str().into())]);
-        job.data.insert("Template", own);
-        let text = engine.execute(&scope, template, Value::Map(job.data))?;
-        let text = text.replace("<no value>", "");
-        if job.path == own_notes {
-            printed.notes = Some(text);
-        } else if !job.path.ends_with("NOTES.txt") {
-            printed.documents.push(manifest::Printed { path: job.path, text });
-        }
-    }
-    Ok(printed)
-}
-
-/// What every template sees.
-struct Shared {
-    release: Value,
-    capabilities: Value,
-}
-
-impl Shared {
-    /// Collects the templates of a chart and of its dependencies; returns what they are
-    /// executed on.
-    fn collect<'a>(
-        &self,
-        node: &Node<'a>,
-        path: &str,
-        values: Map,
-        is_root: bool,
-        jobs: &mut Vec<Job<'a>>,
-    ) -> Map {
-        let metadata = &node.chart.metadata;
-        let mut subcharts = Entries::new();
-        for dependency in &node.dependencies {
-            let inner = match values.get(&dependency.name) {
-                Some(Value::Map(map)) => map,
-                _ => Map::default(),
-            };
-            let path = format!("{path}/charts/{}", dependency.name);
-            let data = self.collect(dependency, &path, inner, false, jobs);
-            let name = dependency.name.as_str().into();
-            subcharts.insert(name, Value::Map(data.with_kind(MapKind::Any)));
-        }
-        let entries = [
-            ("Chart", metadata.to_value(&node.name, is_root, &node.declared)),
-            ("Files", files(node.chart)),
-            ("Release", self.release.clone()),
-            ("Capabilities", self.capabilities.clone()),
-            ("Values", Value::Map(values.with_kind(MapKind::Values))),
-            ("Subcharts", Value::map(subcharts)),
-        ];
-        let entries: Entries = entries.map(|(key, value)| (key.into(), value)).into();
-        let data = Map::new(MapKind::Values, entries);
-        for (template, text) in &node.chart.templates {
-            let name = template.rsplit('/').next().unwrap_or("");
-            // A library only has definitions.
-            if metadata.is_library() && !name.starts_with('_') {
-                continue;
-            }
-            jobs.push(Job {
-                path: format!("{path}/{template}"),
-                text,
-                data: data.clone(),
-                base_path: format!("{path}/templates"),
-            });
-        }
-        data
-    }
-}
-
-fn files(chart: &Chart) -> Value {
-    let files = chart.files.iter();
-    let entries = files.map(|(path, bytes)| (path.as_str().into(), Value::Bytes(bytes.as_slice().into())));
-    Value::Map(Map::new(MapKind::Files, entries.collect()))
 }
 
 fn collect_crds(node: &Node<'_>, path: &str, crds: &mut Vec<CrdFile>) {
