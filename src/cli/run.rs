@@ -16,7 +16,7 @@ use crate::cluster::Target;
 use crate::error::Error;
 use crate::image::Reference;
 use crate::notice::deadline_after;
-use crate::queue::enqueue::EnqueueReport;
+use crate::queue::enqueue_report::EnqueueReport;
 use crate::run::follow::{IfStuck, follow};
 use crate::run::plan::{Mode, RunPlan};
 use crate::run::start::{Started, check, start};

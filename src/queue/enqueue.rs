@@ -7,12 +7,12 @@ use crate::error::Error;
 use crate::items::{InputSource, Items};
 use crate::notice::{Observer, Warning};
 use crate::queue::connection::BrokerTarget;
+use crate::queue::enqueue_report::EnqueueReport;
 use crate::queue::reconnect::Reconnector;
 use crate::queue::resume_point::ResumePoint;
 use crate::queue::transfer::Transfer;
 use workqueue_amqp::publisher::{BatchProperties, Publisher};
 use workqueue_amqp::topology::QueueSpec;
-use workqueue_core::item::Position;
 use workqueue_core::names::random_suffix;
 
 /// Length of a batch's name, in characters: with 27^8 names, two batches are most unlikely to share
@@ -31,35 +31,6 @@ pub struct EnqueuePlan {
     pub timeout: Duration,
     /// Continue where the last attempt at these files stopped.
     pub resume: bool,
-}
-
-/// What became of the items.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EnqueueReport {
-    /// The first part of the items' ids.
-    pub batch: String,
-    /// Items at the start of the input that an earlier attempt settled; not counted below.
-    pub skipped: u64,
-    /// Items read, not counting bad input.
-    pub read: u64,
-    /// Items that the broker confirmed.
-    pub confirmed: u64,
-    /// Items that the broker refused.
-    pub refused: u64,
-    /// The first refused item, and why it was refused.
-    pub first_refused: Option<(Position, String)>,
-    /// How often items were published again after the connection broke: the queue holds at most
-    /// this many duplicates.
-    pub repeated: u64,
-    /// Whether the user stopped the enqueue.
-    pub interrupted: bool,
-}
-
-impl EnqueueReport {
-    /// Whether every item of the input is in the queue.
-    pub fn is_complete(&self) -> bool {
-        self.read == self.confirmed && !self.interrupted
-    }
 }
 
 /// Enqueues. The report is exact even if an error ends it early. `interrupt` stops reading; items in

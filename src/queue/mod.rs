@@ -4,6 +4,7 @@ pub mod connection;
 pub mod declare;
 pub mod dry_run;
 pub mod enqueue;
+pub mod enqueue_report;
 pub mod peek;
 mod reconnect;
 mod resume_point;

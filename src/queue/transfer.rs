@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::items;
 use crate::items::Items;
 use crate::notice::{Notice, Observer};
-use crate::queue::enqueue::EnqueueReport;
+use crate::queue::enqueue_report::EnqueueReport;
 use crate::queue::reconnect::Reconnector;
 use crate::queue::resume_point::ResumePoint;
 use workqueue_amqp::publisher::{PublishCounts, Publisher};

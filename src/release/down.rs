@@ -69,18 +69,28 @@ async fn messages(cluster: &Cluster, plan: &DownPlan) -> Result<Vec<(String, u64
     // and the user may not be allowed to run it. AMQP is exact, but only answers for known names.
     let listed = cluster.broker_queues(connection.pod()).await.unwrap_or_default();
     let mut messages: BTreeMap<String, u64> = listed.into_iter().collect();
-    let known: Vec<QueueName> = messages.keys().filter_map(|name| name.parse().ok()).collect();
-    for name in known.into_iter().chain([plan.queue.clone(), plan.queue.failed()]) {
-        let depth = topology::reported_depth(&connection.broker, &name)
-            .await
-            .map_err(|error| connection.explain(error))?;
-        let Depth { ready, consumers } = depth.unwrap_or_default();
-        let count = messages.entry(name.to_string()).or_default();
-        // Without a consumer no message is unacked, so AMQP's count is complete.
-        *count = if consumers == 0 { ready.into() } else { u64::from(ready).max(*count) };
+    for name in [&plan.queue, &plan.queue.failed()] {
+        let depth = topology::depth(&connection.broker, name).await;
+        let depth = depth.map_err(|error| connection.explain(error))?.unwrap_or_default();
+        count(&mut messages, name, depth, true);
+    }
+    let others: Vec<QueueName> = messages.keys().filter_map(|name| name.parse().ok()).collect();
+    for name in others.iter().filter(|name| **name != plan.queue && **name != plan.queue.failed()) {
+        // Streams are among them, and a stream must not be asked for a message.
+        let depth = topology::reported_depth(&connection.broker, name).await;
+        let depth = depth.map_err(|error| connection.explain(error))?.unwrap_or_default();
+        count(&mut messages, name, depth, depth != Depth::default());
     }
     connection.close().await;
     Ok(messages.into_iter().filter(|(_, messages)| *messages > 0).collect())
+}
+
+/// Takes the larger of two counts: the tool's lags by seconds, and AMQP's leaves out unacked messages.
+/// Where no consumer can hold a message, a count that the queue's leader has `confirmed` is complete.
+fn count(messages: &mut BTreeMap<String, u64>, name: &QueueName, depth: Depth, confirmed: bool) {
+    let count = messages.entry(name.to_string()).or_default();
+    let ready = u64::from(depth.ready);
+    *count = if confirmed && depth.consumers == 0 { ready } else { ready.max(*count) };
 }
 
 /// Deletes the objects and waits until they are gone.
@@ -103,4 +113,23 @@ pub async fn down(
         cluster.wait_gone(&plan.release, plan.keep_data, deadline, waiting).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_larger_count_is_taken_unless_the_leader_has_spoken() {
+        let name: QueueName = "job1".parse().expect("legal");
+        let counted = |tool: u64, ready: u32, consumers: u32, confirmed: bool| {
+            let mut messages = BTreeMap::from([("job1".to_owned(), tool)]);
+            count(&mut messages, &name, Depth { ready, consumers }, confirmed);
+            messages["job1"]
+        };
+        assert_eq!(counted(9, 0, 0, false), 9, "0 and 0 may mean that the leader is away");
+        assert_eq!(counted(9, 2, 1, true), 9, "the consumer holds the others");
+        assert_eq!(counted(9, 2, 0, true), 2, "the tool lags");
+        assert_eq!(counted(0, 5, 0, true), 5);
+    }
 }

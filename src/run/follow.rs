@@ -12,6 +12,7 @@ use crate::cluster::logs::LogFollower;
 use crate::error::Error;
 use crate::notice::{Deadline, Notice, Observer, RunCounts, Wait, Warning};
 use crate::run::final_count::{FinalCount, final_count};
+use crate::run::followed_pods::FailedPod;
 use crate::run::followed_run::FollowedRun;
 use crate::run::queue_watch::QueueWatch;
 use workqueue_core::names::ReleaseName;
@@ -42,15 +43,6 @@ impl RunEnd {
             JobEnd::Deleted => Self::Deleted,
         }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedPod {
-    pub pod: String,
-    /// Why, as far as Kubernetes knows.
-    pub reason: String,
-    /// The end of its log.
-    pub last_lines: Vec<String>,
 }
 
 /// What is known about a run when following it ends.

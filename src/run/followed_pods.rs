@@ -8,10 +8,18 @@ use tokio::time::Instant;
 
 use crate::cluster::pod_state::failure_reason;
 use crate::cluster::stuck_pods::StuckPods;
-use crate::run::follow::FailedPod;
 
 /// Log lines kept of each pod, to show them again if it fails.
 const LAST_LINES: usize = 10;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedPod {
+    pub pod: String,
+    /// Why, as far as Kubernetes knows.
+    pub reason: String,
+    /// The end of its log.
+    pub last_lines: Vec<String>,
+}
 
 #[derive(Default)]
 pub(crate) struct FollowedPods {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::BodyJson;
 use crate::queue::dry_run::InputSummary;
-use crate::queue::enqueue::EnqueueReport;
+use crate::queue::enqueue_report::EnqueueReport;
 use workqueue_core::item::Item;
 use workqueue_core::names::QueueName;
 

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::cluster::job::{JobEnd, JobState};
-use crate::run::follow::{FailedPod, RunEnd, RunReport};
+use crate::run::follow::{RunEnd, RunReport};
+use crate::run::followed_pods::FailedPod;
 
 /// A run; the report of `run --detach`, `scale`, `pause` and `resume`.
 #[derive(Debug, Serialize)]

@@ -1,7 +1,7 @@
 //! The reports of `enqueue`, with and without `--dry-run`.
 
 use crate::queue::dry_run::InputSummary;
-use crate::queue::enqueue::EnqueueReport;
+use crate::queue::enqueue_report::EnqueueReport;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::reports::queues::preview;
 use crate::ui::words::count;
