@@ -55,6 +55,9 @@ pub enum Error {
     Incomplete(&'static str),
     #[error("run {run:?} is still working on queue {queue}")]
     QueueBusy { run: String, queue: QueueName },
+    /// A run enqueued items, and found its queue empty then.
+    #[error("{items} items were enqueued, but queue {queue} is empty: another consumer takes its items")]
+    ItemsTaken { items: u64, queue: QueueName },
     #[error("queue {queue} holds {items} items; with one pod per item, that is more than {limit} pods")]
     TooManyPods { queue: QueueName, items: u32, limit: u32 },
     #[error("the workers cannot start: {reason}")]
@@ -128,6 +131,9 @@ impl Error {
             }
             Self::TooManyPods { .. } => {
                 "allow more with --max-pods, or combine several units of work into one item"
+            }
+            Self::ItemsTaken { .. } => {
+                "no Job was created; `kubectl workqueue queues` shows the queue's consumers, and --queue names another"
             }
             Self::WorkersStuck { .. } => {
                 "the Job was deleted; unfinished items are still in the queue: fix the image and run again"

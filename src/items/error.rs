@@ -18,6 +18,8 @@ pub enum Error {
     /// `position` is the last complete item.
     #[error("cannot continue reading after {position}")]
     Read { position: Position, source: std::io::Error },
+    #[error("reading the items failed because of a bug; not all of them were read")]
+    Panicked,
 }
 
 impl Error {
@@ -30,8 +32,10 @@ impl Error {
              --max-item-size, up to the broker's max_message_size"
                 .to_owned()
         }
-        Self::Json { .. } => "write one value per line, or one array; the items before it are in the queue".to_owned(),
-        Self::Open { .. } | Self::Read { .. } => "the items before it are in the queue".to_owned(),
+        Self::Json { .. } => {
+            "write one value per line, or one array; the items before it are in the queue".to_owned()
+        }
+        Self::Open { .. } | Self::Read { .. } | Self::Panicked => "the items before it are in the queue".to_owned(),
     }
     }
 }

@@ -1,6 +1,7 @@
 //! What all framings have in common: they read bytes and send chunks of items.
 
 use std::io::{ErrorKind, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -51,9 +52,11 @@ impl ItemSender {
         Self { chunks_tx, chunk: Vec::new(), max_size, meter }
     }
 
-    /// Runs `read` to its end. Items read before an error are sent before the error.
+    /// Runs `read` to its end. Items read before an error are sent before the error. A panic is one:
+    /// a channel that just closes would look like the end of the input.
     pub(super) fn run(mut self, read: impl FnOnce(&mut Self) -> Step) {
-        let result = read(&mut self);
+        let result = catch_unwind(AssertUnwindSafe(|| read(&mut self)));
+        let result = result.unwrap_or(Err(Stop::Bad(Error::Panicked)));
         if self.flush().is_ok()
             && let Err(Stop::Bad(error)) = result
         {

@@ -258,3 +258,16 @@ async fn items_of_slow_input_arrive_at_once() {
     assert_eq!(items.next_chunk().await.expect("readable").expect("items")[0].body, "third");
     assert_eq!(items.next_chunk().await.expect("readable"), None);
 }
+
+#[tokio::test]
+async fn a_reader_that_panics_is_not_the_end_of_the_input() {
+    struct Panics;
+    impl Read for Panics {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            panic!("as a bug would")
+        }
+    }
+    let (items, error) = collect(Items::from_reader(Panics, "items.txt", Framing::Lines, 10)).await;
+    assert!(items.is_empty());
+    assert!(error.is_some_and(|error| error.contains("not all of them were read")));
+}

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::cluster::job::JobState;
 use crate::cluster::job_watch::RunEvent;
 use crate::cluster::pod_event::PodEvent;
-use crate::cluster::pod_state::has_ended;
+use crate::cluster::pod_state::{has_ended, has_started};
 use crate::cluster::stuck_pods::STUCK_PATIENCE;
 use crate::error::Error;
 use crate::notice::{Notice, Observer, Recovery, Warning};
@@ -23,12 +23,23 @@ pub(crate) struct FollowedRun<'a> {
     /// When the API server last came back.
     server_back_at: Option<Instant>,
     broker_is_away: bool,
+    /// Whether a pod of the run has started its program.
+    has_worked: bool,
 }
 
 impl<'a> FollowedRun<'a> {
     pub(crate) fn new(job: JobState, observer: &'a dyn Observer) -> Self {
         let pods = FollowedPods::default();
-        Self { job, pods, observer, server_is_away: false, server_back_at: None, broker_is_away: false }
+        let has_worked = job.succeeded > 0;
+        Self {
+            job,
+            pods,
+            observer,
+            server_is_away: false,
+            server_back_at: None,
+            broker_is_away: false,
+            has_worked,
+        }
     }
 
     pub(crate) fn on_run_event(&mut self, event: RunEvent) {
@@ -74,6 +85,7 @@ impl<'a> FollowedRun<'a> {
             }
             PodEvent::Pod(pod) => {
                 self.server_answered();
+                self.has_worked |= has_started(&pod);
                 if let Some(failure) = self.pods.update(&pod) {
                     self.observer.warn(Warning::PodFailed { pod: &pod.name_any(), failure: &failure });
                 }
@@ -108,9 +120,10 @@ impl<'a> FollowedRun<'a> {
 
     /// When to give up the run: once every pod that it can have has been stuck long enough. After
     /// an outage of the API server all of them get the full time again, since what was known
-    /// before may no longer hold.
+    /// before may no longer hold. A run that has worked is never given up: what its pods wait for
+    /// now, such as a registry, will be back.
     pub(crate) fn give_up_at(&self) -> Option<Instant> {
-        if self.server_is_away {
+        if self.server_is_away || self.has_worked {
             return None;
         }
         let give_up_at = self.pods.give_up_at(possible_pods(&self.job))?;

@@ -69,10 +69,14 @@ pub async fn start(
     }
     let queue = plan.queue.name.clone();
     let started = start_job(cluster, &renderer, plan, observer, enqueued.is_none()).await;
-    if let (Err(_), Some(items)) = (&started, enqueued) {
-        observer.warn(Warning::ItemsStayInQueue { items, queue: &queue });
+    match (started, enqueued) {
+        (Ok(Started::Nothing), Some(items)) if items > 0 => Err(Error::ItemsTaken { items, queue }),
+        (Err(error), Some(items)) => {
+            observer.warn(Warning::ItemsStayInQueue { items, queue: &queue });
+            Err(error)
+        }
+        (started, _) => started,
     }
-    started
 }
 
 /// Creates the Job for the items in the queue. With `warn`, reports an existing queue that lacks
@@ -97,6 +101,10 @@ async fn start_job(
     }
     let manifest = renderer.job(&plan, contents)?;
     let job = cluster.create_job(&manifest).await?;
+    if let Some(other) = earlier_run(cluster, &plan, &job).await? {
+        cluster.delete_job(&job.name).await?;
+        return Err(Error::QueueBusy { run: other.run, queue: plan.queue.name });
+    }
     if let Some(script) = &plan.script {
         // The pods wait for this ConfigMap. It is deleted with the Job, which owns it.
         let created = cluster.create(&script_map(script, &manifest, &job.uid), false).await;
@@ -129,6 +137,15 @@ async fn refuse_busy_queue(cluster: &Cluster, plan: &RunPlan) -> Result<(), Erro
     let jobs = cluster.runs(&plan.release).await?;
     let busy = jobs.into_iter().find(|job| job.end.is_none() && job.queue == plan.queue.name.as_str());
     busy.map_or(Ok(()), |job| Err(Error::QueueBusy { run: job.run, queue: plan.queue.name.clone() }))
+}
+
+/// Another run on the queue that was not created after ours. Both may have found the queue free, since
+/// items are enqueued between that check and the Job. Creation times have whole seconds: of two runs
+/// created in the same second neither goes on, because one may not have seen the other.
+async fn earlier_run(cluster: &Cluster, plan: &RunPlan, ours: &JobState) -> Result<Option<JobState>, Error> {
+    let mut jobs = cluster.runs(&plan.release).await?;
+    jobs.retain(|job| job.end.is_none() && job.queue == plan.queue.name.as_str() && job.run != ours.run);
+    Ok(jobs.into_iter().find(|job| job.created <= ours.created))
 }
 
 async fn contents(connection: &BrokerConnection, queue: &QueueName) -> Result<Contents, Error> {
