@@ -1,11 +1,12 @@
 //! The bundled chart: `render` prints what `helm template` prints, and `helm lint` accepts it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
+use workqueue_test_support::{Sandbox, plugin, root, run};
 
 /// One way to render the chart; `sets.json` lists them.
 #[derive(Debug, Deserialize)]
@@ -43,35 +44,29 @@ fn namespace() -> String {
 }
 
 fn chart() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("chart-templates")
+    root().join("chart-templates")
 }
 
-fn helm() -> &'static Path {
-    static HELM: OnceLock<PathBuf> = OnceLock::new();
-    HELM.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/helm-template/tests/tools/helm");
-        let output = Command::new(script).output().expect("the script runs");
-        assert!(output.status.success(), "{script} finds no helm");
-        String::from_utf8(output.stdout).expect("the path is text").trim().into()
-    })
+fn helm() -> Command {
+    static HELM: OnceLock<String> = OnceLock::new();
+    let script = "crates/helm-template/tests/tools/helm";
+    Command::new(HELM.get_or_init(|| run(&mut Command::new(root().join(script))).ok().stdout.trim().into()))
 }
 
 /// What a command prints, or why it fails.
 fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().expect("it starts");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    let outcome = run(command);
+    if outcome.code == Some(0) { Ok(outcome.stdout) } else { Err(outcome.stderr) }
 }
 
 /// The flags that both commands have.
-fn flags(set: &Set, scratch: &Path) -> Vec<String> {
+fn flags(set: &Set, scratch: &Sandbox) -> Vec<String> {
     let mut flags = vec!["--namespace".to_owned(), set.namespace.clone()];
     if let Some(version) = &set.kube {
         flags.extend(["--kube-version".to_owned(), version.clone()]);
     }
     for (index, text) in set.values.iter().enumerate() {
-        let file = scratch.join(format!("values-{index}.yaml"));
-        std::fs::write(&file, text).expect("writable");
+        let file = scratch.file(&format!("values-{index}.yaml"), text);
         flags.extend(["--values".to_owned(), file.display().to_string()]);
     }
     for (flag, arguments) in [
@@ -86,11 +81,11 @@ fn flags(set: &Set, scratch: &Path) -> Vec<String> {
 }
 
 /// Renders one set with both; the error says what differs.
-fn compare(set: &Set, scratch: &Path) -> Result<(), String> {
+fn compare(set: &Set, scratch: &Sandbox) -> Result<(), String> {
     let flags = flags(set, scratch);
-    let mut with_helm = Command::new(helm());
+    let mut with_helm = helm();
     with_helm.args(["template", &set.release]).arg(chart());
-    let mut with_plugin = Command::new(env!("CARGO_BIN_EXE_kubectl-workqueue"));
+    let mut with_plugin = Command::new(plugin());
     with_plugin.args(["render", "--release", &set.release]);
     if let Some(preset) = &set.preset {
         with_helm.arg("--values").arg(chart().join("presets").join(format!("{preset}.yaml")));
@@ -109,8 +104,7 @@ fn compare(set: &Set, scratch: &Path) -> Result<(), String> {
 
 #[test]
 fn sets_render_as_with_helm() {
-    let scratch = std::env::temp_dir().join(format!("workqueue-chart-{}", std::process::id()));
-    std::fs::create_dir_all(&scratch).expect("writable");
+    let scratch = Sandbox::new();
     let sets: Vec<serde_json::Value> =
         serde_json::from_str(include_str!("sets.json")).expect("a list of sets");
     assert!(sets.len() >= 48, "{} sets", sets.len());
@@ -121,7 +115,6 @@ fn sets_render_as_with_helm() {
             compare(&set, &scratch).err().map(|difference| format!("{value}\n  {difference}"))
         })
         .collect();
-    std::fs::remove_dir_all(&scratch).expect("it is ours");
     assert!(failures.is_empty(), "{} sets:\n{}", failures.len(), failures.join("\n"));
 }
 
@@ -130,7 +123,7 @@ fn helm_lint_accepts_the_chart() {
     for kube in ["1.20.0", "1.35.0"] {
         for preset in ["ephemeral", "production", "tutorial"] {
             let values = chart().join("presets").join(format!("{preset}.yaml"));
-            let mut lint = Command::new(helm());
+            let mut lint = helm();
             lint.args(["lint", "--strict", "--kube-version", kube]).arg(chart()).arg("-f").arg(values);
             if let Err(text) = output(&mut lint) {
                 panic!("{preset} on {kube}:\n{text}");
