@@ -48,7 +48,8 @@ e2e: cluster ## End-to-end tests on the test bed
 	[[ $$WORKQUEUE_TEST_KUBECONFIG != */kubectl-workqueue/cluster/* ]] || \
 	  cargo test --locked --test e2e_alone -- --ignored --test-threads=1
 	for image in "$$WORKQUEUE_TEST_BROKER_IMAGE" "$$WORKQUEUE_TEST_BROKER_IMAGE_OLD"; do
-	  tests/worker/with-broker "$$image" cargo test --locked --test worker --test worker_alone -- --ignored
+	  tests/worker/with-broker "$$image" cargo test --locked \
+	    --test worker --test worker_alone -- --ignored --test-threads=6
 	done
 
 .PHONY: bench-tutorial

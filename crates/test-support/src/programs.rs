@@ -35,8 +35,20 @@ pub fn worker() -> &'static Path {
         if directory.ends_with("release") {
             build.arg("--release");
         }
-        let status = build.current_dir(root()).status().expect("cargo starts");
+        let status = outside_of_tests(&mut build).current_dir(root()).status().expect("cargo starts");
         assert!(status.success(), "the worker was not built");
         directory.join("workqueue-worker")
     })
+}
+
+/// Takes away what cargo tells a test of its package: it would make another cargo build again what
+/// depends on that.
+pub(crate) fn outside_of_tests(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "OUT_DIR"];
+        if name.to_str().is_some_and(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
+    command
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::programs::outside_of_tests;
 use crate::{Bed, Outcome, Running, kubectl, registry, root, run, seed_worker, worker};
 
 /// The image with only the static worker in it, built from this checkout and pushed to the test
@@ -12,7 +13,8 @@ pub fn worker_image() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
         // Not under the deadline of a test's command: a first build takes minutes.
-        let built = Command::new(root().join("scripts/build-worker")).output().expect("it is there");
+        let mut build = Command::new(root().join("scripts/build-worker"));
+        let built = outside_of_tests(&mut build).output().expect("it is there");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let binary = String::from_utf8(built.stdout).expect("text");
         let name = format!("{}/workqueue-worker:e2e", registry());
