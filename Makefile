@@ -52,6 +52,11 @@ e2e: cluster ## End-to-end tests on the test bed
 	    --test worker --test worker_alone -- --ignored --test-threads=6
 	done
 
+.PHONY: fresh
+fresh: cluster build ## Install the programs in a fresh Debian container, and complete commands there with Tab
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	tests/fresh/run "$$CARGO_TARGET_DIR/debug"
+
 .PHONY: bench-tutorial
 bench-tutorial: cluster release ## Time the tutorial by hand against the plugin
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
