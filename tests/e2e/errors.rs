@@ -101,7 +101,7 @@ fn a_broker_that_never_gets_ready_is_explained() {
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
-fn workers_whose_image_cannot_be_pulled_do_not_wait_for_ever() {
+fn workers_whose_image_cannot_be_pulled_do_not_wait_forever() {
     let bed = Bed::with_release("pull");
     bed.workqueue(&["run", "--image", &format!("{}/nonesuch:1", registry()), "apple"])
         .exits(4)

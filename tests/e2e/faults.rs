@@ -150,7 +150,7 @@ fn the_worker_is_brought_into_any_image() {
     bed.workqueue(&none).exits(1).says("no image is named").says("build --worker-only");
     bed.up(&["--set", &format!("worker.inject.image={}", worker_image())]).ok();
     let image = |name: &str| format!("{}/{name}", registry());
-    // The image of the worker alone is an empty one with a static program in it.
+    // The image with only the worker is an empty one with a static program in it.
     for (image, program, says) in [
         (worker_image().to_owned(), &["/workqueue-worker", "--version"][..], "workqueue-worker "),
         (image("debian:bookworm-slim"), &["cat"], "apple"),

@@ -47,7 +47,7 @@ fn four_commands(bed: &Bed) {
     assert_eq!(objects(bed), before, "down left something behind, or took what was not ours");
 }
 
-/// The password is in the Secret alone: not in what was printed, nor in any manifest.
+/// The password is only in the Secret: not in what was printed, nor in any manifest.
 fn assert_secret_is_secret(bed: &Bed, printed: &str) {
     let secret = bed.get(&["secret", "workqueue-credentials"]);
     let encoded = secret["data"]["password"].as_str().expect("a password").to_owned();

@@ -66,7 +66,7 @@ fn every_item_ends_although_pods_broker_and_api_server_go() {
     let job = bed.get(&["jobs"])["items"][0]["status"].clone();
     assert_eq!(job["succeeded"], 4, "{job}");
 
-    // What happened is told: of the broker by the workers that lived on, of pods by the run.
+    // The workers that lived on report the broker, the run reports the pods.
     outcome
         .prints("connecting again, while what runs goes on")
         .prints("the broker is back: the work goes on")

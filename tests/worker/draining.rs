@@ -1,4 +1,4 @@
-//! No worker waits for ever, and none leaves an item behind.
+//! No worker waits forever, and none leaves an item behind.
 
 use std::time::{Duration, Instant};
 
@@ -125,7 +125,7 @@ async fn the_item_of_a_worker_in_its_grace_period_is_waited_for() {
 
 #[tokio::test]
 #[ignore = "needs a broker: run `make e2e`"]
-async fn a_worker_does_not_wait_for_a_peers_long_item_for_ever() {
+async fn a_worker_does_not_wait_forever_for_a_peers_long_item() {
     let bench = Bench::with_items(&["x"]).await;
     let holder = bench.start(&[], &["sleep", "20"]);
     bench.until_ready(0).await;
