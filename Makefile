@@ -8,6 +8,8 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubectl-workqueue
 # One target directory for all checkouts: a cold build of the dependencies takes minutes.
 export CARGO_TARGET_DIR ?= $(CACHE)/target
+# Snapshots that have changed fail their test and stay as they are: `cargo insta test --review` updates them.
+export INSTA_UPDATE ?= no
 
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs -r grep -lE '^\#!.*\b(bash|sh)$$')
 
@@ -24,14 +26,14 @@ release: ## Build the plugin (release)
 	cargo build --locked --release
 
 .PHONY: lint
-lint: ## Formatting, clippy, shellcheck
+lint: ## Formatting, clippy, shellcheck, the chart's README
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	tests/tools/shellcheck $(SCRIPTS)
+	tests/tools/chart-readme --check
 
 .PHONY: unit
 unit: ## Tests that need no cluster
-	cargo build --locked -p workqueue-worker
 	cargo test --locked --workspace
 
 .PHONY: cluster
@@ -41,13 +43,19 @@ cluster: ## Bring the test bed up, unless WORKQUEUE_TEST_KUBECONFIG names a clus
 .PHONY: e2e
 e2e: cluster ## End-to-end tests on the test bed
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
-	cargo test --locked --test e2e -- --ignored --test-threads=3 --skip api_server
-	# These take the API server away, and so run alone; somebody's own cluster is left in peace.
+	cargo test --locked --test e2e -- --ignored --test-threads=3
+	# Somebody's own cluster keeps its API server.
 	[[ $$WORKQUEUE_TEST_KUBECONFIG != */kubectl-workqueue/cluster/* ]] || \
-	  cargo test --locked --test e2e -- --ignored --test-threads=1 api_server
+	  cargo test --locked --test e2e_alone -- --ignored --test-threads=1
 	for image in "$$WORKQUEUE_TEST_BROKER_IMAGE" "$$WORKQUEUE_TEST_BROKER_IMAGE_OLD"; do
-	  tests/worker/with-broker "$$image" cargo test --locked --test worker
+	  tests/worker/with-broker "$$image" cargo test --locked \
+	    --test worker --test worker_alone -- --ignored --test-threads=6
 	done
+
+.PHONY: fresh
+fresh: cluster build ## Install the programs in a fresh Debian container, and complete commands there with Tab
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	tests/fresh/run "$$CARGO_TARGET_DIR/debug"
 
 .PHONY: bench-tutorial
 bench-tutorial: cluster release ## Time the tutorial by hand against the plugin

@@ -1,8 +1,8 @@
 //! `docs/reference/commands.md` is what the program would write now.
 
-mod sandbox;
+use std::path::{Path, PathBuf};
 
-use sandbox::{Sandbox, root};
+use workqueue_test_support::{Sandbox, root};
 
 #[test]
 fn the_reference_is_current() {
@@ -11,22 +11,34 @@ fn the_reference_is_current() {
     let outcome = Sandbox::new().run(&["__reference"]);
     assert!(
         outcome.stdout == written,
-        "docs/reference/commands.md is not current: cargo run -- __reference > docs/reference.md"
+        "docs/reference/commands.md is not current: cargo run -- __reference > docs/reference/commands.md"
     );
 }
 
 #[test]
 fn links_between_the_pages_lead_somewhere() {
-    let docs = root().join("docs");
-    for entry in std::fs::read_dir(&docs).expect("it is there").flatten() {
-        if entry.path().extension().is_none_or(|extension| extension != "md") {
-            continue;
-        }
-        let text = std::fs::read_to_string(entry.path()).expect("text");
+    let mut pages =
+        vec![root().join("README.md"), root().join("CONTRIBUTING.md"), root().join("SECURITY.md")];
+    add_pages(&root().join("docs"), &mut pages);
+    assert!(pages.len() > 20, "only {} pages were found", pages.len());
+    for page in pages {
+        let text = std::fs::read_to_string(&page).expect("text");
+        let folder = page.parent().expect("a folder");
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.starts_with(['#', '<']) && !link.contains("://")) {
             let file = link.split('#').next().unwrap_or(link);
-            assert!(docs.join(file).exists(), "{}: {link} leads nowhere", entry.path().display());
+            assert!(folder.join(file).exists(), "{}: {link} leads nowhere", page.display());
+        }
+    }
+}
+
+fn add_pages(folder: &Path, pages: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("it is there").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            add_pages(&path, pages);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
         }
     }
 }

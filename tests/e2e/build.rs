@@ -1,11 +1,10 @@
 //! `run --build`: a script becomes an image, goes to a real registry, and the kubelet pulls it.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::bed::{Bed, FRUITS, seed_worker, variable};
+use workqueue_test_support::{Bed, FRUITS, Sandbox, registry, seed_worker};
 
 /// The tutorial's script, without its ten seconds of sleep.
 const SCRIPT: &str = "\
@@ -19,25 +18,23 @@ print(\"Processing \" + sys.stdin.readlines()[0])
 /// Workers of a release.
 const WORKERS: &str = "app.kubernetes.io/component=worker";
 
-/// A script in a directory that goes with the value.
-struct Script(PathBuf);
+/// A script in a directory of its own.
+struct Script(Sandbox);
 
 impl Script {
-    fn new(bed: &Bed, text: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("{}-script", bed.namespace));
-        std::fs::create_dir_all(&directory).expect("a temporary directory");
-        let script = Self(directory.join("worker"));
+    fn new(text: &str) -> Self {
+        let script = Self(Sandbox::new());
         script.write(text);
         script
     }
 
     fn write(&self, text: &str) {
-        std::fs::write(&self.0, text).expect("writable");
+        self.0.file("worker", text);
     }
 
     /// The arguments that build it on the image that has Python and amqp-tools.
     fn build_args(&self, bed: &Bed) -> Vec<String> {
-        let path = self.0.to_str().expect("text").to_owned();
+        let path = self.0.path("worker").display().to_string();
         let args = ["--build", &path, "--image", &image(bed), "--base-image", &seed_worker()];
         args.map(str::to_owned).to_vec()
     }
@@ -52,14 +49,8 @@ impl Script {
     }
 }
 
-impl Drop for Script {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(self.0.parent().expect("a directory of its own")).ok();
-    }
-}
-
 fn image(bed: &Bed) -> String {
-    format!("{}/{}:1", variable("WORKQUEUE_TEST_REGISTRY"), bed.namespace)
+    format!("{}/{}:1", registry(), bed.namespace)
 }
 
 /// The items that logs say were worked on, in order.
@@ -78,17 +69,18 @@ fn workers(bed: &Bed) -> Vec<Value> {
 fn the_tutorials_script_is_built_pushed_pulled_and_run() {
     let bed = Bed::new("build");
     bed.up(&["--preset", "ephemeral"]).ok();
-    let script = Script::new(&bed, SCRIPT);
+    let script = Script::new(SCRIPT);
     assert_eq!(processed(&script.run(&bed)), FRUITS);
 
-    // The kubelet got it from the registry, by its digest.
-    // An image of the same content may be known there under another name.
-    let pulled = format!("//{}/", variable("WORKQUEUE_TEST_REGISTRY"));
+    // The kubelet got it from the registry, by its digest. Kubelets that use Docker put a scheme in
+    // front, and an image of the same content may be known there under another name.
+    let pulled = format!("{}/", registry());
     let pods = workers(&bed);
     assert_eq!(pods.len(), FRUITS.len());
     for pod in pods {
         let id = pod["status"]["containerStatuses"][0]["imageID"].as_str().expect("an image");
-        assert!(id.contains(&pulled) && id.contains("@sha256:"), "{id}");
+        let name = id.strip_prefix("docker-pullable://").unwrap_or(id);
+        assert!(name.starts_with(&pulled) && name.contains("@sha256:"), "{id}");
     }
 
     // The same tag again with another program: the node must not run the one that it has.
@@ -103,10 +95,10 @@ fn the_tutorials_own_objects_do_as_well() {
     let bed = Bed::new("preset");
     // A tenth of a core, as the tutorial has it, lets a broker take its time.
     bed.up(&["--preset", "tutorial", "--timeout", "4m"]).ok().says("job.batch/job-wq-1: left to");
-    let names = bed.kubectl(&["get", "services,replicationcontrollers,jobs", "-o", "name"]).ok().stdout;
+    let names = bed.names("services,replicationcontrollers,jobs");
     assert_eq!(names, "service/rabbitmq-service\nreplicationcontroller/rabbitmq-controller\n");
 
-    assert_eq!(processed(&Script::new(&bed, SCRIPT).run(&bed)), FRUITS);
+    assert_eq!(processed(&Script::new(SCRIPT).run(&bed)), FRUITS);
     let status = bed.workqueue(&["status", "-o", "json"]).ok().json();
     assert_eq!(
         (&status["runs"][0]["pods"]["succeeded"], &status["runs"][0]["end"]),
@@ -117,8 +109,7 @@ fn the_tutorials_own_objects_do_as_well() {
     assert!(!unchanged.stdout.contains("configured"), "{}", unchanged.stdout);
 
     bed.workqueue(&["down", "--yes"]).ok();
-    let left =
-        bed.kubectl(&["get", "services,replicationcontrollers,jobs,secrets", "-o", "name"]).ok().stdout;
+    let left = bed.names("services,replicationcontrollers,jobs,secrets");
     assert!(left.lines().all(|name| name.starts_with("secret/default-token")), "{left}");
 }
 
@@ -127,7 +118,7 @@ fn the_tutorials_own_objects_do_as_well() {
 fn a_program_that_fails_fails_its_pod_and_keeps_its_item() {
     let bed = Bed::new("build-fail");
     bed.up(&["--preset", "ephemeral"]).ok();
-    let script = Script::new(&bed, "#!/bin/sh\ncat >/dev/null\nexit 7\n");
+    let script = Script::new("#!/bin/sh\ncat >/dev/null\nexit 7\n");
     let args = script.build_args(&bed);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     bed.workqueue(&[&["run", "--detach"], args.as_slice(), &["apple"]].concat()).ok();

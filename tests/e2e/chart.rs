@@ -2,16 +2,14 @@
 
 use std::process::Command;
 
-use crate::bed::{Bed, finish, kubectl, spawn};
+use workqueue_test_support::{Bed, Outcome, Sandbox, kubectl, root, run, variable};
 
 /// Runs helm with the test bed's cluster.
-fn helm(bed: &Bed, args: &[&str]) -> crate::bed::Outcome {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/helm-template/tests/tools/helm");
-    let path = Command::new(script).output().expect("the script runs");
-    assert!(path.status.success(), "{}", String::from_utf8_lossy(&path.stderr));
-    let mut helm = Command::new(String::from_utf8_lossy(&path.stdout).trim());
-    helm.env("KUBECONFIG", crate::bed::variable("WORKQUEUE_TEST_KUBECONFIG"));
-    finish(spawn(helm, &[&["--namespace", bed.namespace.as_str()], args].concat()), b"")
+fn helm(bed: &Bed, args: &[&str]) -> Outcome {
+    let path = run(&mut Command::new(root().join("crates/helm-template/tests/tools/helm"))).ok().stdout;
+    let mut helm = Command::new(path.trim());
+    helm.env("KUBECONFIG", variable("WORKQUEUE_TEST_KUBECONFIG"));
+    run(helm.args(["--namespace", &bed.namespace]).args(args))
 }
 
 #[test]
@@ -21,6 +19,7 @@ fn diff_shows_what_up_would_do_and_masks_secrets() {
     let generated = bed.diff(&[]).exits(1).stdout;
     assert!(generated.contains("+++ rendered/secret/workqueue-credentials"), "{generated}");
     assert!(generated.contains("+  password: '***'") && !generated.contains("amqp://"), "{generated}");
+
     let secret = ["--set", "auth.password=opensesame"];
     let first = bed.diff(&secret).exits(1);
     assert!(first.stdout.contains("+++ rendered/statefulset.apps/workqueue-broker"), "{}", first.stdout);
@@ -56,7 +55,7 @@ fn an_object_in_another_namespace_is_pruned_there_and_not_its_namesake() {
     other.kubectl(&["get", "configmap", "shared"]).exits(1);
     bed.kubectl(&["get", "configmap", "shared"]).ok();
 
-    // What somebody else has made anew is theirs, whatever an earlier record says.
+    // What somebody else has made since is theirs, even if an earlier record names it.
     bed.up(&["--no-wait", "--set-json", &extra]).ok();
     other.kubectl(&["delete", "configmap", "shared"]).ok();
     other.kubectl(&shared).ok();
@@ -72,14 +71,14 @@ fn what_is_no_longer_rendered_is_pruned_and_nothing_else() {
     bed.kubectl(&["create", "configmap", "theirs", "--from-literal=a=b"]).ok();
     bed.up(&["--no-wait", "--set", "operatorRole.create=true"]).ok();
     let role = "role.rbac.authorization.k8s.io/workqueue-operator";
-    assert!(bed.kubectl(&["get", "roles", "-o", "name"]).ok().stdout.contains(role));
+    assert!(bed.names("roles").contains(role));
 
     let shown = bed.diff(&[]).exits(1).stdout;
     assert!(shown.contains("+++ /dev/null") && shown.contains("workqueue-operator"), "{shown}");
     let pruned = bed.up(&["--no-wait"]).ok().stdout;
     assert!(pruned.contains(&format!("{role} pruned")), "{pruned}");
-    assert_eq!(bed.kubectl(&["get", "roles", "-o", "name"]).ok().stdout, "");
-    assert!(bed.kubectl(&["get", "configmaps", "-o", "name"]).ok().stdout.contains("configmap/theirs"));
+    assert_eq!(bed.names("roles"), "");
+    assert!(bed.names("configmaps").contains("configmap/theirs"));
 }
 
 #[test]
@@ -99,8 +98,7 @@ fn a_field_that_cannot_change_is_explained_before_anything_is_applied() {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_changed_value_rolls_the_broker_and_loses_nothing() {
     let bed = Bed::with_release("roll");
-    let items: String = (1..=10_000).map(|number| format!("{number}\n")).collect();
-    bed.workqueue_with_input(&["enqueue", "-f", "-"], items.as_bytes()).ok();
+    bed.enqueue_numbers(10_000);
     let pod = |bed: &Bed| bed.get(&["pod", "workqueue-broker-0"])["metadata"]["uid"].clone();
     let before = pod(&bed);
     bed.up(&["--set", "broker.resources.requests.cpu=120m"]).ok();
@@ -109,17 +107,15 @@ fn a_changed_value_rolls_the_broker_and_loses_nothing() {
 }
 
 /// Three brokers find each other, and a queue outlives the loss of one of them.
-fn cluster_of_three(image: &str) {
-    let bed = Bed::with_broker("three", image);
+fn cluster_of_three(bed: &Bed) {
     bed.up(&["--set", "broker.replicas=3", "--timeout", "200s"]).ok();
     let running = || -> usize {
-        let status = bed.rabbitmqctl(&["cluster_status"]);
+        let status = bed.rabbitmqctl_list(&["cluster_status"]);
         status["running_nodes"].as_array().map_or(0, Vec::len)
     };
     assert_eq!(running(), 3);
-    let items: String = (1..=1000).map(|number| format!("{number}\n")).collect();
-    bed.workqueue_with_input(&["enqueue", "-f", "-"], items.as_bytes()).ok();
-    let queues = bed.rabbitmqctl(&["list_queues", "name", "type", "members"]);
+    bed.enqueue_numbers(1000);
+    let queues = bed.rabbitmqctl_list(&["list_queues", "name", "type", "members"]);
     let queue = queues.as_array().expect("a list").iter().find(|queue| queue["name"] == "job1");
     let queue = queue.expect("it was made");
     assert_eq!((&queue["type"], queue["members"].as_array().map(Vec::len)), (&"quorum".into(), Some(3)));
@@ -135,32 +131,30 @@ fn cluster_of_three(image: &str) {
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn three_brokers_of_rabbitmq_4_outlive_the_loss_of_one() {
-    cluster_of_three("WORKQUEUE_TEST_BROKER_IMAGE");
+    cluster_of_three(&Bed::new("three"));
 }
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn three_brokers_of_rabbitmq_3_10_outlive_the_loss_of_one() {
-    cluster_of_three("WORKQUEUE_TEST_BROKER_IMAGE_OLD");
+    cluster_of_three(&Bed::with_old_broker("three-old"));
 }
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn an_edited_chart_comes_back() {
     let bed = Bed::new("edited");
-    let dir = std::env::temp_dir().join(&bed.namespace);
-    let path = dir.display().to_string();
-    finish(spawn(kubectl(), &["workqueue", "chart", &path]), b"").ok();
+    let files = Sandbox::new();
+    let path = files.path("chart").display().to_string();
+    run(kubectl().args(["workqueue", "chart", &path])).ok();
     let template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}-mine'}\n\
                     data: {queue: {{ .Values.worker.queue | upper | quote }}}\n";
-    std::fs::write(dir.join("templates/mine.yaml"), template).expect("writable");
-    let applied = bed.up(&["--no-wait", "--chart", &path]).ok().stdout;
-    assert!(applied.contains("configmap/workqueue-mine created"), "{applied}");
+    files.file("chart/templates/mine.yaml", template);
+    bed.up(&["--no-wait", "--chart", &path]).ok().prints("configmap/workqueue-mine created");
     assert_eq!(bed.get(&["configmap", "workqueue-mine"])["data"]["queue"], "JOB1");
     bed.workqueue(&["down", "--yes"]).ok();
-    let left = bed.kubectl(&["get", "configmaps", "-o", "name"]).ok().stdout;
+    let left = bed.names("configmaps");
     assert!(!left.contains("workqueue"), "{left}");
-    std::fs::remove_dir_all(&dir).expect("ours");
 }
 
 #[test]
@@ -168,7 +162,8 @@ fn an_edited_chart_comes_back() {
 fn a_helm_release_works_and_is_left_to_helm() {
     let bed = Bed::new("helm");
     let image = bed.image_values();
-    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/chart-templates");
+    let chart = root().join("chart-templates");
+    let chart = chart.to_str().expect("text");
     helm(&bed, &["install", "workqueue", chart, "--set", &image, "--wait", "--timeout", "90s"]).ok();
     let secret = |bed: &Bed| bed.get(&["secret", "workqueue-credentials"])["data"].clone();
     let before = secret(&bed);
@@ -186,7 +181,7 @@ fn a_helm_release_works_and_is_left_to_helm() {
     let left = bed.kubectl(&[&["get", kinds, "-o", "name"], &ours[..]].concat()).ok();
     assert_eq!(left.stdout.trim(), "persistentvolumeclaim/data-workqueue-broker-0");
 
-    // A new release has a new password, and finds what the claim holds.
+    // A new release has a new password, and finds what the PVC holds.
     helm(&bed, &["install", "workqueue", chart, "--set", &image, "--wait", "--timeout", "90s"]).ok();
     assert_ne!(secret(&bed)["password"], before["password"]);
     assert_eq!(bed.messages("job1"), 1);

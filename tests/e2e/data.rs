@@ -1,6 +1,6 @@
 //! What becomes of items and of the queue that holds them.
 
-use crate::bed::{Bed, seed_worker};
+use workqueue_test_support::{Bed, seed_worker};
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
@@ -15,7 +15,7 @@ fn the_queue_is_made_to_lose_nothing() {
         .says("2 items read, 2 confirmed");
     assert_eq!(bed.messages("job1"), 5);
 
-    let queues = bed.rabbitmqctl(&["list_queues", "name", "type", "durable", "arguments"]);
+    let queues = bed.rabbitmqctl_list(&["list_queues", "name", "type", "durable", "arguments"]);
     let queue =
         |name: &str| queues.as_array().expect("a list").iter().find(|row| row["name"] == name).cloned();
     let items = queue("job1").expect("it exists");
@@ -53,18 +53,14 @@ fn the_queue_is_made_to_lose_nothing() {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_queue_that_others_made_is_used_as_it_is() {
     let bed = Bed::with_release("foreign");
-    let script = "BROKER_URL=amqp://$U:$P@workqueue-broker; amqp-declare-queue --url=$BROKER_URL -q job1 -d";
-    let secret = |key: &str| {
-        let template = format!("go-template={{{{.data.{key}|base64decode}}}}");
-        bed.kubectl(&["get", "secret", "workqueue-credentials", "-o", &template]).ok().stdout
-    };
-    let (user, password) = (format!("U={}", secret("username")), format!("P={}", secret("password")));
+    let script = "amqp-declare-queue --url=$BROKER_URL -q job1 -d";
+    let url = format!("BROKER_URL={}", bed.broker_url("amqp", "workqueue-broker"));
     let image = format!("--image={}", seed_worker());
-    let pod = ["run", "seed", &image, "--restart=Never", "--attach", "--env", &user, "--env", &password];
+    let pod = ["run", "seed", &image, "--restart=Never", "--attach", "--env", &url];
     bed.kubectl(&[&pod[..], &["--command", "--", "/bin/sh", "-c", script]].concat()).ok();
 
     bed.workqueue(&["enqueue", "apple"]).ok().says("was made with other arguments and is used as it is");
-    let queues = bed.rabbitmqctl(&["list_queues", "name", "type"]).to_string();
+    let queues = bed.rabbitmqctl_list(&["list_queues", "name", "type"]).to_string();
     assert!(queues.contains("classic"), "{queues}");
 }
 
@@ -79,7 +75,7 @@ fn kept_data_is_found_again() {
     bed.workqueue(&["down", "--yes", "--keep-data"])
         .ok()
         .says("queue job1 holds 2 messages: they will be kept");
-    let left = bed.kubectl(&["get", "statefulsets,persistentvolumeclaims", "-o", "name"]).ok().stdout;
+    let left = bed.names("statefulsets,persistentvolumeclaims");
     assert_eq!(left.trim(), "persistentvolumeclaim/data-workqueue-broker-0");
     bed.up(&[]).ok();
     assert_eq!(bed.messages("job1"), 2);
@@ -91,7 +87,7 @@ fn kept_data_is_found_again() {
     assert_eq!(bed.messages("job1"), 2);
 
     bed.workqueue(&["down", "--yes"]).ok().says("queue job1 holds 2 messages: they will be lost");
-    assert_eq!(bed.kubectl(&["get", "persistentvolumeclaims", "-o", "name"]).ok().stdout, "");
+    assert_eq!(bed.names("persistentvolumeclaims"), "");
 }
 
 #[test]

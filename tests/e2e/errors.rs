@@ -1,9 +1,9 @@
 //! What goes wrong around a cluster is said clearly: one error, one hint, one exit code.
 
-use crate::bed::{Bed, finish, kubectl, seed_worker, spawn};
+use workqueue_test_support::{Bed, Outcome, Sandbox, kubectl, registry, run, seed_worker};
 
-fn workqueue(args: &[&str]) -> crate::bed::Outcome {
-    finish(spawn(kubectl(), &[&["workqueue"], args].concat()), b"")
+fn workqueue(args: &[&str]) -> Outcome {
+    run(kubectl().arg("workqueue").args(args))
 }
 
 #[test]
@@ -19,13 +19,11 @@ fn no_cluster_no_context_no_namespace() {
         .says("error: namespace \"nonesuch\" does not exist")
         .says("--create-namespace");
 
-    let config = std::env::temp_dir().join(format!("workqueue-e2e-{}.kubeconfig", std::process::id()));
+    let files = Sandbox::new();
     let text = "{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: \
         'https://127.0.0.1:1'}}], contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u, user: {}}]}";
-    std::fs::write(&config, text).expect("writable");
-    let path = config.display().to_string();
+    let path = files.file("kubeconfig", text).display().to_string();
     workqueue(&["up", "--kubeconfig", &path]).exits(1).says("cannot be reached").says("kubectl cluster-info");
-    std::fs::remove_file(&config).expect("ours");
 }
 
 #[test]
@@ -40,19 +38,18 @@ fn a_release_that_is_not_there() {
 }
 
 /// A kubeconfig for a user without any right: the administrator, impersonating one.
-fn nobody(bed: &Bed) -> String {
+fn nobody(bed: &Bed, files: &Sandbox) -> String {
     let mut config = bed.kubectl(&["config", "view", "--raw", "--minify", "-o", "json"]).ok().json();
     config["users"][0]["user"]["as"] = "nobody".into();
-    let path = std::env::temp_dir().join(format!("{}.kubeconfig", bed.namespace));
-    std::fs::write(&path, config.to_string()).expect("writable");
-    path.display().to_string()
+    files.file("kubeconfig", config.to_string()).display().to_string()
 }
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_missing_right_is_named_with_its_rule() {
     let bed = Bed::with_release("rights");
-    let config = nobody(&bed);
+    let files = Sandbox::new();
+    let config = nobody(&bed, &files);
     let forbidden = ["--kubeconfig", config.as_str()];
     bed.workqueue(&[&["enqueue", "a"], &forbidden[..]].concat())
         .exits(1)
@@ -85,8 +82,8 @@ fn a_missing_right_is_named_with_its_rule() {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_broker_that_never_gets_ready_is_explained() {
     let bed = Bed::new("stuck");
-    let image = ["--set", "broker.image.repository=127.0.0.1:5000/nonesuch,broker.image.tag=1"];
-    bed.workqueue(&[&["up", "--timeout", "40s"], &image[..]].concat())
+    let image = format!("broker.image.repository={}/nonesuch,broker.image.tag=1", registry());
+    bed.workqueue(&["up", "--timeout", "40s", "--set", &image])
         .exits(5)
         .says("error: the broker is not ready after")
         .says("pod workqueue-broker-0: ")
@@ -104,13 +101,13 @@ fn a_broker_that_never_gets_ready_is_explained() {
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
-fn workers_whose_image_cannot_be_pulled_do_not_wait_for_ever() {
+fn workers_whose_image_cannot_be_pulled_do_not_wait_forever() {
     let bed = Bed::with_release("pull");
-    bed.workqueue(&["run", "--image", "127.0.0.1:5000/nonesuch:1", "apple"])
+    bed.workqueue(&["run", "--image", &format!("{}/nonesuch:1", registry()), "apple"])
         .exits(4)
         .says("error: the workers cannot start: pod workqueue-job1-")
         .says("ImagePull");
-    assert_eq!(bed.kubectl(&["get", "jobs", "-o", "name"]).ok().stdout, "", "the Job is gone");
+    assert_eq!(bed.names("jobs"), "", "the Job is gone");
     assert_eq!(bed.messages("job1"), 1, "the item is still there");
 }
 
@@ -119,13 +116,6 @@ fn workers_whose_image_cannot_be_pulled_do_not_wait_for_ever() {
 fn values_that_the_chart_does_not_know_are_refused_before_anything_is_done() {
     let bed = Bed::new("values");
     bed.up(&["--set", "broker.replcas=3"]).exits(1).says("replcas");
-    assert_eq!(
-        bed.kubectl(&["get", "secrets", "-o", "name"])
-            .ok()
-            .stdout
-            .lines()
-            .filter(|line| line.contains("workqueue"))
-            .count(),
-        0
-    );
+    let secrets = bed.names("secrets");
+    assert!(!secrets.contains("workqueue"), "{secrets}");
 }

@@ -3,14 +3,15 @@
 //!
 //! Needs the variables that `tests/cluster/env` prints; `make e2e` sets them and runs all of it.
 
-mod bed;
+mod broker;
 mod build;
 mod chart;
 mod data;
-mod drain;
 mod errors;
+mod failed;
 mod faults;
 mod follow;
+mod queues;
 mod render;
 mod results;
 mod scale;

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::bed::{Bed, Outcome, seed_worker};
-use crate::worker::{run, worker_image};
+use workqueue_test_support::{Bed, Outcome, Sandbox, seed_worker, worker_image};
 
 /// The last run, as `status` shows it.
 fn last_run(bed: &Bed) -> Value {
@@ -35,18 +34,13 @@ fn assert_all_done(bed: &Bed, count: usize) {
     assert_eq!((bed.messages("job1"), bed.messages("job1.failed")), (0, 0));
 }
 
-fn enqueue(bed: &Bed, count: usize) {
-    let lines: String = (1..=count).map(|number| format!("{number}\n")).collect();
-    bed.workqueue_with_input(&["enqueue", "-f", "-"], lines.as_bytes()).ok();
-}
-
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
     let bed = Bed::with_release("scale");
-    enqueue(&bed, 150);
-    let script = std::env::temp_dir().join(format!("{}.sh", bed.namespace));
-    std::fs::write(&script, "#!/bin/sh\nread item; sleep 1; echo did $item\n").expect("writable");
+    bed.enqueue_numbers(150);
+    let files = Sandbox::new();
+    let script = files.file("script.sh", "#!/bin/sh\nread item; sleep 1; echo did $item\n");
     let path = script.display().to_string();
     let image = seed_worker();
     let head = ["run", "--image", &image, "--worker-image", worker_image(), "--script", &path];
@@ -70,8 +64,7 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
         assert!(Instant::now() < deadline, "the pods do not end");
         std::thread::sleep(Duration::from_millis(500));
     }
-    let listed = bed.workqueue(&["status"]).ok().stdout;
-    assert!(listed.contains("Paused"), "{listed}");
+    bed.workqueue(&["status"]).ok().prints("Paused");
     let waiting = bed.messages("job1");
     assert!(waiting > 0, "nothing is left to pause for");
     bed.workqueue(&["scale", &run, "--parallelism", "2"]).exits(1).says("is paused");
@@ -88,7 +81,6 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
     bed.workqueue(&["attach", &run]).ok().says("is complete: 150 done");
     assert_all_done(&bed, 150);
     bed.workqueue(&["scale", &run, "--parallelism", "2"]).exits(1).says("has ended");
-    std::fs::remove_file(&script).expect("ours");
 }
 
 #[test]
@@ -96,10 +88,10 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
 fn failures_halt_a_run_and_what_is_left_can_be_run_again() {
     const ITEMS: usize = 200;
     let bed = Bed::with_release("halt");
-    enqueue(&bed, ITEMS);
+    bed.enqueue_numbers(ITEMS);
     let flags = ["--parallelism", "2", "--concurrency", "2", "--retries", "0", "-o", "json"];
     let halting = |rule: &str, script: &str| -> Outcome {
-        run(&bed, &[&flags[..], &["--halt", rule]].concat(), script)
+        bed.run_script(&[&flags[..], &["--halt", rule]].concat(), script)
     };
     let program = "read n; sleep 0.2; [ $((n % 10)) != 3 ]";
     let halted = halting("soon,fail=3", program).exits(6).says("was halted (soon,fail=3)");
@@ -117,6 +109,6 @@ fn failures_halt_a_run_and_what_is_left_can_be_run_again() {
     let (after, more) = (now.json()["outcome"]["ready"].clone(), now.json()["outcome"]["failed"].clone());
     assert_eq!(after.as_u64().zip(more.as_u64()).map(|(a, b)| a + b), Some(waiting), "{after} {more}");
 
-    let rest = run(&bed, &flags, "cat").exits(0).json();
+    let rest = bed.run_script(&flags, "cat").exits(0).json();
     assert_eq!(rest["itemsAtStart"], after, "{rest}");
 }

@@ -1,6 +1,6 @@
 //! The tutorial's core in four commands.
 
-use crate::bed::{Bed, FRUITS, finish, kubectl, seed_worker, spawn};
+use workqueue_test_support::{Bed, FRUITS, kubectl, run, seed_worker};
 
 /// Kinds that a release may consist of.
 const KINDS: &str = "jobs,statefulsets,replicationcontrollers,pods,services,configmaps,secrets,\
@@ -15,15 +15,16 @@ fn four_commands_on_rabbitmq_4() {
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn four_commands_on_rabbitmq_3_10() {
-    four_commands(&Bed::with_broker("core-old", "WORKQUEUE_TEST_BROKER_IMAGE_OLD"));
+    four_commands(&Bed::with_old_broker("core-old"));
 }
 
 fn four_commands(bed: &Bed) {
     let before = objects(bed);
 
     let first = bed.up(&[]).ok();
-    assert!(first.stdout.contains("statefulset.apps/workqueue-broker created"), "{}", first.stdout);
-    assert!(first.stdout.contains("secret/workqueue-credentials created"), "{}", first.stdout);
+    let first = first
+        .prints("statefulset.apps/workqueue-broker created")
+        .prints("secret/workqueue-credentials created");
     assert_secret_is_secret(bed, &(first.stdout + &first.stderr));
 
     let enqueued = bed.workqueue(&[&["enqueue", "-o", "json"], FRUITS.as_slice()].concat()).ok().json();
@@ -46,18 +47,11 @@ fn four_commands(bed: &Bed) {
     assert_eq!(objects(bed), before, "down left something behind, or took what was not ours");
 }
 
-/// The password is in the Secret alone: not in what was printed, nor in any manifest.
+/// The password is only in the Secret: not in what was printed, nor in any manifest.
 fn assert_secret_is_secret(bed: &Bed, printed: &str) {
     let secret = bed.get(&["secret", "workqueue-credentials"]);
     let encoded = secret["data"]["password"].as_str().expect("a password").to_owned();
-    let decoded = bed.kubectl(&[
-        "get",
-        "secret",
-        "workqueue-credentials",
-        "-o",
-        "go-template={{.data.password|base64decode}}",
-    ]);
-    let password = decoded.ok().stdout;
+    let password = bed.credential("password");
     assert!(password.len() >= 32, "the password is short");
     for text in [printed.to_owned(), bed.get(&["statefulsets,services,configmaps"]).to_string()] {
         assert!(!text.contains(&password) && !text.contains(&encoded), "the password is in: {text}");
@@ -85,8 +79,7 @@ fn assert_most_pods_at_once(bed: &Bed, most: usize) {
 }
 
 fn objects(bed: &Bed) -> Vec<String> {
-    let listed = bed.kubectl(&["get", KINDS, "-o", "name"]).ok().stdout;
-    let mut names: Vec<String> = listed.lines().map(str::to_owned).collect();
+    let mut names: Vec<String> = bed.names(KINDS).lines().map(str::to_owned).collect();
     names.sort();
     names
 }
@@ -115,9 +108,8 @@ fn up_again_changes_nothing() {
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn kubectl_lists_the_plugin_without_a_warning() {
-    let listed = finish(spawn(kubectl(), &["plugin", "list"]), b"").ok();
-    assert!(listed.stdout.contains("kubectl-workqueue"), "{}", listed.stdout);
+    let listed = run(kubectl().args(["plugin", "list"])).ok().prints("kubectl-workqueue");
     assert!(!(listed.stdout + &listed.stderr).contains("warning"), "kubectl warns of the plugin");
-    let help = finish(spawn(kubectl(), &["workqueue", "enqueue", "--help"]), b"").ok();
-    assert!(help.stdout.contains("Usage: kubectl workqueue enqueue"), "{}", help.stdout);
+    let help = run(kubectl().args(["workqueue", "enqueue", "--help"])).ok();
+    help.prints("Usage: kubectl workqueue enqueue");
 }

@@ -14,35 +14,46 @@ QUESTIONS = [
 TIMEOUT = 30
 
 
-def read_until(terminal: int, wanted: str, nudge: bytes = b"") -> None:
-    """Reads the terminal until a text appears; types `nudge` while nothing comes."""
-    seen, deadline = "", time.monotonic() + TIMEOUT
-    while wanted not in seen:
-        if time.monotonic() > deadline:
-            sys.exit(f"no {wanted!r} within {TIMEOUT} s, but {seen!r}")
-        if select.select([terminal], [], [], 2)[0]:
-            seen += os.read(terminal, 4096).decode(errors="replace")
-        else:
-            os.write(terminal, nudge)
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.child, self.file = pty.fork()
+        if self.child == 0:
+            os.execvp(command[0], command)
+        self.unread = ""
+
+    def read_until(self, wanted: str, nudge: bytes = b"") -> None:
+        """Reads until a text appears, and no further; types `nudge` while nothing comes."""
+        deadline = time.monotonic() + TIMEOUT
+        while wanted not in self.unread:
+            if time.monotonic() > deadline:
+                sys.exit(f"no {wanted!r} within {TIMEOUT} s, but {self.unread!r}")
+            if select.select([self.file], [], [], 2)[0]:
+                self.unread += os.read(self.file, 4096).decode(errors="replace")
+            else:
+                self.type(nudge)
+        self.unread = self.unread.split(wanted, 1)[1]
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.file, keys)
 
 
 def main() -> None:
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execvp(sys.argv[1], sys.argv[1:])
+    terminal = Terminal(sys.argv[1:])
     # What is printed before docker listens is lost: Enter brings a new prompt.
-    read_until(terminal, "ready> ", nudge=b"\r")
-    os.write(terminal, b"source /usr/share/bash-completion/bash_completion; source <(kubectl completion bash); echo lo''aded\n")
-    read_until(terminal, "loaded\r\n")
-    read_until(terminal, "ready> ")
+    terminal.read_until("ready> ", nudge=b"\r")
+    terminal.type(b"source /usr/share/bash-completion/bash_completion; source <(kubectl completion bash); echo lo''aded\n")
+    terminal.read_until("loaded\r\n")
+    terminal.read_until("ready> ")
     for typed, completed in QUESTIONS:
-        os.write(terminal, typed.encode())
-        read_until(terminal, completed)
+        terminal.type(typed.encode())
+        terminal.read_until(completed)
         print(f"ok: {typed[:-1]}<Tab> became {completed!r}")
         # Ctrl-U clears the line for the next one.
-        os.write(terminal, b"\x15")
-    os.write(terminal, b"exit\n")
-    os.waitpid(child, 0)
+        terminal.type(b"\x15")
+    terminal.type(b"exit\n")
+    os.waitpid(terminal.child, 0)
 
 
 if __name__ == "__main__":

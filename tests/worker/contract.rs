@@ -1,171 +1,193 @@
 //! The same cases over both queues.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::backend::{Bench, Ended, broker_url, local};
+use workqueue_test_support::{Bench, Outcome};
+
+use super::local::local;
+
+/// No case keeps a worker for longer.
+const LONGEST: Duration = Duration::from_secs(40);
 
 /// A case: items, flags, the script of a shell, and what is expected of it.
-struct Case<'a> {
-    items: &'a [&'a [u8]],
+struct Case {
+    items: Vec<Vec<u8>>,
+    /// Items end in NUL rather than in a newline.
     null: bool,
-    flags: &'a [&'a str],
-    script: &'a str,
-    expect: fn(&Ended),
+    flags: &'static [&'static str],
+    script: String,
+    expect: Box<dyn Fn(&Outcome)>,
 }
 
-impl Default for Case<'_> {
-    fn default() -> Self {
-        Self { items: &[b"x"], null: false, flags: &["--retries", "0"], script: "true", expect: |_| {} }
+impl Case {
+    /// A script with one item, that is not tried again.
+    fn new(script: &str, expect: impl Fn(&Outcome) + 'static) -> Self {
+        Self {
+            items: vec![b"x".to_vec()],
+            null: false,
+            flags: &["--retries", "0"],
+            script: script.to_owned(),
+            expect: Box::new(expect),
+        }
+    }
+
+    fn items(mut self, items: &[&[u8]]) -> Self {
+        self.items = items.iter().map(|item| item.to_vec()).collect();
+        self
+    }
+
+    fn flags(mut self, flags: &'static [&'static str]) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// The items, and the script for each. A second item shows that the worker goes on.
+    fn completed(&self) -> (Vec<Vec<u8>>, String) {
+        let mut items = self.items.clone();
+        if items.len() == 1 {
+            items.push(b"next".to_vec());
+        }
+        let script = format!(
+            "item() {{ {}\n}}; [ \"$WORKQUEUE_ITEM_ID\" = 2 ] && [ {} = 1 ] || item",
+            self.script,
+            self.items.len()
+        );
+        (items, script)
+    }
+
+    fn check_locally(self) {
+        let (items, script) = self.completed();
+        let started = Instant::now();
+        let ended = local(&items, self.null, self.flags, &["sh", "-c", &script]);
+        assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
+        assert_ne!(ended.code, None, "{}", ended.stderr);
+        (self.expect)(&ended);
+    }
+
+    async fn check_with_broker(self) {
+        let (items, script) = self.completed();
+        let bench = Bench::with_items(&items).await;
+        let started = Instant::now();
+        let ended = bench.work(self.flags, &["sh", "-c", &script]).await.ok();
+        assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
+        (self.expect)(&ended);
+        assert_eq!(bench.ready("").await, 0);
+        assert_eq!(bench.ready(".failed").await, counts(&ended).1);
+        bench.clear().await;
     }
 }
 
-async fn check(case: Case<'_>) {
-    // A second item shows that the worker goes on, and makes both count in words.
-    let mut items = case.items.to_vec();
-    if items.len() == 1 {
-        items.push(b"next");
-    }
-    let script = format!(
-        "item() {{ {}\n}}; [ \"$WORKQUEUE_ITEM_ID\" = 2 ] && [ {} = 1 ] || item",
-        case.script,
-        case.items.len()
-    );
-    let program = ["sh", "-c", &script];
-    let ended = local(&items, case.null, case.flags, &program).await;
-    assert_ne!(ended.code(), None, "{}", ended.stderr);
-    (case.expect)(&ended);
-    let Some(url) = broker_url() else { return };
-    let bench = Bench::new(&url).await;
-    bench.fill(&items).await;
-    let ended = bench.work(case.flags, &program).await;
-    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
-    (case.expect)(&ended);
-    assert_eq!(bench.ready("").await, 0);
-    assert_eq!(bench.ready(".failed").await, ended.counts().expect("it counts").1);
-    bench.clear().await;
+/// Items that were done and that failed, from the closing line of either executable.
+fn counts(ended: &Outcome) -> (u64, u64) {
+    let line =
+        ended.stderr.lines().find(|line| line.contains(" item done, ") || line.contains(" items done, "));
+    let line = line.unwrap_or_else(|| panic!("it does not count:\n{}", ended.stderr));
+    let mut numbers = line.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    let mut next = || numbers.next().and_then(|number| number.parse().ok()).expect("a number");
+    (next(), next())
 }
 
-fn counts(ended: &Ended, done: u64, failed: u64) {
-    assert_eq!(ended.counts(), Some((done, failed)), "{}", ended.stderr);
+fn assert_counts(ended: &Outcome, done: u64, failed: u64) {
+    assert_eq!(counts(ended), (done, failed), "{}", ended.stderr);
 }
 
-#[tokio::test]
-async fn items_come_as_they_are() {
-    let case = Case { items: &[b"a\0b\xff", b"plain"], script: "cat; echo", ..Case::default() };
-    let expect: fn(&Ended) = |ended| assert_eq!(ended.stdout, b"a\0b\xff\nplain\n");
-    check(Case { expect, ..case }).await;
-    let case = Case { items: &[b"two\nlines", b"plain"], null: true, script: "cat; echo", ..Case::default() };
-    check(Case { expect: |ended| assert_eq!(ended.stdout, b"two\nlines\nplain\n"), ..case }).await;
+/// Makes two tests of each list of cases.
+macro_rules! contract {
+    ($($name:ident: $cases:expr;)*) => {
+        mod in_memory {
+            use super::*;
+            $(#[test]
+            fn $name() {
+                $cases.into_iter().for_each(Case::check_locally);
+            })*
+        }
+        mod with_broker {
+            use super::*;
+            $(#[tokio::test]
+            #[ignore = "needs a broker: run `make e2e`"]
+            async fn $name() {
+                for case in $cases {
+                    case.check_with_broker().await;
+                }
+            })*
+        }
+    };
 }
 
-#[tokio::test]
-async fn an_item_with_nul_and_newlines() {
-    let (item, quoted) = (b"a\0b\nc\n\0", br#""a\u0000b\nc\n\u0000""#);
-    let run = local(&[quoted], false, &["--json"], &["cat"]).await;
-    assert_eq!((run.code(), run.stdout.as_slice()), (Some(0), &item[..]), "{}", run.stderr);
-    let Some(url) = broker_url() else { return };
-    let bench = Bench::new(&url).await;
-    bench.fill(&[item]).await;
-    let run = bench.work(&[], &["cat"]).await;
-    assert_eq!((run.code(), run.stdout.as_slice()), (Some(0), &item[..]), "{}", run.stderr);
-    bench.clear().await;
+contract! {
+    items_come_as_they_are: [
+        Case::new("cat; echo", |ended| assert_eq!(ended.bytes, b"a\0b\xff\nplain\n"))
+            .items(&[b"a\0b\xff", b"plain"]),
+        Case {
+            null: true,
+            ..Case::new("cat; echo", |ended| assert_eq!(ended.bytes, b"two\nlines\nplain\n"))
+                .items(&[b"two\nlines", b"plain"])
+        },
+    ];
+    a_program_that_never_ends: [
+        Case::new("exec sleep 1000", |ended| assert_counts(ended, 1, 1))
+            .flags(&["--retries", "1", "--item-timeout", "500ms"]),
+    ];
+    a_program_that_forks_and_ignores_sigterm: [forks_and_ignores_sigterm()];
+    a_hundred_megabytes_of_output: [
+        Case::new("head -c 100000000 /dev/zero", |ended| {
+            assert_eq!(ended.bytes.len(), 100_000_000);
+            assert_counts(ended, 2, 0);
+        }),
+    ];
+    ten_megabytes_of_input_read_and_unread: [
+        Case::new("wc -c", |ended| {
+            assert_eq!(ended.stdout.split_whitespace().collect::<Vec<_>>(), ["10485760", "1"]);
+        })
+        .items(&[&[b'x'; 10 << 20], b"y"]),
+        Case::new("exit 0", |ended| assert_counts(ended, 2, 0)).items(&[&[b'x'; 10 << 20], b"y"]),
+    ];
+    failures_are_repeated_until_there_is_no_retry_left: [
+        Case::new(THIRD_TIME, |ended| {
+            assert_eq!(ended.stdout, "attempt 1\nattempt 2\nattempt 3\n");
+            assert_counts(ended, 2, 0);
+        })
+        .flags(&["--retries", "2"]),
+        Case::new(THIRD_TIME, |ended| assert_counts(ended, 1, 1)).flags(&["--retries", "1"]),
+    ];
+    the_status_for_no_retry: [
+        Case::new("echo once; exit 65", |ended| {
+            assert_eq!(ended.stdout, "once\n");
+            assert_counts(ended, 1, 1);
+        })
+        .flags(&["--retries", "5"]),
+    ];
 }
 
-#[tokio::test]
-async fn a_program_that_never_ends() {
-    let flags = ["--retries", "1", "--item-timeout", "500ms"];
-    let case = Case { flags: &flags, script: "exec sleep 1000", ..Case::default() };
-    check(Case { expect: |ended| counts(ended, 1, 1), ..case }).await;
-}
+/// A script that succeeds when it is started for the third time.
+const THIRD_TIME: &str = "echo \"attempt $WORKQUEUE_ATTEMPT\"; [ \"$WORKQUEUE_ATTEMPT\" = 3 ]";
 
-#[tokio::test]
-async fn a_program_that_forks_and_ignores_sigterm() {
-    let started = Instant::now();
-    let flags = ["--retries", "0", "--item-timeout", "300ms"];
+/// Leaves no process behind.
+fn forks_and_ignores_sigterm() -> Case {
     // A time that nobody else sleeps for.
-    let time = format!("1000.{}", std::process::id());
+    let time = format!("1000.{}{}", std::process::id(), rand::random::<u32>());
     let script = format!("trap '' TERM; sleep {time} & sleep {time} & wait; wait; wait");
-    check(Case { flags: &flags, script: &script, expect: |ended| counts(ended, 1, 1), ..Case::default() })
-        .await;
-    assert!(started.elapsed() < Duration::from_secs(40));
-    let left = std::process::Command::new("pgrep").args(["-f", &time]).output().expect("pgrep is there");
-    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "processes are left");
-}
-
-#[tokio::test]
-async fn a_hundred_megabytes_of_output() {
-    let case = Case { script: "head -c 100000000 /dev/zero", ..Case::default() };
-    let expect: fn(&Ended) = |ended| {
-        assert_eq!(ended.stdout.len(), 100_000_000);
-        counts(ended, 2, 0);
+    let expect = move |ended: &Outcome| {
+        assert_counts(ended, 1, 1);
+        let left = Command::new("pgrep").args(["-f", &time]).output().expect("pgrep is there");
+        assert_eq!(String::from_utf8_lossy(&left.stdout), "", "processes are left");
     };
-    check(Case { expect, ..case }).await;
+    Case::new(&script, expect).flags(&["--retries", "0", "--item-timeout", "300ms"])
+}
+
+const NUL_AND_NEWLINES: &[u8] = b"a\0b\nc\n\0";
+
+#[test]
+fn an_item_with_nul_and_newlines_in_memory() {
+    let quoted = br#""a\u0000b\nc\n\u0000""#;
+    assert_eq!(local(&[quoted], false, &["--json"], &["cat"]).ok().bytes, NUL_AND_NEWLINES);
 }
 
 #[tokio::test]
-async fn ten_megabytes_of_input_read_and_unread() {
-    let big = vec![b'x'; 10 * 1024 * 1024];
-    let case = Case { items: &[&big, b"y"], script: "wc -c", ..Case::default() };
-    check(Case {
-        expect: |ended| assert_eq!(ended.stdout().split_whitespace().collect::<Vec<_>>(), ["10485760", "1"]),
-        ..case
-    })
-    .await;
-    check(Case {
-        items: &[&big, b"y"],
-        script: "exit 0",
-        expect: |ended| counts(ended, 2, 0),
-        ..Case::default()
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn failures_are_repeated_and_then_given_up() {
-    let script = "echo \"attempt $WORKQUEUE_ATTEMPT\"; [ \"$WORKQUEUE_ATTEMPT\" = 3 ]";
-    let case = Case { flags: &["--retries", "2"], script, ..Case::default() };
-    let expect: fn(&Ended) = |ended| {
-        assert_eq!(ended.stdout(), "attempt 1\nattempt 2\nattempt 3\n");
-        counts(ended, 2, 0);
-    };
-    check(Case { expect, ..case }).await;
-    let case = Case { flags: &["--retries", "1"], script, ..Case::default() };
-    check(Case { expect: |ended| counts(ended, 1, 1), ..case }).await;
-}
-
-#[tokio::test]
-async fn the_status_for_no_retry() {
-    let case = Case { flags: &["--retries", "5"], script: "echo once; exit 65", ..Case::default() };
-    let expect: fn(&Ended) = |ended| {
-        assert_eq!(ended.stdout(), "once\n");
-        counts(ended, 1, 1);
-    };
-    check(Case { expect, ..case }).await;
-}
-
-#[tokio::test]
-async fn local_waits_for_a_slow_input() {
-    let script = "(echo 1; sleep 4; echo 2) | exec \"$0\" local -f - -- cat";
-    let command = ["-c", script, env!("CARGO_BIN_EXE_kubectl-workqueue")];
-    let run = tokio::process::Command::new("sh").args(command).output().await.expect("there is a shell");
-    let stderr = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success() && stderr.contains("2 items done"), "{stderr}");
-}
-
-#[tokio::test]
-async fn local_says_how_it_went() {
-    let log = std::env::temp_dir().join(format!("workqueue-joblog-{}", std::process::id()));
-    let flags = ["--retries", "0", "--joblog", log.to_str().expect("a plain path")];
-    let ended = local(&[b"1", b"0"], false, &flags, &["sh", "-c", "exit \"$1\"", "sh", "{}"]).await;
-    assert_eq!(ended.code(), Some(6), "{}", ended.stderr);
-    let text = std::fs::read_to_string(&log).expect("it was written");
-    std::fs::remove_file(&log).expect("it is ours");
-    let columns: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
-    assert_eq!(columns[0].join(" "), "Seq Host Starttime JobRuntime Send Receive Exitval Signal Command");
-    assert_eq!((columns[1][0], columns[1][6], columns[1][8]), ("1", "1", "sh -c 'exit \"$1\"' sh 1"));
-    assert_eq!((columns[2][0], columns[2][6]), ("2", "0"));
-    let ended = local(&[b"1"], false, &[], &["true"]).await;
-    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
-    let ended = local(&[b"1"], false, &[], &["/nowhere/x"]).await;
-    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+#[ignore = "needs a broker: run `make e2e`"]
+async fn an_item_with_nul_and_newlines_with_broker() {
+    let bench = Bench::with_items(&[NUL_AND_NEWLINES]).await;
+    assert_eq!(bench.work(&[], &["cat"]).await.ok().bytes, NUL_AND_NEWLINES);
+    bench.clear().await;
 }

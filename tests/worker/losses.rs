@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use super::backend::{Bench, Hold, broker_url, ended};
+use workqueue_test_support::{Bench, ended};
 
 /// A way to the broker that can be cut.
 struct Wire {
@@ -43,19 +43,17 @@ impl Wire {
 }
 
 #[tokio::test]
+#[ignore = "needs a broker: run `make e2e`"]
 async fn a_connection_that_breaks_leaves_programs_running() {
-    let Some(url) = broker_url() else { return };
-    let (bench, wire) = (Bench::new(&url).await, Wire::to(&url).await);
-    bench.fill(&[b"a", b"b", b"c", b"d"]).await;
+    let bench = Bench::with_items(&["a", "b", "c", "d"]).await;
+    let wire = Wire::to(&bench.url).await;
     let program = ["sh", "-c", "sleep 3; echo ran"];
     let worker = bench.start_at(&wire.url, &["--concurrency", "2"], &program);
     bench.until_ready(2).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     wire.cut.notify_waiters();
-    let run = ended(worker).await;
-    assert_eq!(run.code(), Some(0), "{}", run.stderr);
-    assert!(run.stderr.contains("connecting again"), "{}", run.stderr);
-    let mut lines: Vec<String> = run.stdout().lines().map(str::to_owned).collect();
+    let run = ended(worker).await.ok().says("connecting again");
+    let mut lines: Vec<String> = run.stdout.lines().map(str::to_owned).collect();
     lines.sort();
     assert_eq!(lines, ["1\tran", "2\tran", "3\tran", "4\tran"], "{}", run.stderr);
     assert_eq!(bench.records(4).await.len(), 4);
@@ -63,10 +61,10 @@ async fn a_connection_that_breaks_leaves_programs_running() {
 }
 
 #[tokio::test]
+#[ignore = "needs a broker: run `make e2e`"]
 async fn a_program_that_ends_without_a_connection_is_settled_later() {
-    let Some(url) = broker_url() else { return };
-    let (bench, wire) = (Bench::new(&url).await, Wire::to(&url).await);
-    bench.fill(&[b"a"]).await;
+    let bench = Bench::with_items(&["a"]).await;
+    let wire = Wire::to(&bench.url).await;
     let worker = bench.start_at(&wire.url, &[], &["sh", "-c", "sleep 1; echo ran"]);
     bench.until_ready(0).await;
     // Cut again and again, so that no new connection lives until the program has ended.
@@ -74,55 +72,27 @@ async fn a_program_that_ends_without_a_connection_is_settled_later() {
         wire.cut.notify_waiters();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let run = ended(worker).await;
-    assert_eq!((run.code(), run.stdout().as_str()), (Some(0), "ran\n"), "{}", run.stderr);
+    assert_eq!(ended(worker).await.ok().stdout, "ran\n");
     assert_eq!((bench.ready("").await, bench.records(1).await.len()), (0, 1));
     bench.clear().await;
 }
 
 #[tokio::test]
+#[ignore = "needs a broker: run `make e2e`"]
 async fn a_cancelled_consumer_is_not_a_drained_queue() {
-    let Some(url) = broker_url() else { return };
-    let bench = Bench::new(&url).await;
-    bench.fill(&[b"a"]).await;
+    let bench = Bench::with_items(&["a"]).await;
     let worker = bench.start(&["--forever"], &["sh", "-c", "cat; echo"]);
     bench.until_ready(0).await;
     // The broker cancels the consumers of a queue that is deleted. With a new queue of the same
     // name the work goes on, and without one the worker says so.
-    let again = Bench::attach(None, &url, &bench.queue).await;
-    let options = lapin::options::QueueDeleteOptions::default();
-    bench.channel.queue_delete(bench.queue.as_str().into(), options).await.expect("it can be deleted");
-    let durable = lapin::options::QueueDeclareOptions::durable();
-    let declared =
-        bench.channel.queue_declare(bench.queue.as_str().into(), durable, Default::default()).await;
-    declared.expect("it can be made");
+    let again = Bench::attach(&bench.url, &bench.queue).await;
+    bench.delete("").await;
+    bench.declare().await;
     again.fill(&[b"b"]).await;
     again.until_ready(0).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    bench.channel.queue_delete(bench.queue.as_str().into(), options).await.expect("it can be deleted");
-    let run = ended(worker).await;
-    assert_eq!((run.code(), run.stdout().as_str()), (Some(1), "a\nb\n"), "{}", run.stderr);
-    assert!(run.stderr.contains("there is no queue"), "{}", run.stderr);
-    bench.clear().await;
-}
-
-#[tokio::test]
-async fn a_broker_that_is_restarted_is_waited_for() {
-    let Some(url) = broker_url() else { return };
-    let Ok(restart) = std::env::var("WORKQUEUE_TEST_AMQP_RESTART") else {
-        eprintln!("skipped: needs a way to restart the broker (set WORKQUEUE_TEST_AMQP_RESTART)");
-        return;
-    };
-    let bench = Bench::with(Hold::alone().await, &url).await;
-    bench.fill(&[b"a", b"b", b"c"]).await;
-    let worker = bench.start(&[], &["sh", "-c", "sleep 5; echo ran $(cat)"]);
-    bench.until_ready(2).await;
-    let restarted = tokio::process::Command::new("sh").args(["-c", &restart]).status().await;
-    assert!(restarted.expect("there is a shell").success());
-    let run = ended(worker).await;
-    assert_eq!(run.code(), Some(0), "{}", run.stderr);
-    assert_eq!(run.stdout(), "ran a\nran b\nran c\n", "{}", run.stderr);
-    let bench = Bench::attach(bench.hold, &url, &bench.queue).await;
-    assert_eq!(bench.ready("").await, 0);
+    bench.delete("").await;
+    let run = ended(worker).await.exits(1).says("there is no queue");
+    assert_eq!(run.stdout, "a\nb\n");
     bench.clear().await;
 }

@@ -1,19 +1,16 @@
-//! What a broker holds after items were settled or given back.
+//! What a broker holds after items were settled or requeued.
 
 use std::time::Duration;
 
 use workqueue_amqp::failed_history;
-
-use super::backend::{Bench, broker_url, ended, signal};
+use workqueue_test_support::{Bench, ended};
 
 #[tokio::test]
+#[ignore = "needs a broker: run `make e2e`"]
 async fn results_and_failed_items_tell_what_happened() {
-    let Some(url) = broker_url() else { return };
-    let bench = Bench::new(&url).await;
-    bench.fill(&[b"good", b"bad"]).await;
+    let bench = Bench::with_items(&["good", "bad"]).await;
     let script = "echo out; echo oops >&2; [ \"$(cat)\" = good ] || exit 7";
-    let run = bench.work(&["--retries", "1"], &["sh", "-c", script]).await;
-    assert_eq!(run.code(), Some(0), "{}", run.stderr);
+    bench.work(&["--retries", "1"], &["sh", "-c", script]).await.ok();
     let records = bench.records(2).await;
     let [good, bad] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((&good["id"], &good["status"], &good["run"]), (&"1".into(), &"done".into(), &"r1".into()));
@@ -31,53 +28,48 @@ async fn results_and_failed_items_tell_what_happened() {
 }
 
 #[tokio::test]
+#[ignore = "needs a broker: run `make e2e`"]
 async fn equal_bodies_without_ids_are_two_items() {
-    let Some(url) = broker_url() else { return };
-    let bench = Bench::new(&url).await;
+    let bench = Bench::new().await;
     bench.publish(None, b"same").await;
     bench.publish(None, b"same").await;
-    let run = bench.work(&["--concurrency", "2"], &["sh", "-c", "echo $WORKQUEUE_ITEM_ID"]).await;
-    assert_eq!(run.code(), Some(0), "{}", run.stderr);
+    let run = bench.work(&["--concurrency", "2"], &["sh", "-c", "echo $WORKQUEUE_ITEM_ID"]).await.ok();
     // printf same | sha256sum
     let id = "sha256-0967115f2813a354";
-    assert_eq!(run.stdout(), format!("{id}\t{id}\n").repeat(2));
+    assert_eq!(run.stdout, format!("{id}\t{id}\n").repeat(2));
     bench.clear().await;
 }
 
 #[tokio::test]
-async fn sigterm_lets_items_finish_or_gives_them_back() {
-    let Some(url) = broker_url() else { return };
-    let bench = Bench::new(&url).await;
-    bench.fill(&[b"a", b"b", b"c"]).await;
+#[ignore = "needs a broker: run `make e2e`"]
+async fn sigterm_lets_items_finish_or_requeues_them() {
+    let bench = Bench::with_items(&["a", "", "c"]).await;
     let worker = bench.start(&["--forever"], &["sh", "-c", "sleep 1; cat"]);
     bench.until_ready(2).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    signal(&worker, "-TERM");
-    let run = ended(worker).await;
-    assert_eq!((run.code(), run.stdout().as_str()), (Some(143), "a"), "{}", run.stderr);
+    worker.signal("-TERM");
+    assert_eq!(ended(worker).await.exits(143).stdout, "a");
     bench.until_ready(2).await;
     bench.take("").await.expect("one of the two");
     let worker =
         bench.start(&["--forever", "--grace", "1s"], &["sh", "-c", "trap '' TERM; sleep 100; sleep 100"]);
     bench.until_ready(0).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    signal(&worker, "-TERM");
-    let run = ended(worker).await;
-    assert_eq!(run.code(), Some(143), "{}", run.stderr);
+    worker.signal("-TERM");
+    ended(worker).await.exits(143);
     bench.until_ready(1).await;
-    // Handed out three times at most: to the first worker when it was leaving, if nobody else took
+    // Delivered three times at most: to the first worker when it was leaving, if nobody else took
     // items, to the second, and now.
     let run = bench.work(&[], &["sh", "-c", "echo $WORKQUEUE_ATTEMPT"]).await;
-    let attempt: u32 = run.stdout().trim().parse().expect("a number");
-    assert!((2..=3).contains(&attempt), "going back was counted too often: {attempt}");
+    let attempt: u32 = run.stdout.trim().parse().expect("a number");
+    assert!((2..=3).contains(&attempt), "requeueing was counted too often: {attempt}");
     bench.clear().await;
 }
 
 #[tokio::test]
+#[ignore = "needs a broker: run `make e2e`"]
 async fn once_exits_as_the_program_did() {
-    let Some(url) = broker_url() else { return };
-    let bench = Bench::new(&url).await;
-    bench.fill(&[b"0", b"3", b"3", b"0"]).await;
+    let bench = Bench::with_items(&["0", "3", "3", "0"]).await;
     let program = ["sh", "-c", "exit $(cat)"];
     let flags = ["--once", "--retries", "0"];
     for (flags, code) in [
@@ -86,27 +78,24 @@ async fn once_exits_as_the_program_did() {
         (&[&flags[..], &["--settled-is-success"]].concat(), 0),
         (&flags[..], 0),
     ] {
-        let run = bench.work(flags, &program).await;
-        assert_eq!(run.code(), Some(code), "{}", run.stderr);
+        bench.work(flags, &program).await.exits(code);
     }
-    assert_eq!(bench.work(&flags, &program).await.code(), Some(0));
+    bench.work(&flags, &program).await.ok();
     assert_eq!((bench.ready("").await, bench.ready(".failed").await), (0, 2));
     bench.clear().await;
 }
 
 #[tokio::test]
-async fn a_missing_queue_and_a_wrong_password_are_told() {
-    let Some(url) = broker_url() else { return };
-    let mut bench = Bench::new(&url).await;
+#[ignore = "needs a broker: run `make e2e`"]
+async fn a_missing_queue_and_a_wrong_password_are_reported() {
+    let mut bench = Bench::new().await;
     let queue = std::mem::replace(&mut bench.queue, "worker-test-nowhere".to_owned());
-    let run = bench.work(&[], &["true"]).await;
-    assert_eq!(run.code(), Some(1));
-    assert!(run.stderr.contains("there is no queue worker-test-nowhere"), "{}", run.stderr);
+    bench.work(&[], &["true"]).await.exits(1).says("there is no queue worker-test-nowhere");
     bench.queue = queue;
-    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (scheme, rest) = bench.url.split_once("://").expect("a URL");
     let host = rest.split_once('@').map_or(rest, |(_, host)| host);
-    let run = ended(bench.start_at(&format!("{scheme}://nobody:wr0ng@{host}"), &[], &["true"])).await;
-    assert_eq!(run.code(), Some(1));
-    assert!(run.stderr.contains("refused the login") && !run.stderr.contains("wr0ng"), "{}", run.stderr);
+    let url = format!("{scheme}://nobody:wr0ng@{host}");
+    let run = ended(bench.start_at(&url, &[], &["true"])).await.exits(1).says("refused the login");
+    assert!(!run.stderr.contains("wr0ng"), "{}", run.stderr);
     bench.clear().await;
 }

@@ -1,34 +1,24 @@
 //! A directory of its own for each test, with fake programs that are all that is on PATH.
-// Each test binary uses a part of it.
-#![allow(dead_code)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::running::hold_starts;
+use crate::{Outcome, plugin, run};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A process that is being started holds all files that are open at that moment, for a moment: a
-/// script that is being written by another thread could then not be run ("text file busy").
-static SPAWNING: Mutex<()> = Mutex::new(());
-
-/// A temporary directory with `bin/` for fake programs; it goes with the value.
+/// A temporary directory with `bin/` for fake programs; it goes with the value. In what programs
+/// print, its path is `[DIR]`.
 pub struct Sandbox {
     dir: PathBuf,
 }
 
-/// What a program printed, with the sandbox's path as `[DIR]`, and its exit code.
-#[derive(Debug)]
-pub struct Outcome {
-    pub stdout: String,
-    pub stderr: String,
-    pub code: Option<i32>,
-}
-
 impl Sandbox {
+    #[expect(clippy::new_without_default, reason = "it makes a directory")]
     pub fn new() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("workqueue-test-{}-{number}", std::process::id()));
@@ -41,12 +31,17 @@ impl Sandbox {
     }
 
     /// Writes a file, with its directories.
-    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("it is below the sandbox")).expect("writable");
-        let _guard = SPAWNING.lock();
+        let _guard = hold_starts();
         fs::write(&path, content).expect("writable");
         path
+    }
+
+    /// The content of a file.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// Puts a program on PATH: a shell script that first notes its name and arguments in `calls`.
@@ -59,7 +54,8 @@ impl Sandbox {
 
     /// The command lines that fake programs got, one a line.
     pub fn calls(&self) -> String {
-        self.redacted(&fs::read(self.path("calls")).unwrap_or_default())
+        let calls = fs::read(self.path("calls")).unwrap_or_default();
+        String::from_utf8_lossy(&calls).replace(&self.dir.display().to_string(), "[DIR]")
     }
 
     /// A kubeconfig whose one context has these names; nobody answers at its address.
@@ -74,35 +70,23 @@ impl Sandbox {
 
     /// The plugin, with nothing of the user's environment.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-workqueue"));
-        command.args(args).current_dir(&self.dir).env_clear().stdin(Stdio::null());
+        let mut command = Command::new(plugin());
+        command.args(args).current_dir(&self.dir).env_clear();
         command.env("PATH", self.path("bin")).env("HOME", &self.dir).env("TMPDIR", &self.dir);
         command.env("KUBECONFIG", self.path("kubeconfig"));
         command
     }
 
     /// Runs the plugin.
+    #[track_caller]
     pub fn run(&self, args: &[&str]) -> Outcome {
         self.finish(&mut self.command(args))
     }
 
     /// Runs a command to its end.
+    #[track_caller]
     pub fn finish(&self, command: &mut Command) -> Outcome {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = {
-            let _guard = SPAWNING.lock();
-            command.spawn().expect("the program starts")
-        };
-        let output = child.wait_with_output().expect("the program ends");
-        Outcome {
-            stdout: self.redacted(&output.stdout),
-            stderr: self.redacted(&output.stderr),
-            code: output.status.code(),
-        }
-    }
-
-    fn redacted(&self, text: &[u8]) -> String {
-        String::from_utf8_lossy(text).replace(&self.dir.display().to_string(), "[DIR]")
+        run(command).redacted(&self.dir.display().to_string(), "[DIR]")
     }
 }
 
@@ -110,9 +94,4 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.dir).ok();
     }
-}
-
-/// The root of the repository.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

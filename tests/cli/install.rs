@@ -1,12 +1,11 @@
 //! The installer, the release archive and the krew manifest, with a fake program in their place.
 
-mod sandbox;
-
 use std::path::PathBuf;
 use std::process::Command;
 
-use sandbox::{Outcome, Sandbox, root};
+use insta::assert_snapshot;
 use serde_json::Value;
+use workqueue_test_support::{Outcome, Sandbox, root};
 
 /// Packs an archive of fake programs into `dist/`.
 fn package(sandbox: &Sandbox) -> PathBuf {
@@ -14,8 +13,7 @@ fn package(sandbox: &Sandbox) -> PathBuf {
     let mut command = Command::new(root().join("scripts/package"));
     command.args(["--homepage", "https://project.example", "--base-url", "https://project.example/v"]);
     command.arg("--binaries").arg(sandbox.path("bin")).arg("--output").arg(sandbox.path("dist"));
-    let outcome = sandbox.finish(&mut command);
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let outcome = sandbox.finish(&mut command).ok();
     sandbox.path(outcome.stdout.trim().trim_start_matches("[DIR]/"))
 }
 
@@ -38,18 +36,12 @@ fn an_archive_is_installed_and_removed() {
     let archive = archive.to_str().expect("text");
     for _ in 0..2 {
         let outcome = install(&sandbox, &["--prefix", "prefix", "--from", archive]);
-        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-        assert!(
-            outcome.stdout.contains("installed [DIR]/prefix/bin/kubectl_complete-workqueue\n"),
-            "{}",
-            outcome.stdout
-        );
+        let outcome = outcome.ok().prints("installed [DIR]/prefix/bin/kubectl_complete-workqueue\n");
         assert!(!outcome.stdout.contains("is not on PATH"), "{}", outcome.stdout);
     }
     let version = sandbox.finish(&mut Command::new(sandbox.path("prefix/bin/kubectl-workqueue")));
     assert_eq!(version.stdout, "fake 0.0.0\n");
-    let removed = install(&sandbox, &["--prefix", "prefix", "--uninstall"]);
-    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    install(&sandbox, &["--prefix", "prefix", "--uninstall"]).ok();
     assert_eq!(std::fs::read_dir(sandbox.path("prefix/bin")).expect("kept").count(), 0);
     let again = install(&sandbox, &["--prefix=prefix", "--uninstall"]);
     assert_eq!(again.stdout, "nothing of kubectl workqueue is in [DIR]/prefix/bin\n");
@@ -60,26 +52,26 @@ fn the_installer_says_what_is_wrong() {
     let sandbox = Sandbox::new();
     let archive = package(&sandbox);
     let elsewhere = install(&sandbox, &["--prefix", "other", "--from", archive.to_str().expect("text")]);
-    assert!(elsewhere.stdout.contains("warning: [DIR]/other/bin is not on PATH"), "{}", elsewhere.stdout);
+    elsewhere.prints("warning: [DIR]/other/bin is not on PATH");
     let plain = sandbox.file("plain", "");
     let blocked = install(&sandbox, &["--prefix", "plain", "--from", archive.to_str().expect("text")]);
-    assert_eq!((blocked.code, plain.is_file()), (Some(1), true));
-    assert_eq!(
-        blocked.stderr,
-        "error: cannot make [DIR]/plain/bin\nhint: choose another place with --prefix\n"
-    );
-    let missing = install(&sandbox, &["--from", "no-such-file"]);
-    assert_eq!((missing.code, missing.stderr.as_str()), (Some(1), "error: cannot read no-such-file\n"));
-    let empty = install(&sandbox, &["--from", "prefix-that-is-no-archive"]);
-    assert_eq!(empty.code, Some(1));
-    assert_eq!(install(&sandbox, &["--unknown"]).code, Some(2));
+    assert_snapshot!(blocked, @"
+    exit code 1
+    --- stderr
+    error: cannot make [DIR]/plain/bin
+    hint: choose another place with --prefix
+    ");
+    assert!(plain.is_file());
+    assert_snapshot!(install(&sandbox, &["--from", "no-such-file"]), @"
+    exit code 1
+    --- stderr
+    error: cannot read no-such-file
+    ");
+    install(&sandbox, &["--from", "prefix-that-is-no-archive"]).exits(1);
+    install(&sandbox, &["--unknown"]).exits(2);
     sandbox.file("broken/kubectl-workqueue", "no program");
     let broken = install(&sandbox, &["--from", "broken"]);
-    assert!(
-        broken.stderr.starts_with("error: broken/kubectl-workqueue does not run on this machine"),
-        "{}",
-        broken.stderr
-    );
+    broken.says("error: broken/kubectl-workqueue does not run on this machine");
 }
 
 #[test]

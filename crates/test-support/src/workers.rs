@@ -1,0 +1,70 @@
+//! Runs with `workqueue-worker` in the pods.
+
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use crate::programs::outside_of_tests;
+use crate::{Bed, Outcome, Running, kubectl, registry, root, run, seed_worker, worker};
+
+/// The image with only the static worker in it, built from this checkout and pushed to the test
+/// bed's registry.
+pub fn worker_image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        // Not under the deadline of a test's command: a first build takes minutes.
+        let mut build = Command::new(root().join("scripts/build-worker"));
+        let built = outside_of_tests(&mut build).output().expect("it is there");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let binary = String::from_utf8(built.stdout).expect("text");
+        let name = format!("{}/workqueue-worker:e2e", registry());
+        let build = ["build", "--worker-only", "--worker", binary.trim(), "--image", &name, "--push"];
+        run(kubectl().arg("workqueue").args(build)).ok().says("is pushed").stdout.trim().to_owned()
+    })
+}
+
+impl Bed {
+    /// `run` with a worker that is brought into the seed's image, and a shell script for each item.
+    pub fn run_script(&self, flags: &[&str], script: &str) -> Outcome {
+        self.start_script(flags, script).finish()
+    }
+
+    /// Starts the same, and leaves it to the test.
+    pub fn start_script(&self, flags: &[&str], script: &str) -> Running {
+        let image = seed_worker();
+        let head = ["run", "--image", &image, "--worker-image", worker_image()];
+        self.start(&[&head, flags, &["--", "/bin/sh", "-c", script]].concat())
+    }
+
+    /// The names of the worker pods that run, once there are as many.
+    pub fn running_workers(&self, wanted: usize) -> Vec<String> {
+        let select =
+            ["pods", "-l", "app.kubernetes.io/component=worker", "--field-selector", "status.phase=Running"];
+        let deadline = Instant::now() + Duration::from_secs(90);
+        loop {
+            let pods = self.get(&select);
+            let names = pods["items"].as_array().into_iter().flatten();
+            let names: Vec<String> =
+                names.filter_map(|pod| Some(pod["metadata"]["name"].as_str()?.to_owned())).collect();
+            if names.len() >= wanted {
+                return names;
+            }
+            assert!(Instant::now() < deadline, "the workers did not start: {names:?}");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// Starts a worker on this machine, which reaches the pods of the test bed.
+    pub fn start_worker(&self, run: &str, args: &[&str]) -> Running {
+        let url = self.broker_url("amqp", &self.broker_address());
+        let mut command = Command::new(worker());
+        command.env("BROKER_URL", url).env("QUEUE", "job1").env("WORKQUEUE_RUN", run);
+        Running::start(command.args(args))
+    }
+
+    /// Drains the queue with a worker on this machine; the program is a shell script.
+    pub fn work(&self, run: &str, program: &str) -> Outcome {
+        let flags = ["--drain", "--concurrency", "4", "--retries", "1", "--backoff", "10ms"];
+        self.start_worker(run, &[&flags[..], &["--", "sh", "-c", program]].concat()).finish()
+    }
+}

@@ -1,0 +1,86 @@
+//! Command lines that are wrong, and what is written where.
+
+use insta::assert_snapshot;
+use workqueue_test_support::Sandbox;
+
+use super::with_script;
+
+#[test]
+fn an_image_reference_that_is_not_one() {
+    let references = ["host:port/worker", "team/Worker:1", "https://example.org/worker", "worker:", ""];
+    let sandbox = Sandbox::new();
+    let outcomes = references.map(|reference| sandbox.run(&["build", "--image", reference]).to_string());
+    assert_snapshot!(outcomes.join("\n"), @r#"
+    exit code 2
+    --- stderr
+    error: invalid value 'host:port/worker' for '--image <REF>': "host:port/worker" is not an image reference: the registry is HOST or HOST:PORT
+
+    For more information, try '--help'.
+
+    exit code 2
+    --- stderr
+    error: invalid value 'team/Worker:1' for '--image <REF>': "team/Worker:1" is not an image reference: a repository's name is in lowercase
+
+    For more information, try '--help'.
+
+    exit code 2
+    --- stderr
+    error: invalid value 'https://example.org/worker' for '--image <REF>': "https://example.org/worker" is not an image reference: a reference has no scheme: leave out everything up to "://"
+
+    For more information, try '--help'.
+
+    exit code 2
+    --- stderr
+    error: invalid value 'worker:' for '--image <REF>': "worker:" is not an image reference: a tag has 1 to 128 letters, digits, "_", "." and "-", and starts with none of the last two
+
+    For more information, try '--help'.
+
+    exit code 2
+    --- stderr
+    error: invalid value '' for '--image <REF>': "" is not an image reference: it lacks the repository's name
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn flags_of_a_build_without_one() {
+    assert_snapshot!(Sandbox::new().run(&["run", "--image", "worker:1", "--no-cache", "apple"]), @"
+    exit code 2
+    --- stderr
+    error: there is nothing to build
+    hint: name a Dockerfile's directory or a script with --build
+    ");
+}
+
+#[test]
+fn a_digest_of_what_is_yet_to_be_built() {
+    let image = format!("worker@sha256:{}", "a".repeat(64));
+    assert_snapshot!(with_script().run(&["run", "--build", "worker.py", "--image", &image, "apple"]), @"
+    exit code 2
+    --- stderr
+    error: an image that is not built yet has no digest
+    hint: name it with a tag
+    ");
+}
+
+#[test]
+fn a_chart_into_a_directory_that_is_not_empty() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["chart", "mine"]).ok();
+    let written = |name: &str| sandbox.path("mine").join(name).is_file();
+    assert!(written("Chart.yaml") && written("presets/tutorial.yaml"));
+    assert_snapshot!(sandbox.run(&["chart", "mine"]), @"
+    exit code 1
+    --- stderr
+    error: directory mine is not empty
+    hint: --force overwrites files of the same names and keeps all others
+    ");
+    sandbox.run(&["chart", "mine", "--force"]).ok();
+    sandbox.file("plain", "");
+    assert_snapshot!(sandbox.run(&["chart", "plain"]), @"
+    exit code 1
+    --- stderr
+    error: cannot write plain: Not a directory (os error 20)
+    ");
+}
