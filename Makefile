@@ -26,11 +26,12 @@ release: ## Build the plugin (release)
 	cargo build --locked --release
 
 .PHONY: lint
-lint: ## Formatting, clippy, shellcheck, the chart's README
+lint: ## Formatting, clippy, shellcheck, the chart's README, rustdoc
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	tests/tools/shellcheck $(SCRIPTS)
 	tests/tools/chart-readme --check
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
 .PHONY: unit
 unit: ## Tests that need no cluster
@@ -64,7 +65,6 @@ bench-tutorial: cluster release ## Time the tutorial by hand against the plugin
 
 .PHONY: bench-seeding
 bench-seeding: cluster release ## Rates into a queue: the plugin against other clients, by CPU and memory
-	[[ -f /usr/include/amqp.h ]] || apt-get install -y librabbitmq-dev amqp-tools >/dev/null
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/seeding
 
@@ -75,7 +75,6 @@ bench-ten-million: cluster release ## Ten million items through the tunnel: rate
 
 .PHONY: bench-worker
 bench-worker: cluster release ## Rates, memory and size of workers: workqueue-worker against amqp-consume
-	command -v amqp-consume >/dev/null || apt-get install -y amqp-tools >/dev/null
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	worker=$$(scripts/build-worker)
 	PATH="$${worker%/*}:$$CARGO_TARGET_DIR/release:$$PATH" benches/worker
@@ -98,6 +97,10 @@ fuzz: ## Random input for the readers, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
 
 .PHONY: test
 test: lint unit e2e ## All of it: what CI runs
+
+.PHONY: deny
+deny: ## Licenses, sources and known vulnerabilities of dependencies (needs cargo-deny)
+	cargo deny check
 
 .PHONY: clean-cluster
 clean-cluster: ## Take the test bed down; its caches stay
