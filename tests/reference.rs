@@ -6,13 +6,34 @@ use workqueue_test_support::{Sandbox, root};
 
 #[test]
 fn the_reference_is_current() {
-    let written =
-        std::fs::read_to_string(root().join("docs/reference/commands.md")).expect("it is in the repository");
-    let outcome = Sandbox::new().run(&["__reference"]);
+    let path = root().join("docs/reference/commands.md");
+    let outcome = Sandbox::new().run(&["__reference"]).ok();
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, &outcome.stdout).expect("writable");
+    }
+    let written = std::fs::read_to_string(&path).expect("it is in the repository");
     assert!(
         outcome.stdout == written,
-        "docs/reference/commands.md is not current: cargo run -- __reference > docs/reference/commands.md"
+        "docs/reference/commands.md is not current: UPDATE_REFERENCE=1 cargo test --test reference"
     );
+}
+
+#[test]
+fn paths_that_the_pages_name_exist() {
+    let mut named = 0;
+    for page in ["docs/design/architecture.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root().join(page)).expect("text");
+        for path in text.split('`').skip(1).step_by(2) {
+            let is_path = ["src/", "crates/", "tests/", "docs/", "chart-templates/", "scripts/"]
+                .iter()
+                .any(|folder| path.starts_with(folder));
+            if is_path && !path.contains(['<', ' ', '…', '\n']) {
+                named += 1;
+                assert!(root().join(path).exists(), "{page}: {path} does not exist");
+            }
+        }
+    }
+    assert!(named > 30, "only {named} paths were found");
 }
 
 #[test]

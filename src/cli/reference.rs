@@ -13,7 +13,7 @@ use crate::ui::failure::{ExitStatus, Failure};
 const OPTIONS: &str = "Options";
 
 const HEAD: &str = "\
-<!-- Written by `cargo run -- __reference > docs/reference/commands.md`; a test compares it. -->
+<!-- Written by `UPDATE_REFERENCE=1 cargo test --test reference`, which compares it otherwise. -->
 
 # Command reference
 

@@ -23,19 +23,17 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the user can do about it.
-    pub fn hint(&self) -> String {
+    /// What the user can do about it. How many items were taken is in the command's report.
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
-        Self::Empty { .. } => "remove the empty line; the items before it are in the queue".to_owned(),
-        Self::TooLarge { .. } => {
-            "store the data where the workers can read it and enqueue its address; or raise the limit with \
-             --max-item-size, up to the broker's max_message_size"
-                .to_owned()
+            Self::Empty { position: Position::Argument(_) } => Some("leave out the empty argument"),
+            Self::Empty { .. } => Some("remove the empty line"),
+            Self::TooLarge { .. } => Some(
+                "store the data where the workers can read it and enqueue its address; or raise the limit with \
+                 --max-item-size, up to the broker's max_message_size",
+            ),
+            Self::Json { .. } => Some("write one value per line, or one array"),
+            Self::Open { .. } | Self::Read { .. } | Self::Panicked => None,
         }
-        Self::Json { .. } => {
-            "write one value per line, or one array; the items before it are in the queue".to_owned()
-        }
-        Self::Open { .. } | Self::Read { .. } | Self::Panicked => "the items before it are in the queue".to_owned(),
-    }
     }
 }

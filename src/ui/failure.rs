@@ -84,3 +84,29 @@ fn message(error: &Error) -> String {
         _ => line,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_code_is_documented() {
+        use ExitStatus as E;
+        let page = include_str!("../../docs/reference/exit-codes.md");
+        let all = [
+            E::Success,
+            E::Error,
+            E::Usage,
+            E::NotEnqueued,
+            E::JobFailed,
+            E::Deadline,
+            E::ItemsFailed,
+            E::Interrupted,
+        ];
+        for status in all {
+            let row = format!("| {} |", status as u8);
+            assert!(page.contains(&row), "{status:?} has no row in the table");
+        }
+        assert_eq!(page.lines().filter(|line| line.starts_with("| ")).count(), all.len() + 2);
+    }
+}

@@ -94,3 +94,20 @@ fn items_that_a_complete_job_left_behind_are_reported() {
     run.exits(6).says("is complete, but 1 item is in queue job1");
     assert_eq!(bed.messages("job1"), 1);
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn of_two_runs_that_start_at_once_at_most_one_goes_on() {
+    let bed = Bed::with_release("race");
+    let image = seed_worker();
+    let args = ["run", "--image", image.as_str(), "--detach", "apple"];
+    let outcomes = [bed.start(&args), bed.start(&args)].map(|run| run.finish());
+    let refused = outcomes.into_iter().filter(|outcome| outcome.code != Some(0)).count();
+    // Created in the same second, both give way.
+    assert!((1..=2).contains(&refused), "{refused} were refused");
+    let jobs = bed.names("jobs").lines().count();
+    assert_eq!(jobs, 2 - refused);
+    if refused == 2 {
+        assert_eq!(bed.messages("job1"), 2, "no item is lost");
+    }
+}

@@ -60,6 +60,10 @@ fn items_carry_headers_and_a_time_to_live() {
         std::thread::sleep(Duration::from_millis(500));
     }
     assert_eq!(bodies(&bed, "job1.failed"), [b"plain".to_vec(), b"{\"a\":1}".to_vec()]);
+    let json = bed.workqueue(&["peek", "--queue", "job1.failed", "-o", "json"]).ok().json();
+    for item in json["items"].as_array().expect("a list") {
+        assert_eq!(item["headers"]["source"], "test", "{json}");
+    }
 }
 
 /// On both brokers: they count deliveries differently.

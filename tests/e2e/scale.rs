@@ -18,7 +18,7 @@ fn wait_for_pods(bed: &Bed, wanted: u64) {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let run = last_run(bed);
-        if run["active"] == wanted {
+        if run["pods"]["active"] == wanted {
             return;
         }
         assert!(Instant::now() < deadline, "{wanted} pods were expected: {run}");

@@ -65,7 +65,7 @@ fn every_item_ends_although_pods_and_broker_go() {
 
     let ended = child.finish().ok().says("is complete: 120 done");
     let finished = |number: u32| {
-        ended.stdout.lines().filter(|line| line.ends_with(&format!(" finished {number}"))).count()
+        ended.stdout.lines().filter(|line| line.ends_with(&format!("finished {number}"))).count()
     };
     // The pod that was deleted took its log along: what it had finished is not among the lines.
     let seen = (1..=120).filter(|&number| finished(number) > 0).count();

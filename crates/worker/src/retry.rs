@@ -1,5 +1,6 @@
 //! Where it is decided whether an item is tried again: by how its program ended and how many attempts
-//! are left. The pause before the next attempt is in [`backoff`](super::backoff).
+//! are left. The pause before the next attempt is in [`backoff`](super::backoff). A program that could not be
+//! started for a passing reason (no memory, no process) counts as one that exited.
 
 use super::program::End;
 use workqueue_core::record::{DO_NOT_RETRY, Reason};
