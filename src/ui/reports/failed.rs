@@ -60,7 +60,7 @@ pub fn retry_end(
     report: &RetryReport,
 ) -> Result<(Option<&'static str>, ExitStatus), Failure> {
     if report.interrupted {
-        let rest = "interrupted: the other items are still among the failed ones";
+        let rest = "interrupted: the other items are still in QUEUE.failed";
         return Ok((Some(rest), ExitStatus::Interrupted));
     }
     if !report.missing.is_empty() {
