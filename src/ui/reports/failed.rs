@@ -80,7 +80,7 @@ pub fn purged(queue: &QueueName, purged: u64) -> String {
     format!("{queue}: {} deleted", count(purged, "failed item"))
 }
 
-/// A failed item, line by line; what nobody noted is left out.
+/// A failed item, line by line; what is not known is left out.
 pub fn details(message: &FailedMessage) -> String {
     let history = &message.history;
     let mut lines = Vec::new();

@@ -182,7 +182,7 @@ impl ConsumerSession {
     }
 
     /// Reports the counts, and delivers the message that was got meanwhile. Without an answer the
-    /// worker is not told anything, and will ask again.
+    /// worker gets no counts, and will ask again.
     fn counted(&mut self, counted: Result<Counted, Error>) -> Result<(), Error> {
         let Counted { counts, got } = match counted {
             Err(error @ Error::NoAnswer { .. }) => {
