@@ -96,7 +96,7 @@ fuzz: ## Random input for the readers, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
 	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked --test fuzz_readers -- --nocapture
 
 .PHONY: test
-test: lint unit e2e ## All of it: what CI runs
+test: lint unit e2e ## All of these: lint, unit, e2e
 
 .PHONY: deny
 deny: ## Licenses, sources and known vulnerabilities of dependencies (needs cargo-deny)

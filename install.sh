@@ -64,7 +64,7 @@ find_program() {
     elif [ -f "$here/Cargo.toml" ]; then
         build
     else
-        fail "there is neither $plugin nor a checkout beside ${0##*/}" "name a release archive with --from"
+        fail "there is neither $plugin nor a checkout next to ${0##*/}" "name a release archive with --from"
     fi
     [ -f "$source/$plugin" ] || fail "$source holds no $plugin" "is it a release archive of kubectl workqueue?"
 }

@@ -48,7 +48,7 @@ pub enum Error {
     },
     #[error("{0} does not start with #!")]
     NoFirstLine(String),
-    #[error("no image is named that workqueue-worker can be copied from")]
+    #[error("no image is named from which to copy workqueue-worker")]
     NoWorkerImage,
     /// The rendered chart lacks the object that the operation needs.
     #[error("the chart renders no {0}")]
@@ -142,7 +142,7 @@ impl Error {
             Self::RunEnded(_) => "`kubectl workqueue run` starts another run over the items in the queue",
             Self::NotResumable(_) => "without --resume, `enqueue` starts with the first item",
             Self::QueueLost { .. } => {
-                "this broker keeps its data only in its pod, as a preset or a value says: enqueue everything again"
+                "a broker without a PVC loses its queues with its pod: see broker.persistence.enabled in the chart's values"
             }
             Self::PvcsDeleted(_) => {
                 "run `kubectl workqueue up --set broker.persistence.whenDeleted=Retain` first, or omit --keep-data"

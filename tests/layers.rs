@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The rooms of the plugin from the top floor down. A module imports from floors below its own, and
-/// from nothing else. What the crates may import is the compiler's business.
+/// The plugin's modules, floor by floor from the top. A module imports from floors below its own, and
+/// from nothing else. What the crates may import, the compiler checks.
 const FLOORS: [&[&str]; 8] = [
     &["cli"],
     &["ui"],

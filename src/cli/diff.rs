@@ -18,7 +18,7 @@ use crate::ui::{Ui, reports};
 /// errors, as `kubectl diff` does.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// Read values from this file; later files override earlier ones, - is standard input
+    /// Read values from this file (`-` is standard input); later files override earlier ones
     #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]

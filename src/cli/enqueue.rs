@@ -21,8 +21,8 @@ use crate::ui::{Ui, usage};
 /// and counted once the broker has confirmed it. The queue is created if it does not exist: a
 /// durable quorum queue, and next to it QUEUE.failed for items that kill their workers.
 ///
-/// If the connection breaks (a pod is deleted, the API server restarts), it is made again, and what
-/// was not confirmed is published again under the same ids. The report says how many items that
+/// If the connection breaks (a pod is deleted, the API server restarts), `enqueue` reconnects and
+/// publishes again what was not confirmed, under the same ids. The report says how many items that
 /// were.
 ///
 /// Exits with 0 only if every item is confirmed.
@@ -47,8 +47,8 @@ pub struct EnqueueArgs {
     cluster: ClusterFlags,
     #[command(flatten)]
     pub output: OutputFlags,
-    /// Give up after this time without a connection or a confirm (0: never). A broker that is not
-    /// ready, or that fails meanwhile, is waited for that long
+    /// Give up after this time without a connection or a confirm (0: never). This is also how long
+    /// `enqueue` waits for a broker that is not ready or that fails meanwhile
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
 }

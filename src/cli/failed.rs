@@ -14,7 +14,7 @@ use crate::ui::reports::failed as report;
 use workqueue_amqp::FailedMessage;
 use workqueue_core::names::QueueName;
 
-/// Show the items that have failed, put them back, or delete them
+/// Show, retry or delete the items that have failed
 ///
 /// An item that has used up its attempts, or that killed its workers too often, is dead-lettered to
 /// QUEUE.failed with what is known about the failure. `list` and `show` leave the items there.
@@ -43,7 +43,7 @@ enum FailedCommand {
         #[command(flatten)]
         common: FailedFlags,
     },
-    /// Put failed items back into their queue
+    /// Send failed items back to their queue
     ///
     /// An item keeps its id and its history. It leaves QUEUE.failed once the broker has confirmed
     /// its copy in the queue: an interruption can leave an item in both queues, but loses none.
@@ -51,7 +51,7 @@ enum FailedCommand {
         /// The ids of the items
         #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
         failed: Vec<String>,
-        /// Put all failed items back
+        /// Send all failed items back
         #[arg(long)]
         all: bool,
         #[command(flatten)]

@@ -12,9 +12,9 @@ use crate::ui::reports::queues as report;
 
 /// Show the first items of a queue
 ///
-/// The items stay in the queue, in their order. They are held for a moment, so that workers do not
-/// get them. Before RabbitMQ 4.3, quorum queues count this as a delivery: an item that was shown as
-/// often as the delivery limit allows is dead-lettered to QUEUE.failed.
+/// The items stay in the queue, in their order. Workers do not get them while they are shown.
+/// Before RabbitMQ 4.3, quorum queues count each look as a delivery: an item that was shown as often
+/// as the delivery limit allows is dead-lettered to QUEUE.failed.
 #[derive(Debug, Args)]
 pub struct PeekArgs {
     /// Show this many items
@@ -26,9 +26,9 @@ pub struct PeekArgs {
 
 /// Copy all items of a queue to standard output, one per line
 ///
-/// The items stay in the queue. All of them are held until the last one is copied, so that workers
-/// find the queue empty, and are requeued then. Before RabbitMQ 4.3 that counts as a delivery (see
-/// `peek`). With -o json each line is an object, and items can contain newlines.
+/// The items stay in the queue: all of them are held until the last one is copied, and requeued
+/// then. Meanwhile, workers find the queue empty. Before RabbitMQ 4.3, a dump counts as a delivery
+/// (see `peek`). With -o json each line is an object, and items can contain newlines.
 #[derive(Debug, Args)]
 pub struct DumpArgs {
     /// End items with a NUL byte instead of a newline

@@ -12,8 +12,8 @@ use crate::ui::reports::queues as report;
 /// List the queues of a broker
 ///
 /// READY counts the items that no worker holds. The list is complete if you may run the broker's
-/// own tool in its pod (`create` on `pods/exec`); otherwise it has the queue that --queue names and
-/// its QUEUE.failed.
+/// own tool in its pod (`create` on `pods/exec`); otherwise it has only the queue that --queue names
+/// and its QUEUE.failed.
 #[derive(Debug, Args)]
 pub struct QueuesArgs {
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::ui::failure::{ExitStatus, Failure};
 /// with a random password, unless values set one (auth.existingSecret, auth.password).
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// Read values from this file; later files override earlier ones, - is standard input
+    /// Read values from this file (`-` is standard input); later files override earlier ones
     #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -19,7 +19,7 @@ use crate::ui::reports::up as words;
 /// different.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Read values from this file; later files override earlier ones, - is standard input
+    /// Read values from this file (`-` is standard input); later files override earlier ones
     #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -77,7 +77,7 @@ pub struct Work {
     pub backoff: Backoff,
     /// The time limit of one attempt; zero for none.
     pub item_timeout: Duration,
-    /// How long running items may continue after the pod is told to stop.
+    /// How long running items may continue after the pod is asked to stop.
     pub grace: Duration,
     /// How many failures end the run.
     pub halt: Option<Halt>,

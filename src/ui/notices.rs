@@ -95,8 +95,8 @@ pub(super) fn retry(record: &ResultRecord, seconds: f64) -> String {
 
 fn queue_differs(queue: &QueueName, reason: &str) -> String {
     format!(
-        "queue {queue} was made with other arguments and is used as it is ({reason}); items may not survive a crash of \
-         the broker, and items that kill their workers may not end up in {}",
+        "queue {queue} was created with other arguments and is used as it is ({reason}); items may not survive a crash \
+         of the broker, and items that kill their workers may not end up in {}",
         queue.failed()
     )
 }

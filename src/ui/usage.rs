@@ -18,7 +18,7 @@ pub fn no_items_before_program() -> Failure {
 
 /// Flags for a worker without a program that it could start.
 pub fn no_program() -> Failure {
-    usage("there is no program to start", "name it after --, or bring a script with --script")
+    usage("there is no program to start", "name it after --, or mount a script with --script")
 }
 
 /// Flags for a build without `--build`.

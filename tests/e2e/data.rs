@@ -59,7 +59,7 @@ fn a_queue_that_others_made_is_used_as_it_is() {
     let pod = ["run", "seed", &image, "--restart=Never", "--attach", "--env", &url];
     bed.kubectl(&[&pod[..], &["--command", "--", "/bin/sh", "-c", script]].concat()).ok();
 
-    bed.workqueue(&["enqueue", "apple"]).ok().says("was made with other arguments and is used as it is");
+    bed.workqueue(&["enqueue", "apple"]).ok().says("was created with other arguments and is used as it is");
     let queues = bed.rabbitmqctl_list(&["list_queues", "name", "type"]).to_string();
     assert!(queues.contains("classic"), "{queues}");
 }

@@ -37,7 +37,7 @@ fn what_the_broker_refuses_is_counted_and_the_rest_goes_on() {
     let full = bed
         .workqueue_with_input(&["enqueue", "-o", "json", "-f", "-"], numbers(500))
         .exits(3)
-        .says("the queue takes no more");
+        .says("the queue accepts no more items");
     let report = full.json();
     let count = |key: &str| report[key].as_u64().expect("a number");
     assert_eq!(count("confirmed") + count("refused"), 500, "{report}");

@@ -27,7 +27,7 @@ fn the_server_accepts_every_object() {
 fn dry_runs_change_nothing() {
     let bed = Bed::new("dry");
     bed.up(&["--dry-run=server"]).ok().says("the server accepts all of it");
-    let client = bed.up(&["--dry-run=client"]).ok().says("no cluster was asked");
+    let client = bed.up(&["--dry-run=client"]).ok().says("no cluster was contacted");
     client.prints("statefulset.apps/workqueue-broker (dry run)");
     let objects = bed.names("statefulsets,services,configmaps");
     assert!(!objects.contains("workqueue"), "{objects}");

@@ -68,8 +68,8 @@ fn every_item_ends_although_pods_broker_and_api_server_go() {
 
     // The workers that lived on report the broker, the run reports the pods.
     outcome
-        .prints("connecting again; running items go on")
-        .prints("the broker is back: the work goes on")
+        .prints("connecting again; running items continue")
+        .prints("the broker is back: work continues")
         .says(&format!("pod {} was deleted before it had ended", pods[0]))
         .says(&format!("pod {} exited with 137", pods[1]))
         .says("the broker cannot be asked")

@@ -64,7 +64,7 @@ impl Retrier {
     /// them have to be confirmed, or none counts as safe.
     ///
     /// # Errors
-    /// A queue that takes no more or is gone; lost connections. None of these items has left `QUEUE.failed`
+    /// A queue that accepts no more or is gone; lost connections. None of these items has left `QUEUE.failed`
     /// then, and some may be in both queues.
     pub async fn settle(&mut self, failed: &mut FailedReader) -> Result<u64, Error> {
         self.bytes = 0;
@@ -76,7 +76,7 @@ impl Retrier {
             match within(confirmed).await? {
                 Confirmation::Ack(None) => tags.push(tag),
                 Confirmation::Ack(Some(_)) => refused = Some("the queue is gone"),
-                Confirmation::Nack(_) => refused = Some("the queue takes no more"),
+                Confirmation::Nack(_) => refused = Some("the queue accepts no more items"),
                 Confirmation::NotRequested => refused = Some("the broker sends no confirms"),
             }
         }

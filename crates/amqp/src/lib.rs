@@ -2,7 +2,7 @@
 //! settled, failed items and results read. It knows nothing of Kubernetes: an [`Endpoint`] may be the
 //! local end of a tunnel or any broker's address.
 //!
-//! Layers, from the top; a module uses only those below its own line:
+//! Layers, from the top; a module uses only those below its own line, or on it:
 //!
 //! | modules | what they are for |
 //! | --- | --- |

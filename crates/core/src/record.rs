@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The record of one settled item. As JSON it is a message of `QUEUE.results`; `docs/worker.md` describes
-/// it.
+/// The record of one settled item. As JSON it is a message of `QUEUE.results`, which
+/// `docs/reference/json.md` describes.
 ///
 /// Readers ignore unknown fields: later versions may add some.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -164,7 +164,7 @@ pub fn registry() -> String {
     variable("WORKQUEUE_TEST_REGISTRY")
 }
 
-/// The image of the seed's worker: `amqp-consume -c 1` around a program that prints its item.
+/// The image of the tutorial's worker: `amqp-consume -c 1` around a program that prints its item.
 pub fn seed_worker() -> String {
     format!("{}/seed-worker:1", registry())
 }

@@ -24,7 +24,7 @@ pub fn worker_image() -> &'static str {
 }
 
 impl Bed {
-    /// `run` with a worker that is brought into the seed's image, and a shell script for each item.
+    /// `run` with a worker that is copied into the tutorial's image, and a shell script for each item.
     pub fn run_script(&self, flags: &[&str], script: &str) -> Outcome {
         self.start_script(flags, script).finish()
     }

@@ -1,5 +1,5 @@
 //! When a worker may leave: the rule of `--once` and `--drain`, without a queue or a clock of its own.
-//! `docs/worker.md` shows why it strands no item and no worker waits for ever.
+//! `docs/design/draining.md` shows why it strands no item and no worker waits forever.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a worker is told and reports: signals, notices while it works, the report at the end.
+//! What a worker receives and reports: signals, notices while it works, the report at the end.
 
 use std::sync::Arc;
 use std::time::Duration;

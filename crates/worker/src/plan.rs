@@ -28,13 +28,13 @@ pub struct WorkerPlan {
     pub mode: WorkerMode,
     /// Items that run concurrently; at least 1.
     pub concurrency: usize,
-    /// Further attempts at an item after the first.
+    /// Further attempts at an item after the first has failed.
     pub retries: u32,
     /// The pause before each of them.
     pub backoff: Backoff,
     /// How long one attempt may take.
     pub item_timeout: Option<Duration>,
-    /// How long running items may go on after a signal.
+    /// How long running items may continue after a signal.
     pub grace: Duration,
     /// How long after its start a worker without items stays at least while others hold some.
     pub linger: Duration,

@@ -136,7 +136,7 @@ pub(super) async fn run(
         let cause = guard.sent;
         heard = heard || timeout(OUTPUT_GRACE, &mut listen).await.is_ok();
         end_leftovers(group, cause.is_some()).await;
-        // Processes that left the group may keep the output open for ever. A slow console is
+        // Processes that left the group may keep the output open forever. A slow console is
         // waited for.
         while !heard {
             heard = timeout(LEFTOVER_GRACE, &mut listen).await.is_ok();

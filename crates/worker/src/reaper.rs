@@ -38,7 +38,7 @@ impl Reaper {
         ours.remove(&id.as_raw_nonzero().get());
     }
 
-    /// Reaps orphans for ever, if this process is PID 1.
+    /// Reaps orphans forever, if this process is PID 1.
     pub async fn run(self) {
         if std::process::id() != 1 {
             return std::future::pending().await;

@@ -233,7 +233,7 @@ async fn several_at_a_time_are_told_apart() {
     let items: Vec<&[u8]> = vec![b"x"; 8];
     let run = work(&items, WorkerPlan { concurrency: 8, ..sh("printf 'a\nb'; sleep 0.5") }).await;
     assert_eq!(run.report.done, 8);
-    assert!(started.elapsed() < Duration::from_secs(4), "they did not run at one time");
+    assert!(started.elapsed() < Duration::from_secs(4), "they did not run concurrently");
     let output = String::from_utf8_lossy(&run.output).into_owned();
     for id in 1..=8 {
         let lines: Vec<_> = output.lines().filter(|line| line.starts_with(&format!("{id}\t"))).collect();

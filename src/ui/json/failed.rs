@@ -10,7 +10,7 @@ use workqueue_amqp::FailedMessage;
 use workqueue_core::failed_item::FailedItem;
 use workqueue_core::names::QueueName;
 
-/// A failed item: an element of `items` of `failed list`. What nobody noted is `null`.
+/// A failed item: an element of `items` of `failed list`. What is not known is `null`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedItemJson<'a> {
@@ -18,7 +18,7 @@ pub struct FailedItemJson<'a> {
     /// In bytes.
     pub size: usize,
     /// Why it failed: `exit`, `signal`, `timeout`, `do-not-retry`, `unstartable`, `delivery-limit`
-    /// if the broker dead-lettered it, `unknown` if somebody else put it there.
+    /// if the broker dead-lettered it, `unknown` if another client put it there.
     pub reason: &'a str,
     /// The exit status of the last attempt.
     pub exit: Option<i64>,

@@ -1,4 +1,4 @@
-//! The reports of `-o json`, one file a group. `docs/reference/json.md` documents them, and a test compares.
+//! The reports of `-o json`, one file per group. `docs/reference/json.md` documents them, and a test compares.
 //!
 //! Names are camelCase and mean the same in every report. Units are in the names or the doc
 //! comments; `null` means that a value is not known, unless a comment says more.

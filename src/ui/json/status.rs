@@ -50,7 +50,7 @@ pub struct ProgressJson {
     /// Whether there was no time to read all records, so that there are more.
     pub partial: bool,
     /// Items that workers hold, some seconds late. `null` if the run is over, or the broker's own
-    /// tool cannot be asked.
+    /// tool cannot be run.
     pub held: Option<u64>,
     /// Items in the queue that no worker holds. `null` if the run is over.
     pub ready: Option<u64>,

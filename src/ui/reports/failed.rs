@@ -60,7 +60,7 @@ pub fn retry_end(
     report: &RetryReport,
 ) -> Result<(Option<&'static str>, ExitStatus), Failure> {
     if report.interrupted {
-        let rest = "interrupted: the other items are still among the failed ones";
+        let rest = "interrupted: the other items are still in QUEUE.failed";
         return Ok((Some(rest), ExitStatus::Interrupted));
     }
     if !report.missing.is_empty() {
@@ -80,7 +80,7 @@ pub fn purged(queue: &QueueName, purged: u64) -> String {
     format!("{queue}: {} deleted", count(purged, "failed item"))
 }
 
-/// A failed item, line by line; what nobody noted is left out.
+/// A failed item, line by line; what is not known is left out.
 pub fn details(message: &FailedMessage) -> String {
     let history = &message.history;
     let mut lines = Vec::new();

@@ -27,7 +27,7 @@ pub fn list(rows: &[QueueRow]) -> String {
 /// The list is what was looked for, and may not be all.
 pub fn incomplete(queue: &QueueName) -> String {
     format!(
-        "other queues than {queue} and {} are not listed: the broker's own tool cannot be run",
+        "queues other than {queue} and {} are not listed: the broker's own tool cannot be run",
         queue.failed()
     )
 }

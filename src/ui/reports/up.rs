@@ -8,7 +8,7 @@ pub fn summary(plan: &UpPlan, report: &UpReport) -> String {
     let mut text = match (plan.dry_run, report.changed()) {
         (DryRun::None, true) => format!("release {release} is up"),
         (DryRun::None, false) => format!("release {release} is up to date: nothing changed"),
-        (DryRun::Client, _) => "nothing was applied, and no cluster was asked (dry run)".to_owned(),
+        (DryRun::Client, _) => "nothing was applied, and no cluster was contacted (dry run)".to_owned(),
         (DryRun::Server, _) => "nothing was applied; the server accepts all of it (dry run)".to_owned(),
     };
     if let Some(after) = report.ready_after {

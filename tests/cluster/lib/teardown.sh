@@ -1,7 +1,7 @@
 # The end of a test bed, from any state it may be in: whole, half started, or killed.
 # shellcheck shell=bash
 
-# Keeps the caches, and of the run directory the logs alone.
+# Keeps the caches, and of the run directory only the logs.
 tear_down() {
     stop dns-loop 2
     stop volume-loop 2

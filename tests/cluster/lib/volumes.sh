@@ -37,7 +37,7 @@ start_volumes() {
     start volume-loop bash "$TEST_BED/lib/volume-loop"
 }
 
-# A volume whose claim is gone is emptied and offered again.
+# A volume whose PVC is gone is emptied and offered again.
 reclaim_volumes() {
     local name path
     kube get --raw /api/v1/persistentvolumes |

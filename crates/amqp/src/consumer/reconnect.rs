@@ -58,7 +58,7 @@ impl Reconnecting {
                 Ok(None) => return,
                 Ok(Some(session)) => {
                     if self.sessions > 1 {
-                        self.note("the broker is back: the work goes on".to_owned());
+                        self.note("the broker is back: work continues".to_owned());
                     }
                     let connected = Instant::now();
                     match session.serve(&mut self.options, &mut self.requests_rx).await {
@@ -68,7 +68,7 @@ impl Reconnecting {
                             if connected.elapsed() > LONGEST_PAUSE {
                                 (attempts, down_since) = (0, Instant::now());
                             }
-                            self.note(format!("{error}: connecting again; running items go on"));
+                            self.note(format!("{error}: connecting again; running items continue"));
                             error
                         }
                     }

@@ -182,7 +182,7 @@ impl ConsumerSession {
     }
 
     /// Reports the counts, and delivers the message that was got meanwhile. Without an answer the
-    /// worker is not told anything, and will ask again.
+    /// worker gets no counts, and will ask again.
     fn counted(&mut self, counted: Result<Counted, Error>) -> Result<(), Error> {
         let Counted { counts, got } = match counted {
             Err(error @ Error::NoAnswer { .. }) => {
@@ -250,12 +250,12 @@ impl ConsumerSession {
             lapin::Event::ConnectionBlocked(reason) => {
                 self.blocked = true;
                 self.tell(QueueEvent::Note(format!(
-                    "the broker takes no messages now ({reason}): finished items wait to be settled"
+                    "the broker accepts no messages ({reason}): finished items wait to be settled"
                 )));
             }
             lapin::Event::ConnectionUnblocked => {
                 self.blocked = false;
-                self.tell(QueueEvent::Note("the broker takes messages again".to_owned()));
+                self.tell(QueueEvent::Note("the broker accepts messages again".to_owned()));
             }
             lapin::Event::Error(error) => return Err(Error::from_lapin("the connection", &error)),
             _ => {}

@@ -46,7 +46,7 @@ impl PublishCounts {
     pub(super) fn count(&mut self, settled: Settled) {
         match settled {
             Settled::Confirmed => self.confirmed += 1,
-            Settled::Nacked(position) => self.refuse(position, "the queue takes no more".to_owned()),
+            Settled::Nacked(position) => self.refuse(position, "the queue accepts no more items".to_owned()),
             Settled::Returned(position) => self.refuse(position, "the queue is gone".to_owned()),
         }
     }

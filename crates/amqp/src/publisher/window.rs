@@ -11,7 +11,7 @@ use workqueue_core::item::{Item, Position};
 pub(super) enum Settled {
     /// The broker has confirmed it.
     Confirmed,
-    /// The queue takes no more (`basic.nack`).
+    /// The queue accepts no more items (`basic.nack`).
     Nacked(Position),
     /// No queue took it: it was returned.
     Returned(Position),

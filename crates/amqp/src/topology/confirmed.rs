@@ -103,7 +103,7 @@ mod tests {
         Message,
     }
 
-    /// Plays a queue whose counts are these for ever. Returns whether it was asked for a message, and
+    /// Plays a queue whose counts are these forever. Returns whether it was asked for a message, and
     /// whether it got that back.
     async fn play(mut fake: FakeBroker, counts: (u32, u32), get: Get) -> (bool, bool) {
         let (mut asked, mut requeued) = (false, false);

@@ -54,14 +54,14 @@ impl WorkerObserver for Log {
             Notice::Settled(record) if self.verbose => say(&format!("item {}: done", record.id)),
             Notice::Settled(_) => {}
             Notice::Superseded(record) => say(&format!(
-                "item {}: finished, but it had been requeued meanwhile and will be done again",
+                "item {}: finished, but it had been requeued meanwhile and will be processed again",
                 record.id
             )),
             Notice::Stopping { running } => {
                 say(&format!("stopping; {running} running items may finish in the grace period"));
             }
             Notice::Halting { failed, running } => say(&format!(
-                "halting: {failed} items of the run have failed; {running} items still run here"
+                "halting: {failed} items of the run have failed; {running} are still running here"
             )),
             Notice::Note(note) => say(note),
         }

@@ -10,22 +10,22 @@ use workqueue_core::duration::duration;
 /// How items are worked on.
 #[derive(Debug, Clone, Args)]
 pub struct WorkFlags {
-    /// Further attempts at an item after the first has failed
+    /// Retry an item up to this many times after its first attempt has failed
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub retries: u32,
-    /// The pause before a further attempt; doubled each time up to MAX, with jitter
+    /// Pause this long before a retry; doubled each time up to MAX, with jitter
     #[arg(long, value_name = "INITIAL[..MAX]", default_value = "1s..60s")]
     pub backoff: Backoff,
-    /// End an attempt that takes longer (SIGTERM, and SIGKILL 5 s later, to its whole process
-    /// group); it has failed then (0: no limit)
+    /// End an attempt that takes longer (SIGTERM to its whole process group, and SIGKILL 5 s later);
+    /// it counts as failed (0: no limit)
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     pub item_timeout: Duration,
-    /// How long running items may go on after the first SIGTERM or Ctrl-C; a second one ends them
-    /// at once
+    /// Let running items continue for this long after the first SIGTERM or Ctrl-C; a second one ends
+    /// them at once
     #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
     pub grace: Duration,
-    /// Stop the whole run once N items have failed for good: with `soon` running ones finish, with
-    /// `now` they are ended; what is left stays in the queue
+    /// Stop the whole run once N items have failed: with `soon`, running items finish; with `now`,
+    /// they are ended. What is left stays in the queue
     #[arg(long, value_name = "soon|now,fail=N")]
     pub halt: Option<Halt>,
 }

@@ -50,45 +50,45 @@ struct WorkerArgs {
 enum Command {
     /// Copy this executable into a directory, for an init container
     Install {
-        /// The directory; made if it is missing
+        /// The directory, created if it does not exist
         directory: PathBuf,
     },
 }
 
 #[derive(Debug, clap::Args)]
 struct RunArgs {
-    /// Work on one item, then exit with its program's status
+    /// Process one item, then exit with its program's status
     #[arg(long, conflicts_with_all = ["drain", "forever", "halt"])]
     once: bool,
-    /// Work until no items are left (the default)
+    /// Process items until none are left (the default)
     #[arg(long, conflicts_with = "forever")]
     drain: bool,
-    /// Work until a signal arrives
+    /// Process items until a signal arrives
     #[arg(long)]
     forever: bool,
-    /// With --once: exit with 0 also when the item has failed and is safe in QUEUE.failed
+    /// With --once: exit with 0 even if the item has failed, once it is safe in QUEUE.failed
     #[arg(long)]
     settled_is_success: bool,
-    /// Items that run concurrently
+    /// Process this many items concurrently
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
     #[command(flatten)]
     work: WorkFlags,
-    /// With --halt: how many items in QUEUE.failed are not of this run (default: those that are there
-    /// at the start)
+    /// With --halt: do not count this many items of QUEUE.failed, which failed before the run
+    /// (default: those that are there at the start)
     #[arg(long, value_name = "N", requires = "halt")]
     failed_before: Option<u64>,
-    /// How long after its start a worker without items stays at least while others hold some
-    /// (default: until the broker would have noticed that such a worker is dead)
+    /// Stay for at least this long after the start while other workers hold items, even without
+    /// items of its own (default: as long as a broker may need to notice that a worker is dead)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     idle_timeout: Option<Duration>,
     /// Give up when the broker cannot be reached for this long
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     connect_timeout: Duration,
-    /// Record no results
+    /// Publish no records of results
     #[arg(long)]
     no_results: bool,
-    /// Log when each item starts and is done
+    /// Log when each item starts and when it is done
     #[arg(short, long)]
     verbose: bool,
     /// The program and its arguments
