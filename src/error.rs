@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::cluster::object_ref::ObjectRef;
 use crate::{cluster, image, items};
 use workqueue_core::names::QueueName;
+use workqueue_core::words::{count, were};
 use {helm_template as chart, workqueue_amqp as broker, workqueue_worker as worker};
 
 /// Any error of an operation. Each variant leads to one hint and one exit code.
@@ -56,9 +57,9 @@ pub enum Error {
     #[error("run {run:?} is still working on queue {queue}")]
     QueueBusy { run: String, queue: QueueName },
     /// A run enqueued items, and found its queue empty then.
-    #[error("{items} items were enqueued, but queue {queue} is empty: another consumer takes its items")]
+    #[error("{} enqueued, but queue {queue} is empty: another consumer takes its items", were(*items, "item"))]
     ItemsTaken { items: u64, queue: QueueName },
-    #[error("queue {queue} holds {items} items; with one pod per item, that is more than {limit} pods")]
+    #[error("queue {queue} holds {}; with one pod per item, that is more than {}", count(*items, "item"), count(*limit, "pod"))]
     TooManyPods { queue: QueueName, items: u32, limit: u32 },
     #[error("the workers cannot start: {reason}")]
     WorkersStuck {
@@ -77,8 +78,9 @@ pub enum Error {
     NotResumable(String),
     /// The queue was missing after a reconnect.
     #[error(
-        "queue {queue} is gone, and with it {confirmed} items that the broker had confirmed; \
-         enqueue all items again, without --resume"
+        "queue {queue} is gone, and with it {} that the broker had confirmed; \
+         enqueue all items again, without --resume",
+        count(*confirmed, "item")
     )]
     QueueLost { queue: QueueName, confirmed: u64 },
     #[error(

@@ -61,7 +61,7 @@ pub struct BuildFlags {
     base_image: Option<Reference>,
     /// Put this static worker into the image of a single program (default: workqueue-worker next to
     /// the plugin or on PATH; if there is none, amqp-consume is installed)
-    #[arg(help_heading = "Build", long, visible_alias = "worker-binary")]
+    #[arg(help_heading = "Build", long)]
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     worker: Option<PathBuf>,
     /// Use this container engine, which has the command line of docker (default: docker)

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::broker::BrokerFlags;
 use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, duration};
-use super::items::{EnvelopeFlags, ItemFlags};
+use super::items::{BatchPropertyFlags, ItemFlags};
 use crate::items::InputSource;
 use crate::queue::dry_run::summarize;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
@@ -31,7 +31,7 @@ pub struct EnqueueArgs {
     #[command(flatten)]
     items: ItemFlags,
     #[command(flatten)]
-    batch_properties: EnvelopeFlags,
+    batch_properties: BatchPropertyFlags,
     /// Read and count the items, show the first ones, and enqueue nothing
     #[arg(long)]
     dry_run: bool,

@@ -62,7 +62,7 @@ impl ItemFlags {
 
 /// What every item carries besides its bytes.
 #[derive(Debug, Args)]
-pub struct EnvelopeFlags {
+pub struct BatchPropertyFlags {
     /// Set a header on every item; can be repeated
     #[arg(long = "header", value_name = "KEY=VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
@@ -71,7 +71,7 @@ pub struct EnvelopeFlags {
     ttl: Option<Duration>,
 }
 
-impl EnvelopeFlags {
+impl BatchPropertyFlags {
     /// The headers and the time to live.
     pub fn batch_properties(&self) -> BatchProperties {
         BatchProperties { headers: self.headers.clone(), ttl: self.ttl }

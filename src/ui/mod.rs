@@ -9,7 +9,6 @@ mod rate;
 pub mod reports;
 pub mod table;
 pub mod usage;
-mod words;
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, Error, ErrorKind, IsTerminal as _, Write};

@@ -1,9 +1,9 @@
 //! The sentences for what operations report.
 
-use super::words::{are, count, have};
 use crate::notice::{Recovery, Wait, Warning};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
+use workqueue_core::words::{are, count, have};
 
 pub(super) fn wait(wait: &Wait<'_>) -> String {
     match wait {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::rate::{Rate, bar};
-use super::words::count;
 use crate::cluster::job::JobState;
 use crate::notice::RunCounts;
+use workqueue_core::words::count;
 use workqueue_worker::output::OutputStream;
 
 /// Time between two lines of counts if stderr is not a terminal.

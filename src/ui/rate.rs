@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::words::count;
+use workqueue_core::words::count;
 
 /// The weight of the last second against the smoothed rate before.
 const SMOOTHING: f64 = 0.3;

@@ -8,7 +8,7 @@
 //! | [`queue`] | what the worker asks of a queue, and what a queue reports |
 //! | [`failed_item`] | the headers of a failed item |
 //! | [`record`], [`item`] | the record of a settled item; items and their sources |
-//! | [`names`], [`credentials`], [`duration`], [`causes`] | names, logins, durations and errors as text |
+//! | [`names`], [`credentials`], [`duration`], [`causes`], [`words`] | names, logins, durations, errors and counts as text |
 //!
 //! ```
 //! use workqueue_core::names::QueueName;
@@ -28,3 +28,4 @@ pub mod memory_queue;
 pub mod names;
 pub mod queue;
 pub mod record;
+pub mod words;

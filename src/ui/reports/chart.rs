@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::ui::words::count;
+use workqueue_core::words::count;
 
 /// The chart is in a directory.
 pub fn exported(files: usize, directory: &Path) -> String {

@@ -2,8 +2,8 @@
 
 use crate::cluster::Cluster;
 use crate::release::down::{DownPlan, DownPreview};
-use crate::ui::words::count;
 use workqueue_core::names::ReleaseName;
+use workqueue_core::words::count;
 
 /// There is no object to delete.
 pub fn nothing(release: &ReleaseName, cluster: &Cluster) -> String {

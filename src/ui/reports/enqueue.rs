@@ -4,9 +4,9 @@ use crate::queue::dry_run::InputSummary;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::reports::queues::preview;
-use crate::ui::words::count;
 use workqueue_core::item::Item;
 use workqueue_core::names::QueueName;
+use workqueue_core::words::count;
 
 /// What became of the items.
 pub fn summary(queue: &QueueName, report: &EnqueueReport) -> String {

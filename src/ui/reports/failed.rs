@@ -3,10 +3,10 @@
 use crate::failed::RetryReport;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::table::{plain, table};
-use crate::ui::words::{are, count};
 use workqueue_amqp::FailedMessage;
 use workqueue_core::failed_item::FailedItem;
 use workqueue_core::names::QueueName;
+use workqueue_core::words::{are, count};
 
 /// Bytes of an item that are shown; `--body` prints all of it.
 const SHOWN: usize = 1024;

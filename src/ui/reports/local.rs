@@ -1,7 +1,7 @@
 //! The report of `local`.
 
 use crate::local::LocalReport;
-use crate::ui::words::count;
+use workqueue_core::words::count;
 
 /// How many items are done, and why the first ones failed.
 pub fn summary(report: &LocalReport) -> String {

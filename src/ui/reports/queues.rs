@@ -3,10 +3,10 @@
 use crate::queue::peek::QueueRow;
 use crate::ui::failure::Failure;
 use crate::ui::table::table;
-use crate::ui::words::count;
 use workqueue_amqp::peek::{Peeked, PeekedMessage};
 use workqueue_amqp::topology::Depth;
 use workqueue_core::names::QueueName;
+use workqueue_core::words::count;
 
 /// Bytes of an item that are shown in a list.
 const PREVIEW: usize = 72;

@@ -6,8 +6,8 @@ use crate::ui::json::line;
 use crate::ui::json::list::StreamedList;
 use crate::ui::json::results::ResultsJson;
 use crate::ui::table::{Columns, plain};
-use crate::ui::words::count;
 use workqueue_core::record::{Reason, ResultRecord, Status};
+use workqueue_core::words::count;
 
 const NARROW: [&str; 6] = ["ID", "STATUS", "ATTEMPTS", "SECONDS", "EXIT", "POD"];
 const WIDE: [&str; 11] =

@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::notice::RunCounts;
 use crate::run::follow::{RunEnd, RunReport};
 use crate::ui::failure::{ExitStatus, Failure};
-use crate::ui::words::{are, count};
 use workqueue_core::names::QueueName;
+use workqueue_core::words::{are, count};
 
 /// What is said if a run does not start.
 pub const NO_JOB: &str = "no Job was created";

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::output::{Chunk, OutputStream};
 use crate::{Notice, WorkerObserver};
 use workqueue_core::record::Status;
+use workqueue_core::words::{are, count, have};
 
 /// Writes chunks in a thread of its own, so that a slow log blocks nothing else. Ends with the last
 /// sender.
@@ -58,14 +59,21 @@ impl WorkerObserver for Log {
                 record.id
             )),
             Notice::Stopping { running } => {
-                say(&format!("stopping; {running} running items may finish in the grace period"));
+                let running = count(running as u64, "running item");
+                say(&format!("stopping; {running} may finish in the grace period"));
             }
             Notice::Halting { failed, running } => say(&format!(
-                "halting: {failed} items of the run have failed; {running} are still running here"
+                "halting: {} failed in the run; {} here",
+                have(failed, "item"),
+                are_running(running)
             )),
             Notice::Note(note) => say(note),
         }
     }
+}
+
+fn are_running(running: usize) -> String {
+    format!("{} still running", are(running as u64, "item"))
 }
 
 pub(super) fn say(message: &str) {

@@ -23,6 +23,7 @@ use workqueue_core::causes::with_causes;
 use workqueue_core::duration::duration;
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status, WorkerLocation};
+use workqueue_core::words::count;
 
 pub use signals::stop_signals;
 
@@ -149,7 +150,7 @@ fn start(args: RunArgs) -> Result<u8, String> {
     writer.join().ok();
     let report = result.map_err(|error| with_causes(&error))?;
     if report.done + report.failed > 1 {
-        say(&format!("{} items done, {} failed", report.done, report.failed));
+        say(&format!("{} done, {} failed", count(report.done, "item"), report.failed));
     }
     Ok(match report.ending {
         // A Job would replace a pod that fails.

@@ -1,7 +1,7 @@
 //! Numbers that agree with their nouns and verbs.
 
 /// A number with its noun: `1 item`, `2 items`. The plural ends in `s`.
-pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
+pub fn count(number: impl Into<u64>, noun: &str) -> String {
     match number.into() {
         1 => format!("1 {noun}"),
         number => format!("{number} {noun}s"),
@@ -9,13 +9,19 @@ pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
 }
 
 /// A number with its noun and the verb: `1 item is`, `2 items are`.
-pub(crate) fn are(number: impl Into<u64>, noun: &str) -> String {
+pub fn are(number: impl Into<u64>, noun: &str) -> String {
     let number = number.into();
     format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
 }
 
+/// A number with its noun and the verb: `1 item was`, `2 items were`.
+pub fn were(number: impl Into<u64>, noun: &str) -> String {
+    let number = number.into();
+    format!("{} {}", count(number, noun), if number == 1 { "was" } else { "were" })
+}
+
 /// A number with its noun and the verb: `1 item has`, `2 items have`.
-pub(crate) fn have(number: impl Into<u64>, noun: &str) -> String {
+pub fn have(number: impl Into<u64>, noun: &str) -> String {
     let number = number.into();
     format!("{} {}", count(number, noun), if number == 1 { "has" } else { "have" })
 }
