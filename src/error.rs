@@ -167,7 +167,8 @@ fn broker_hint(error: &broker::Error) -> Option<&'static str> {
              restart the broker's pods"
         }
         E::NoQueue(_) => "`kubectl workqueue enqueue` creates it",
-        E::LoginTimeout | E::NoAnswer { .. } | E::Connection(_) | E::Unreachable { .. } => {
+        E::NoAnswer { .. } => "its node may be busy, down or starting: try again",
+        E::LoginTimeout | E::Connection(_) | E::Unreachable { .. } => {
             "the broker may have been restarted: try again"
         }
         E::Address(_) | E::Refused { .. } => return None,

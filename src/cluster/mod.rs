@@ -23,7 +23,7 @@ pub mod pod_event;
 pub mod pod_state;
 pub mod pod_stream;
 mod pod_tls;
-mod rabbitmqctl;
+pub mod rabbitmqctl;
 pub mod rollout;
 mod scaling;
 pub mod secret;

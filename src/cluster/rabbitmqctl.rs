@@ -12,34 +12,42 @@ use super::{Cluster, Error};
 /// Timeout of the tool, which is slow if the broker has little CPU.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A queue as the tool lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedQueue {
+    pub name: String,
+    pub is_stream: bool,
+    /// Messages, including unacked ones. Lags by seconds.
+    pub messages: u64,
+    /// Messages that consumers hold. Lags by seconds.
+    pub unacked: u64,
+}
+
+impl ListedQueue {
+    fn read(queue: &Value) -> Option<Self> {
+        Some(Self {
+            name: queue["name"].as_str()?.to_owned(),
+            is_stream: queue["type"].as_str()?.contains("stream"),
+            messages: queue["messages"].as_u64().unwrap_or(0),
+            unacked: queue["messages_unacknowledged"].as_u64().unwrap_or(0),
+        })
+    }
+}
+
 impl Cluster {
-    /// All queues of the broker in a pod, and the number of their messages, including unacked ones.
-    /// Requires permission to `create` `pods/exec`.
+    /// All queues of the broker in a pod. Requires permission to `create` `pods/exec`.
     ///
     /// # Errors
     /// The permission is missing, or the tool fails.
-    pub async fn broker_queues(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
-        self.list_queues(pod, "messages").await
-    }
-
-    /// All queues of the broker in a pod, and the number of their unacked messages.
-    ///
-    /// # Errors
-    /// As for [`broker_queues`](Self::broker_queues).
-    pub async fn unacked_messages(&self, pod: &str) -> Result<Vec<(String, u64)>, Error> {
-        self.list_queues(pod, "messages_unacknowledged").await
-    }
-
-    async fn list_queues(&self, pod: &str, count: &str) -> Result<Vec<(String, u64)>, Error> {
-        let columns = format!("name,{count}");
-        let command = ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", &columns];
+    pub async fn broker_queues(&self, pod: &str) -> Result<Vec<ListedQueue>, Error> {
+        const COLUMNS: &str = "name,type,messages,messages_unacknowledged";
+        let command = ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", COLUMNS];
         let output = self.exec(pod, command).await?;
         let unreadable =
             |message: String| Error::Api { what: "listing queues".to_owned(), message, code: None };
         let queues: Vec<Value> =
             serde_json::from_str(&output).map_err(|error| unreadable(error.to_string()))?;
-        let row = |queue: &Value| Some((queue["name"].as_str()?.to_owned(), queue[count].as_u64()?));
-        Ok(queues.iter().filter_map(row).collect())
+        Ok(queues.iter().filter_map(ListedQueue::read).collect())
     }
 
     /// Runs a program in a pod with [`TOOL_TIMEOUT`], and returns its standard output.
@@ -72,5 +80,22 @@ impl Cluster {
             }
             _ => Ok(output),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_queue_without_counts_is_still_a_queue() {
+        // The tool leaves counts empty while a queue starts.
+        let starting = json!({"name": "q", "type": "quorum", "messages": "", "messages_unacknowledged": ""});
+        let queue = ListedQueue { name: "q".to_owned(), is_stream: false, messages: 0, unacked: 0 };
+        assert_eq!(ListedQueue::read(&starting), Some(queue));
+        assert!(
+            ListedQueue::read(&json!({"name": "s", "type": "stream"})).is_some_and(|queue| queue.is_stream)
+        );
     }
 }

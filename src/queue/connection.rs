@@ -124,6 +124,8 @@ impl BrokerConnection {
             let answer = query(&connection).await;
             connection.close().await;
             match answer {
+                // A leader that has not answered was waited for already.
+                Err(error @ Error::Broker(broker::Error::NoAnswer { .. })) => return Err(error),
                 Err(error) if is_transient(&error) && retries > 0 => retries -= 1,
                 answer => return answer,
             }

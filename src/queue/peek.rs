@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::cluster::rabbitmqctl::ListedQueue;
 use crate::error::Error;
 use crate::queue::connection::{BrokerConnection, BrokerTarget};
+use workqueue_amqp::Broker;
 use workqueue_amqp::peek::{self, Peeked, PeekedMessage};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::QueueName;
@@ -66,16 +68,18 @@ pub async fn queues(target: &BrokerTarget, known: &QueueName) -> Result<(Vec<Que
         BrokerTarget::Direct(_) => None,
     };
     let complete = listed.is_some();
-    let mut counted: BTreeMap<String, u64> = listed.into_iter().flatten().collect();
+    let mut found: BTreeMap<String, Option<ListedQueue>> =
+        listed.into_iter().flatten().map(|queue| (queue.name.clone(), Some(queue))).collect();
     for name in [known.to_string(), known.failed().to_string()] {
-        counted.entry(name).or_default();
+        found.entry(name).or_default();
     }
     let mut rows = Vec::new();
-    for (name, messages) in counted {
+    for (name, listed) in found {
         let Ok(name) = name.parse::<QueueName>() else { continue };
-        let depth = match topology::reported_depth(&connection.broker, &name).await {
+        let depth = match counted(&connection.broker, &name, listed.as_ref()).await {
             // A queue that is exclusive to another connection: only the tool's count is known.
             Err(workqueue_amqp::Error::Refused { .. }) => {
+                let messages = listed.map_or(0, |queue| queue.messages);
                 Some(Depth { ready: u32::try_from(messages).unwrap_or(u32::MAX), consumers: 0 })
             }
             depth => depth.map_err(|error| connection.explain(error))?,
@@ -84,4 +88,17 @@ pub async fn queues(target: &BrokerTarget, known: &QueueName) -> Result<(Vec<Que
     }
     connection.close().await;
     Ok((rows, complete))
+}
+
+/// The depth of a queue: confirmed by its leader, unless it is a stream, which cannot be asked.
+pub(crate) async fn counted(
+    broker: &Broker,
+    name: &QueueName,
+    listed: Option<&ListedQueue>,
+) -> Result<Option<Depth>, workqueue_amqp::Error> {
+    if listed.is_some_and(|queue| queue.is_stream) {
+        topology::reported_depth(broker, name).await
+    } else {
+        topology::depth(broker, name).await
+    }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::cluster::object_ref::ObjectRef;
+use crate::cluster::rabbitmqctl::ListedQueue;
 use crate::error::Error;
 use crate::notice::{Notice, ObjectChange, Observer, Wait, deadline_after};
 use crate::queue::connection::BrokerConnection;
+use crate::queue::peek::counted;
 use crate::release::storage;
-use workqueue_amqp::topology::{self, Depth};
+use workqueue_amqp::topology::Depth;
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// How long counting the messages may take. A broker that does not answer must not prevent its own
@@ -68,29 +70,28 @@ async fn messages(cluster: &Cluster, plan: &DownPlan) -> Result<Vec<(String, u64
     // The broker's own tool lists all queues and counts unacked messages too, but lags by seconds,
     // and the user may not be allowed to run it. AMQP is exact, but only answers for known names.
     let listed = cluster.broker_queues(connection.pod()).await.unwrap_or_default();
-    let mut messages: BTreeMap<String, u64> = listed.into_iter().collect();
-    for name in [&plan.queue, &plan.queue.failed()] {
-        let depth = topology::depth(&connection.broker, name).await;
-        let depth = depth.map_err(|error| connection.explain(error))?.unwrap_or_default();
-        count(&mut messages, name, depth, true);
+    let mut found: BTreeMap<String, Option<ListedQueue>> =
+        listed.into_iter().map(|queue| (queue.name.clone(), Some(queue))).collect();
+    for name in [plan.queue.to_string(), plan.queue.failed().to_string()] {
+        found.entry(name).or_default();
     }
-    let others: Vec<QueueName> = messages.keys().filter_map(|name| name.parse().ok()).collect();
-    for name in others.iter().filter(|name| **name != plan.queue && **name != plan.queue.failed()) {
-        // Streams are among them, and a stream must not be asked for a message.
-        let depth = topology::reported_depth(&connection.broker, name).await;
+    let mut messages = Vec::new();
+    for (name, listed) in found {
+        let Ok(queue) = name.parse::<QueueName>() else { continue };
+        let depth = counted(&connection.broker, &queue, listed.as_ref()).await;
         let depth = depth.map_err(|error| connection.explain(error))?.unwrap_or_default();
-        count(&mut messages, name, depth, depth != Depth::default());
+        messages.push((name, larger(depth, listed.map_or(0, |queue| queue.messages))));
     }
     connection.close().await;
-    Ok(messages.into_iter().filter(|(_, messages)| *messages > 0).collect())
+    messages.retain(|(_, messages)| *messages > 0);
+    Ok(messages)
 }
 
-/// Takes the larger of two counts: the tool's lags by seconds, and AMQP's leaves out unacked messages.
-/// Where no consumer can hold a message, a count that the queue's leader has `confirmed` is complete.
-fn count(messages: &mut BTreeMap<String, u64>, name: &QueueName, depth: Depth, confirmed: bool) {
-    let count = messages.entry(name.to_string()).or_default();
+/// The larger of two counts: the tool's lags by seconds, and AMQP's leaves out unacked messages. Where
+/// no consumer can hold a message, AMQP's is complete.
+fn larger(depth: Depth, tool: u64) -> u64 {
     let ready = u64::from(depth.ready);
-    *count = if confirmed && depth.consumers == 0 { ready } else { ready.max(*count) };
+    if depth.consumers == 0 { ready } else { ready.max(tool) }
 }
 
 /// Deletes the objects and waits until they are gone.
@@ -120,16 +121,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_larger_count_is_taken_unless_the_leader_has_spoken() {
-        let name: QueueName = "job1".parse().expect("legal");
-        let counted = |tool: u64, ready: u32, consumers: u32, confirmed: bool| {
-            let mut messages = BTreeMap::from([("job1".to_owned(), tool)]);
-            count(&mut messages, &name, Depth { ready, consumers }, confirmed);
-            messages["job1"]
-        };
-        assert_eq!(counted(9, 0, 0, false), 9, "0 and 0 may mean that the leader is away");
-        assert_eq!(counted(9, 2, 1, true), 9, "the consumer holds the others");
-        assert_eq!(counted(9, 2, 0, true), 2, "the tool lags");
-        assert_eq!(counted(0, 5, 0, true), 5);
+    fn messages_that_a_consumer_may_hold_are_counted() {
+        assert_eq!(larger(Depth { ready: 2, consumers: 1 }, 9), 9, "the consumer holds the others");
+        assert_eq!(larger(Depth { ready: 9, consumers: 1 }, 2), 9, "the tool lags");
+        assert_eq!(larger(Depth { ready: 2, consumers: 0 }, 9), 2, "the tool lags");
     }
 }

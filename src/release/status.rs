@@ -153,7 +153,8 @@ async fn held(cluster: &Cluster, connection: &BrokerConnection, jobs: &[JobState
     if jobs.iter().all(|job| job.end.is_some()) {
         return HashMap::new();
     }
-    cluster.unacked_messages(connection.pod()).await.unwrap_or_default().into_iter().collect()
+    let listed = cluster.broker_queues(connection.pod()).await.unwrap_or_default();
+    listed.into_iter().map(|queue| (queue.name, queue.unacked)).collect()
 }
 
 #[cfg(test)]

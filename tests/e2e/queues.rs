@@ -125,3 +125,37 @@ fn a_queue_is_looked_into_copied_and_emptied_on_the_new_broker() {
 fn a_queue_is_looked_into_copied_and_emptied_on_the_old_broker() {
     a_queue_is_looked_into_copied_and_emptied(&Bed::with_old_broker("look-old"));
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_queue_whose_leader_does_not_answer_is_not_taken_for_empty() {
+    let bed = Bed::with_release("leader");
+    bed.enqueue_numbers(100);
+    let each_leader = |call: &str, arguments: &str| {
+        for queue in ["job1", "job1.failed"] {
+            let call = format!("{call}(list_to_atom(\"%2F_{queue}\"){arguments}).");
+            bed.rabbitmqctl(&["eval", &call]).ok();
+        }
+    };
+    each_leader("sys:suspend", ", 10000");
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["queues"],
+        &["peek"],
+        &["dump"],
+        &["purge", "--yes"],
+        &["failed", "list"],
+        &["failed", "retry", "--all"],
+        &["run", "--image", "x:1", "--detach"],
+    ];
+    let running = commands.map(|command| bed.start(command));
+    for (command, run) in commands.iter().zip(running) {
+        let outcome = run.finish();
+        assert_eq!(outcome.code, Some(1), "{command:?}: {outcome}");
+        outcome.says("has not answered for 10 s");
+    }
+    bed.workqueue(&["down"]).exits(1).says("the broker cannot be asked what is in its queues");
+    each_leader("sys:resume", "");
+    assert_eq!(bed.messages("job1"), 100);
+    bed.workqueue(&["failed", "list"]).ok().says("there are no failed items");
+}
