@@ -42,7 +42,7 @@ pub async fn depth(target: &BrokerTarget, queue: &QueueName) -> Result<Option<De
 /// Deletes the ready messages of a queue and returns how many there were.
 ///
 /// # Errors
-/// As for [`peek`].
+/// As for [`peek()`].
 pub async fn purge(target: &BrokerTarget, queue: &QueueName) -> Result<u32, Error> {
     let connection = BrokerConnection::open_target(target, PURPOSE).await?;
     let purged =
