@@ -72,7 +72,7 @@ fn every_item_ends_although_pods_broker_and_api_server_go() {
         .prints("the broker is back: work continues")
         .says(&format!("pod {} was deleted before it had ended", pods[0]))
         .says(&format!("pod {} exited with 137", pods[1]))
-        .says("the broker cannot be asked")
+        .says("the broker does not answer")
         .says("the broker answers again")
         .says("the API server does not answer")
         .says("the API server answers again");
