@@ -121,21 +121,21 @@ struct Relay {
 }
 
 impl WorkerObserver for Relay {
-    fn on(&self, notice: worker::Notice<'_>) {
+    fn on(&self, notice: worker::WorkerNotice<'_>) {
         let event = match notice {
-            worker::Notice::Started { id, body } => {
+            worker::WorkerNotice::Started { id, body } => {
                 let start = &body[..body.len().min(joblog::LONGEST_ARGUMENT)];
                 Event::Started { id: id.to_owned(), body: start.to_vec() }
             }
-            worker::Notice::Retry { record, pause } => {
+            worker::WorkerNotice::Retry { record, pause } => {
                 Event::Retry { record: Box::new(record.clone()), pause }
             }
-            worker::Notice::Settled(record) | worker::Notice::Superseded(record) => {
+            worker::WorkerNotice::Settled(record) | worker::WorkerNotice::Superseded(record) => {
                 Event::Settled(Box::new(record.clone()))
             }
-            worker::Notice::Stopping { running } => Event::Stopping { running },
-            worker::Notice::Halting { failed, running } => Event::Halting { failed, running },
-            worker::Notice::Note(note) => Event::Note(note.to_owned()),
+            worker::WorkerNotice::Stopping { running } => Event::Stopping { running },
+            worker::WorkerNotice::Halting { failed, running } => Event::Halting { failed, running },
+            worker::WorkerNotice::Note(note) => Event::Note(note.to_owned()),
         };
         // Received until the loop has ended.
         self.events_tx.send(event).ok();

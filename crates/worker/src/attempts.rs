@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::notice::{Notice, WorkerObserver};
+use super::notice::{WorkerNotice, WorkerObserver};
 use super::output::Console;
 use super::plan::WorkerPlan;
 use super::program::{self, End, Invocation, Ran, Urgency};
@@ -68,7 +68,7 @@ pub(super) async fn process<W: WorkerObserver>(
             return Outcome::Settled(Arc::new(record));
         }
         let pause = shared.plan.backoff.pause(attempts);
-        shared.observer.on(Notice::Retry { record: &record, pause });
+        shared.observer.on(WorkerNotice::Retry { record: &record, pause });
         if !pauses(&mut urgency, pause).await {
             return Outcome::Abandoned;
         }

@@ -49,6 +49,6 @@ pub use backoff::{Backoff, BackoffError};
 pub use error::Error;
 pub use event_loop::run;
 pub use halt::{Halt, HaltError, HaltWhen};
-pub use notice::{Ending, Notice, StopSignal, WorkerObserver, WorkerReport};
+pub use notice::{Ending, StopSignal, WorkerNotice, WorkerObserver, WorkerReport};
 pub use plan::{WorkerMode, WorkerPlan};
 pub use reaper::Reaper;

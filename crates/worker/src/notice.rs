@@ -42,7 +42,7 @@ pub struct WorkerReport {
 
 /// What a worker reports while it works.
 #[derive(Debug)]
-pub enum Notice<'a> {
+pub enum WorkerNotice<'a> {
     /// An item is started.
     Started {
         /// The item's id.
@@ -80,5 +80,5 @@ pub enum Notice<'a> {
 /// Receives what a worker reports.
 pub trait WorkerObserver: Send + Sync + 'static {
     /// Takes one notice.
-    fn on(&self, notice: Notice<'_>);
+    fn on(&self, notice: WorkerNotice<'_>);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::attempts::Shared;
 use super::held_items::{HeldItems, ItemKey, Stage};
-use super::notice::{Notice, WorkerObserver};
+use super::notice::{WorkerNotice, WorkerObserver};
 use workqueue_core::queue::{DeliveryTag, Queue, Settlement};
 use workqueue_core::record::{ResultRecord, Status};
 
@@ -100,14 +100,14 @@ impl<Q: Queue, W: WorkerObserver> Settling<Q, W> {
     fn remember(&mut self, key: ItemKey, record: Arc<ResultRecord>) {
         self.items.set_stage(key, Stage::Finished(record));
         if let Some(Stage::Finished(record)) = self.items.remember(key).map(|entry| entry.stage) {
-            self.shared.observer.on(Notice::Superseded(&record));
+            self.shared.observer.on(WorkerNotice::Superseded(&record));
         }
     }
 
     /// Closes the queue, which requeues all items that are not settled.
     pub(super) async fn close(mut self) {
         for record in self.items.take_finished() {
-            self.shared.observer.on(Notice::Superseded(&record));
+            self.shared.observer.on(WorkerNotice::Superseded(&record));
         }
         self.queue.close().await;
     }

@@ -22,10 +22,12 @@ struct Recorder {
 }
 
 impl WorkerObserver for Recorder {
-    fn on(&self, notice: Notice<'_>) {
+    fn on(&self, notice: WorkerNotice<'_>) {
         match notice {
-            Notice::Settled(record) => self.records.lock().expect("no test panics here").push(record.clone()),
-            Notice::Superseded(record) => {
+            WorkerNotice::Settled(record) => {
+                self.records.lock().expect("no test panics here").push(record.clone())
+            }
+            WorkerNotice::Superseded(record) => {
                 self.superseded.lock().expect("no test panics here").push(record.id.clone());
             }
             _ => {}

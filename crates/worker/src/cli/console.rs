@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::output::{Chunk, OutputStream};
-use crate::{Notice, WorkerObserver};
+use crate::{WorkerNotice, WorkerObserver};
 use workqueue_core::record::Status;
 use workqueue_core::words::{are, count, have};
 
@@ -34,40 +34,40 @@ pub(super) struct Log {
 }
 
 impl WorkerObserver for Log {
-    fn on(&self, notice: Notice<'_>) {
+    fn on(&self, notice: WorkerNotice<'_>) {
         match notice {
-            Notice::Started { id, .. } if self.verbose => say(&format!("item {id}: started")),
-            Notice::Started { .. } => {}
-            Notice::Retry { record, pause } => say(&format!(
+            WorkerNotice::Started { id, .. } if self.verbose => say(&format!("item {id}: started")),
+            WorkerNotice::Started { .. } => {}
+            WorkerNotice::Retry { record, pause } => say(&format!(
                 "item {}: attempt {} {}; the next one in {}",
                 record.id,
                 record.attempts,
                 record.how(),
                 in_words(pause)
             )),
-            Notice::Settled(record) if record.status == Status::Failed => say(&format!(
+            WorkerNotice::Settled(record) if record.status == Status::Failed => say(&format!(
                 "item {}: failed: attempt {} {}; it is in {}.failed now",
                 record.id,
                 record.attempts,
                 record.how(),
                 record.queue
             )),
-            Notice::Settled(record) if self.verbose => say(&format!("item {}: done", record.id)),
-            Notice::Settled(_) => {}
-            Notice::Superseded(record) => say(&format!(
+            WorkerNotice::Settled(record) if self.verbose => say(&format!("item {}: done", record.id)),
+            WorkerNotice::Settled(_) => {}
+            WorkerNotice::Superseded(record) => say(&format!(
                 "item {}: finished, but it had been requeued meanwhile and will be processed again",
                 record.id
             )),
-            Notice::Stopping { running } => {
+            WorkerNotice::Stopping { running } => {
                 let running = count(running as u64, "running item");
                 say(&format!("stopping; {running} may finish in the grace period"));
             }
-            Notice::Halting { failed, running } => say(&format!(
+            WorkerNotice::Halting { failed, running } => say(&format!(
                 "halting: {} failed in the run; {} here",
                 have(failed, "item"),
                 are_running(running)
             )),
-            Notice::Note(note) => say(note),
+            WorkerNotice::Note(note) => say(note),
         }
     }
 }

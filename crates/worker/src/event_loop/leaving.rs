@@ -6,7 +6,7 @@ use super::EventLoop;
 use crate::drain::DrainStep;
 use crate::halt::HaltWhen;
 use crate::held_items::ItemKey;
-use crate::notice::{Ending, Notice, StopSignal, WorkerObserver};
+use crate::notice::{Ending, StopSignal, WorkerNotice, WorkerObserver};
 use crate::program::Urgency;
 use workqueue_core::queue::{Consuming, Queue};
 
@@ -51,7 +51,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
         if is_first {
             self.report.ending = Ending::Stopped(signal);
             self.take_no_more();
-            self.shared.observer.on(Notice::Stopping { running: self.slots.len() });
+            self.shared.observer.on(WorkerNotice::Stopping { running: self.slots.len() });
         }
     }
 
@@ -61,7 +61,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
             self.urgency_tx.send_replace(self.shutdown.urgency());
             self.report.ending = Ending::Halted;
             self.take_no_more();
-            self.shared.observer.on(Notice::Halting { failed, running: self.slots.len() });
+            self.shared.observer.on(WorkerNotice::Halting { failed, running: self.slots.len() });
         }
     }
 

@@ -15,7 +15,7 @@ use crate::drain::Drain;
 use crate::error::Error;
 use crate::halt::Halting;
 use crate::held_items::{ItemKey, Taken};
-use crate::notice::{Ending, Notice, StopSignal, WorkerObserver, WorkerReport};
+use crate::notice::{Ending, StopSignal, WorkerNotice, WorkerObserver, WorkerReport};
 use crate::output::Console;
 use crate::plan::{WorkerMode, WorkerPlan};
 use crate::prefetch::Prefetch;
@@ -138,7 +138,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
         while self.slots.len() < self.shared.plan.concurrency && !self.shutdown.is_stopping() {
             let Some((key, delivery)) = self.settling.items.start() else { return };
             self.prefetch.started(Instant::now());
-            self.shared.observer.on(Notice::Started { id: &delivery.id, body: &delivery.body });
+            self.shared.observer.on(WorkerNotice::Started { id: &delivery.id, body: &delivery.body });
             let (shared, urgency) = (self.shared.clone(), self.urgency_tx.subscribe());
             self.slots.spawn(async move {
                 let started = Instant::now();
@@ -158,7 +158,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
             }
             QueueEvent::Lost(tag) => self.settling.lost(tag),
             QueueEvent::Counts(counts) => self.counted(counts),
-            QueueEvent::Note(note) => self.shared.observer.on(Notice::Note(&note)),
+            QueueEvent::Note(note) => self.shared.observer.on(WorkerNotice::Note(&note)),
             QueueEvent::End => self.no_more = true,
         }
         self.ask_drain();
@@ -230,7 +230,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
                 }
             }
         }
-        self.shared.observer.on(Notice::Settled(&record));
+        self.shared.observer.on(WorkerNotice::Settled(&record));
         if self.shared.plan.mode == WorkerMode::Once {
             self.report.ending = Ending::Once(record);
         }
