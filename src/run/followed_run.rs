@@ -213,6 +213,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_has_worked_is_not_given_up() {
+        let heard = Heard::default();
+        let mut run = FollowedRun::new(job(0, 1), &heard);
+        let mut started = *pod("a", "");
+        started.spec = serde_json::from_value(json!({"containers": [{"name": "c"}]})).expect("a spec");
+        let status = &mut started.status.as_mut().expect("it has one").container_statuses;
+        status.as_mut().expect("it has some")[0].state =
+            serde_json::from_value(json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}}))
+                .expect("a state");
+        run.on_pod_event(PodEvent::Pod(Box::new(started)));
+        run.on_pod_event(PodEvent::Pod(pod("a", "ErrImagePull")));
+        assert_eq!(run.give_up_at(), None, "its registry will be back");
+    }
+
+    #[test]
     fn any_event_from_the_api_server_ends_its_outage() {
         let counts = || QueueCount::Counted(RunCounts::default());
         let heard = Heard::default();

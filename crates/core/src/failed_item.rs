@@ -113,30 +113,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::record::{CapturedOutput, Status, WorkerLocation};
-    use jiff::Timestamp;
-
-    fn record() -> ResultRecord {
-        let at = |second| Timestamp::from_second(second).expect("in range");
-        ResultRecord {
-            id: "k2x9.7".to_owned(),
-            run: Some("h4f2c".to_owned()),
-            queue: "job1".to_owned(),
-            status: Status::Failed,
-            reason: Some(Reason::Timeout),
-            exit: None,
-            signal: Some(15),
-            attempts: 3,
-            earlier_deliveries: 0,
-            first_started: at(1_700_000_000),
-            started: at(1_700_000_010),
-            ended: at(1_700_000_012),
-            size: 5,
-            location: WorkerLocation { host: "h".to_owned(), pod: Some("p".to_owned()), node: None },
-            stdout: CapturedOutput::default(),
-            stderr: CapturedOutput { bytes: 4, tail: "oops".to_owned() },
-        }
-    }
+    use crate::record::tests::record;
 
     #[test]
     fn headers_of_failed_items_are_read_as_they_were_written() {

@@ -146,10 +146,11 @@ impl CapturedOutput {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn record() -> ResultRecord {
+    /// A record with all fields but the exit status and the node.
+    pub(crate) fn record() -> ResultRecord {
         let at = |second| Timestamp::from_second(second).expect("in range");
         ResultRecord {
             id: "k2x9.7".to_owned(),

@@ -4,6 +4,7 @@ use super::State;
 use crate::error::{Error, ErrorKind};
 use crate::functions::{self, Environment};
 use crate::limits::MAX_INCLUDES_OF_ONE_NAME;
+use crate::lookup::Lookup;
 use crate::template::{self, Scope};
 use crate::value::Value;
 
@@ -39,13 +40,7 @@ impl Environment for State<'_> {
         self.engine.execute(&scope, &file.own, data)
     }
 
-    fn lookup(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Result<serde_json::Value, String> {
-        self.engine.lookup.lookup(api_version, kind, namespace, name)
+    fn lookup(&self) -> &dyn Lookup {
+        self.engine.lookup
     }
 }

@@ -1,6 +1,7 @@
 //! What functions can ask of the render that they are part of.
 
 use crate::error::Error;
+use crate::lookup::Lookup;
 use crate::value::Value;
 
 /// A render, as seen by the functions that execute templates or query the cluster.
@@ -11,12 +12,6 @@ pub(crate) trait Environment {
     /// Parses a text as a template, executes it and returns what it prints.
     fn execute(&mut self, text: &str, data: Value) -> Result<String, Error>;
 
-    /// An object of the cluster, or a list of objects.
-    fn lookup(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Result<serde_json::Value, String>;
+    /// What answers for the cluster.
+    fn lookup(&self) -> &dyn Lookup;
 }

@@ -52,7 +52,7 @@ fn required(_: &mut dyn Environment, args: &[Value]) -> Result<Value, Error> {
 fn lookup(environment: &mut dyn Environment, args: &[Value]) -> Result<Value, Error> {
     let (version, kind) = (text(args, 0), text(args, 1));
     let (namespace, name) = (text(args, 2), text(args, 3));
-    let found = environment.lookup(&version, &kind, &namespace, &name);
+    let found = environment.lookup().lookup(&version, &kind, &namespace, &name);
     let object = found.map_err(|message| Error::new(ErrorKind::Execute, message))?;
     Ok(json::from_cluster(object))
 }
