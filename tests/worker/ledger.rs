@@ -56,7 +56,7 @@ async fn a_book_is_read_up_to_this_moment() {
             .is_none()
     );
     for last in 1..=50 {
-        let entry = BookEntry::Enqueued(ItemSet::range(BATCH, last, last));
+        let entry = BookEntry::Enqueued { items: ItemSet::range(BATCH, last, last), repeated: 0 };
         ledger::append(&books.broker, &books.queue, &[entry]).await.expect("it is confirmed");
         let book =
             ledger::read_marked(&books.broker, &books.queue).await.expect("it answers").expect("it exists");
