@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
 use crate::results::files::ResultFiles;
 use crate::results::last_record::LastRecords;
-use workqueue_amqp::result_stream::{self, ReadFrom, ResultReader, StreamEnd};
+use workqueue_amqp::result_stream::{self, ReadFrom, RecordPosition, ResultReader, StreamEnd};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status};
 
@@ -32,7 +32,7 @@ pub struct ResultsReport {
     pub failed: u64,
     /// Records that were skipped because there is a later one of the same item and run.
     pub repeated: u64,
-    /// Messages that are not result records.
+    /// Messages, or lines of messages, that are not result records.
     pub unreadable: u64,
     /// Items whose record contains only the end of their output.
     pub shortened: u64,
@@ -66,8 +66,8 @@ pub async fn results(
     let Some(end) = end else { return Ok(report) };
     let (latest, selected) = first_pass(session, plan, end, sink, &mut report).await?;
     let mut last = 0;
-    read(session, plan, end, |record, offset| {
-        let is_wanted = |record: &&ResultRecord| plan.selects(record) && latest.is_last(record, offset);
+    read(session, plan, end, |record, position| {
+        let is_wanted = |record: &&ResultRecord| plan.selects(record) && latest.is_last(record, position);
         let Some(record) = record.filter(is_wanted) else { return Ok(()) };
         last += 1;
         if plan.has_status(record) {
@@ -94,12 +94,12 @@ async fn first_pass(
 ) -> Result<(LastRecords, u64), Error> {
     let mut latest = LastRecords::new();
     let (mut selected, mut unreadable) = (0, 0);
-    report.truncated = read(session, plan, end, |record, offset| {
+    report.truncated = read(session, plan, end, |record, position| {
         match record {
             None => unreadable += 1,
             Some(record) if plan.selects(record) => {
                 selected += 1;
-                latest.note(record, offset);
+                latest.note(record, position);
                 if plan.has_status(record) {
                     sink.survey(record);
                 }
@@ -118,13 +118,13 @@ async fn read(
     session: &BrokerConnection,
     plan: &ResultsPlan,
     end: StreamEnd,
-    mut take: impl FnMut(Option<&ResultRecord>, i64) -> Result<(), Error>,
+    mut take: impl FnMut(Option<&ResultRecord>, RecordPosition) -> Result<(), Error>,
 ) -> Result<bool, Error> {
     let failed = |error| session.explain(error);
     let mut reading =
         ResultReader::open(&session.broker, &plan.queue, ReadFrom::Oldest, end).await.map_err(failed)?;
     while let Some(entry) = reading.next().await.map_err(failed)? {
-        take(entry.record.as_ref(), entry.offset)?;
+        take(entry.record.as_ref(), entry.position)?;
     }
     let truncated = reading.is_truncated();
     reading.close().await;

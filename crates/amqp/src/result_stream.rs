@@ -1,5 +1,6 @@
-//! Reads the records in `QUEUE.results`, from the oldest that is kept to the newest at the start.
+//! Reads the records in `QUEUE.results`, one or several to a message, from the oldest that is kept to the newest at the start.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -14,10 +15,10 @@ use crate::{Broker, Error, topology};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 
-/// Records in flight; the broker sends no more before some are acknowledged.
+/// Messages in flight; the broker sends no more before some are acknowledged.
 const PREFETCH: u16 = 1000;
 
-/// Records that are acknowledged together.
+/// Messages that are acknowledged together.
 const ACK_EVERY: u64 = 250;
 
 /// A prefetch larger than any chunk, so that the last chunk is sent as a whole.
@@ -42,20 +43,32 @@ pub enum ReadFrom {
     Time(i64),
 }
 
-/// The newest record at some moment: where a reading ends.
+/// The content type of a message with several records, one a line.
+pub(crate) const SEVERAL_RECORDS: &str = "application/x-ndjson";
+
+/// The newest message at some moment: where a reading ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamEnd {
     offset: i64,
-    /// When its item ended, in seconds since 1970, by the clock of the worker.
+    /// When its last item ended, in seconds since 1970, by the clock of the worker.
     seconds: Option<i64>,
 }
 
-/// A record and its offset in the stream.
+/// Where a record is in the stream. Grows from record to record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordPosition {
+    /// The offset of its message.
+    pub offset: i64,
+    /// Its number within the message, from 0.
+    pub index: u32,
+}
+
+/// A record and its position in the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamRecord {
-    /// Grows from record to record.
-    pub offset: i64,
-    /// The record; `None` for a message that is not one of ours.
+    /// Where it is.
+    pub position: RecordPosition,
+    /// The record; `None` for what is not one of ours.
     pub record: Option<ResultRecord>,
 }
 
@@ -67,6 +80,8 @@ pub struct ResultReader {
     end: i64,
     patience: Duration,
     first: Option<i64>,
+    /// Records of the last message that have not been given out.
+    rest: VecDeque<StreamRecord>,
     unacknowledged: u64,
     ended: bool,
 }
@@ -95,7 +110,17 @@ impl ResultReader {
         let channel = broker.channel().await?;
         let consumer = consume(&channel, &queue, spec, PREFETCH).await?;
         let end = end.offset;
-        Ok(Self { queue, channel, consumer, end, patience, first: None, unacknowledged: 0, ended })
+        Ok(Self {
+            queue,
+            channel,
+            consumer,
+            end,
+            patience,
+            first: None,
+            rest: VecDeque::new(),
+            unacknowledged: 0,
+            ended,
+        })
     }
 
     /// Whether records older than the first one read have been deleted: the stream is full. Known
@@ -109,23 +134,31 @@ impl ResultReader {
     /// # Errors
     /// Lost connections, and a broker that sends nothing for too long.
     pub async fn next(&mut self) -> Result<Option<StreamRecord>, Error> {
-        if self.ended {
-            return Ok(None);
+        while self.rest.is_empty() && !self.ended {
+            self.read_message().await?;
         }
+        Ok(self.rest.pop_front())
+    }
+
+    /// Reads the next message, or finds the end.
+    async fn read_message(&mut self) -> Result<(), Error> {
         let Some(message) = receive(&mut self.consumer, &self.queue, self.patience).await? else {
             // There may be no record from the requested time on.
             self.ended = true;
-            return if self.patience < SILENCE { Ok(None) } else { Err(silent(&self.queue)) };
+            return if self.patience < SILENCE { Ok(()) } else { Err(silent(&self.queue)) };
         };
         self.patience = SILENCE;
         let offset = offset(&message, &self.queue)?;
         self.first.get_or_insert(offset);
         self.acknowledge(&message).await?;
         self.ended = offset >= self.end;
-        if offset > self.end {
-            return Ok(None);
+        if offset <= self.end {
+            let position = |index| RecordPosition { offset, index };
+            let records = (0..).zip(records(&message));
+            self.rest
+                .extend(records.map(|(index, record)| StreamRecord { position: position(index), record }));
         }
-        Ok(Some(StreamRecord { offset, record: serde_json::from_slice(&message.data).ok() }))
+        Ok(())
     }
 
     /// Ends the reading.
@@ -169,11 +202,8 @@ pub async fn end(broker: &Broker, queue: &QueueName) -> Result<Option<StreamEnd>
         newest = message;
     }
     close_channel(&channel).await;
-    let record: Option<ResultRecord> = serde_json::from_slice(&newest.data).ok();
-    Ok(Some(StreamEnd {
-        offset: offset(&newest, queue)?,
-        seconds: record.map(|record| record.ended.as_second()),
-    }))
+    let seconds = records(&newest).flatten().map(|record| record.ended.as_second()).max();
+    Ok(Some(StreamEnd { offset: offset(&newest, queue)?, seconds }))
 }
 
 async fn consume(
@@ -193,6 +223,16 @@ async fn consume(
 async fn qos(channel: &Channel, queue: &QueueName, prefetch: u16) -> Result<(), Error> {
     let setting = channel.basic_qos(prefetch, BasicQosOptions::default());
     answer(format!("reading queue {queue}"), setting).await
+}
+
+/// The records of a message; `None` for what is not one of ours.
+fn records(message: &Message) -> impl Iterator<Item = Option<ResultRecord>> {
+    let kind = message.properties.content_type().as_ref();
+    let several = kind.is_some_and(|kind| kind.as_str() == SEVERAL_RECORDS);
+    let lines = message.data.split(move |&byte| several && byte == b'\n');
+    // The last line ends in a newline too.
+    let lines = lines.filter(move |line| !several || !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).ok())
 }
 
 /// The next message, or `None` if none arrives in time.

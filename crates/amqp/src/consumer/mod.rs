@@ -5,12 +5,22 @@
 //! `session` after another; a session has `subscriptions`, which bring deliveries, and a `Settler`
 //! (in `settle`), which settles them; `counting` counts; all share the types in `request` and `plan`.
 
+mod batch;
 mod counting;
+mod dead_letters;
+#[cfg(test)]
+mod fake_broker_tests;
+mod held_delivery;
+mod notes;
+mod outlet;
+mod patience;
 mod plan;
 mod reconnect;
+mod records;
 mod request;
 mod session;
 mod settle;
+mod settlements;
 mod subscriptions;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::notes::Notes;
 use super::plan::ConsumerPlan;
 use super::request::{ConsumerOptions, WorkerRequest};
 use super::session::{ConsumerSession, SessionEnd};
@@ -164,7 +165,7 @@ async fn open_session(
             other => other?,
         }
     }
-    let settler = Settler::open(&broker, &plan.queue, results).await?;
+    let settler = Settler::new(&broker, &plan.queue, results, &Notes::new(events_tx.clone()));
     ConsumerSession::open(number, broker, settler, events_tx).await
 }
 
