@@ -1,10 +1,12 @@
-//! Items that are settled together: their records are one message, and their outcomes one page.
+//! Items that are settled together: their records are one message, and their outcomes another.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::held_delivery::HeldDelivery;
 use super::records::RecordLine;
+use super::wanted::Wanted;
+use workqueue_core::ledger::LedgerPage;
 use workqueue_core::record::ResultRecord;
 
 /// Items of a batch at most.
@@ -24,18 +26,26 @@ pub(super) struct Finished {
 pub(super) struct Batch {
     pub items: Vec<Finished>,
     pub records: Vec<RecordLine>,
+    pub outcomes: LedgerPage,
 }
 
 impl Batch {
     /// Takes as many items as fit, those that have waited longest first.
-    pub(super) fn take(waiting: &mut VecDeque<Finished>, with_records: bool) -> Self {
-        let mut batch = Self { items: Vec::new(), records: Vec::new() };
+    pub(super) fn take(waiting: &mut VecDeque<Finished>, wanted: &Wanted) -> Self {
+        let mut batch = Self { items: Vec::new(), records: Vec::new(), outcomes: LedgerPage::default() };
         let mut bytes = 0;
         while batch.items.len() < MAX_ITEMS && bytes < FULL_BYTES {
             let Some(item) = waiting.pop_front() else { break };
-            if with_records && let Ok(json) = serde_json::to_vec(&*item.record) {
+            let record = &item.record;
+            if wanted.records.is_on()
+                && let Ok(json) = serde_json::to_vec(&**record)
+            {
                 bytes += json.len() + 1;
-                batch.records.push(RecordLine { id: item.record.id.clone(), json });
+                batch.records.push(RecordLine { id: record.id.clone(), json });
+            }
+            if wanted.outcomes.is_on() {
+                let repeats = record.earlier_deliveries.saturating_add(record.attempts.saturating_sub(1));
+                batch.outcomes.settle(&record.id, record.status, repeats);
             }
             batch.items.push(item);
         }

@@ -1,7 +1,8 @@
 //! Settlements with a broker that is played frame by frame: it confirms late, or not, or refuses.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use bytes::BufMut as _;
 use lapin::message::Delivery as Message;
@@ -12,8 +13,10 @@ use tokio::task::JoinHandle;
 use super::held_delivery::HeldDelivery;
 use super::notes::Notes;
 use super::patience::CONFIRM_DEADLINE;
+use super::plan::{ConsumerPlan, LedgerPlan};
 use super::settle::Settler;
 use super::settlements::Settlements;
+use super::wanted::{Switch, Wanted};
 use crate::fake_broker::FakeBroker;
 use crate::publisher::frames::{self, Frame};
 use crate::{Broker, Endpoint, Error};
@@ -95,6 +98,10 @@ struct Playground {
 
 impl Playground {
     async fn new(answers: &[Answer]) -> Self {
+        Self::with_plan(answers, true, false).await
+    }
+
+    async fn with_plan(answers: &[Answer], results: bool, ledger: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("amqp://{}", listener.local_addr().expect("it is bound"));
         let answers = answers.to_vec();
@@ -105,15 +112,31 @@ impl Playground {
         let endpoint = Endpoint::parse(&url, None).expect("legal");
         let broker = Broker::connect(&endpoint, "test").await.expect("the login is answered");
         let (events_tx, events_rx) = mpsc::unbounded_channel();
-        let queue = "job1".parse().expect("legal");
-        let results = Arc::new(AtomicBool::new(true));
-        let settler = Settler::new(&broker, &queue, results, &Notes::new(events_tx));
+        let plan = ConsumerPlan {
+            endpoint,
+            queue: "job1".parse().expect("legal"),
+            concurrency: 1,
+            results,
+            ledger: ledger.then(|| LedgerPlan { run: "r1".to_owned(), keeps: false }),
+            give_up_after: Duration::ZERO,
+            purpose: "test".to_owned(),
+        };
+        let wanted = Arc::new(Wanted { records: Switch::new(results), outcomes: Switch::new(ledger) });
+        let settler = Settler::new(&broker, &plan, wanted, &Notes::new(events_tx));
         Self { settlements: Settlements::new(settler), broker, fake, events_rx }
     }
 
     /// Settles items as they finish together; then they are all acknowledged.
-    async fn settle(&mut self, numbers: std::ops::RangeInclusive<u64>, status: Status) {
-        let expected: Vec<u64> = numbers.clone().collect();
+    async fn settle(&mut self, numbers: RangeInclusive<u64>, status: Status) {
+        self.finish(numbers.clone(), status);
+        let mut settled = Vec::new();
+        while !self.settlements.is_empty() {
+            settled.extend(self.settlements.next().await.expect("the session goes on"));
+        }
+        assert_eq!(settled, numbers.collect::<Vec<u64>>());
+    }
+
+    fn finish(&mut self, numbers: RangeInclusive<u64>, status: Status) {
         for number in numbers {
             let record = Arc::new(record(number, status));
             let message = Message::mock(number, "".into(), "job1".into(), false, Vec::new());
@@ -125,11 +148,6 @@ impl Playground {
             };
             self.settlements.settle(number, held, settlement);
         }
-        let mut settled = Vec::new();
-        while !self.settlements.is_empty() {
-            settled.extend(self.settlements.next().await.expect("the session goes on"));
-        }
-        assert_eq!(settled, expected);
     }
 
     /// The ids of the messages that the broker got, and the notes.
@@ -212,4 +230,21 @@ async fn a_failed_item_waits_for_its_confirm_and_says_so() {
     assert_eq!(messages, ids(&["b.1", "b.1"]));
     let [late] = notes.as_slice() else { panic!("{notes:?}") };
     assert!(late.starts_with("queue job1.failed has not confirmed item b.1 for "), "{late}");
+}
+
+#[tokio::test]
+async fn outcomes_that_are_not_confirmed_break_the_session() {
+    let mut playground = Playground::with_plan(&[Answer::Ack, Answer::Nothing], false, true).await;
+    playground.settle(1..=1, Status::Done).await;
+    playground.finish(2..=2, Status::Done);
+    let error = playground.settlements.next().await.expect_err("an outcome is never dropped");
+    assert!(error.is_transient() && error.to_string().contains("job1.outcomes.r1"), "{error}");
+}
+
+#[tokio::test]
+async fn an_alarm_stops_the_clock() {
+    let mut playground = Playground::with_plan(&[Answer::LateAck], false, true).await;
+    playground.settlements.set_blocked(true);
+    playground.settle(1..=1, Status::Done).await;
+    assert_eq!(playground.end().await, (ids(&[""]), vec![]));
 }

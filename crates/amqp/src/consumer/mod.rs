@@ -11,7 +11,9 @@ mod dead_letters;
 #[cfg(test)]
 mod fake_broker_tests;
 mod held_delivery;
+mod keeping;
 mod notes;
+mod outcomes;
 mod outlet;
 mod patience;
 mod plan;
@@ -22,6 +24,7 @@ mod session;
 mod settle;
 mod settlements;
 mod subscriptions;
+mod wanted;
 
 use std::time::Duration;
 
@@ -34,7 +37,7 @@ use workqueue_core::queue::{Consuming, DeliveryTag, Queue, QueueEvent, Settlemen
 use reconnect::Reconnecting;
 use request::WorkerRequest;
 
-pub use plan::ConsumerPlan;
+pub use plan::{ConsumerPlan, LedgerPlan};
 
 /// Seconds between a worker's heartbeats. RabbitMQ considers a peer dead after two to three times this (`rabbit_heartbeat.erl`); see [`DEAD_AFTER`].
 const HEARTBEAT_SECONDS: u16 = 15;

@@ -11,14 +11,19 @@ pub(super) const CONFIRM_DEADLINE: Duration = Duration::from_millis(if cfg!(test
 /// messages nor acks: then there is nothing to be gained by a deadline.
 pub(super) async fn patience(mut blocked_rx: watch::Receiver<bool>, limit: Duration) {
     loop {
-        // Without a sender the session is over, and whoever waits with it.
-        if blocked_rx.wait_for(|blocked| !blocked).await.is_err() {
-            return std::future::pending().await;
-        }
+        until_is(&mut blocked_rx, false).await;
         tokio::select! {
             () = tokio::time::sleep(limit) => return,
-            Ok(_) = blocked_rx.wait_for(|blocked| *blocked) => {}
+            () = until_is(&mut blocked_rx, true) => {}
         }
+    }
+}
+
+/// Waits until something is so, or no longer so.
+pub(super) async fn until_is(state_rx: &mut watch::Receiver<bool>, wanted: bool) {
+    if state_rx.wait_for(|is| *is == wanted).await.is_err() {
+        // Without a sender the session is over, and whoever waits with it.
+        std::future::pending().await
     }
 }
 

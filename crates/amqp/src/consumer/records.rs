@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lapin::BasicProperties;
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::notes::Notes;
 use super::outlet::{Outlet, Published};
 use super::patience::{CONFIRM_DEADLINE, patience};
+use super::wanted::Wanted;
 use crate::properties::PERSISTENT;
 use crate::result_stream::SEVERAL_RECORDS;
 use crate::{Broker, Error};
@@ -34,8 +35,7 @@ pub(super) struct RecordLine {
 pub(super) struct Records {
     outlet: Outlet,
     blocked_rx: watch::Receiver<bool>,
-    /// Whether records are published; shared by all sessions of a worker.
-    wanted: Arc<AtomicBool>,
+    wanted: Arc<Wanted>,
     /// Records that were dropped since the last confirm.
     dropped: AtomicU64,
 }
@@ -44,17 +44,12 @@ impl Records {
     pub(super) fn new(
         broker: &Broker,
         queue: &QueueName,
-        wanted: Arc<AtomicBool>,
+        wanted: Arc<Wanted>,
         blocked_rx: watch::Receiver<bool>,
         notes: &Notes,
     ) -> Self {
         let outlet = Outlet::new(broker, queue.results(), notes);
         Self { outlet, blocked_rx, wanted, dropped: AtomicU64::new(0) }
-    }
-
-    /// Whether records are published at all.
-    pub(super) fn are_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
     }
 
     /// Publishes the records of a batch as one message, and waits for the confirm.
@@ -78,7 +73,7 @@ impl Records {
 
     /// Returns why the broker does not take the message, if it said so.
     async fn try_publish(&self, records: &[RecordLine]) -> Result<Option<String>, Error> {
-        if records.is_empty() || !self.are_wanted() {
+        if records.is_empty() || !self.wanted.records.is_on() {
             return Ok(None);
         }
         let (body, properties) = message(records);
@@ -95,7 +90,7 @@ impl Records {
         match published {
             Ok(Published::Confirmed) => self.confirmed(),
             Ok(Published::NoQueue) => {
-                if self.wanted.swap(false, Ordering::Relaxed) {
+                if self.wanted.records.turn_off() {
                     self.outlet.notes.say("the stream of results is gone: no more results are recorded");
                 }
             }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::counting::{Counted, Counting, count};
 use super::held_delivery::HeldDelivery;
+use super::keeping::Keeping;
 use super::request::{ConsumerOptions, WorkerRequest};
 use super::settle::Settler;
 use super::settlements::Settlements;
@@ -42,6 +43,7 @@ pub(super) struct ConsumerSession {
     events: BoxStream<'static, lapin::Event>,
     held: HashMap<u64, HeldDelivery>,
     settlements: Settlements,
+    keeping: Option<Keeping>,
     /// At most one.
     counting: FuturesUnordered<Counting>,
     events_tx: mpsc::UnboundedSender<Result<QueueEvent, Error>>,
@@ -62,6 +64,7 @@ impl ConsumerSession {
         number: u64,
         broker: Broker,
         settler: Settler,
+        keeping: Option<Keeping>,
         events_tx: mpsc::UnboundedSender<Result<QueueEvent, Error>>,
     ) -> Result<Self, Error> {
         let channel = broker.channel().await?;
@@ -75,6 +78,7 @@ impl ConsumerSession {
             events,
             held: HashMap::new(),
             settlements: Settlements::new(settler),
+            keeping,
             counting: FuturesUnordered::new(),
             events_tx,
             blocked: false,
@@ -263,7 +267,7 @@ impl ConsumerSession {
     }
 
     /// Finishes pending settlements, requeues the other items one by one (closing the connection would
-    /// count against their delivery limit), and closes the connection.
+    /// count against their delivery limit), writes outcomes into the ledger, and closes the connection.
     async fn leave(mut self, options: &mut ConsumerOptions) {
         let settle = async {
             // First, or the requeued items would be delivered to this worker.
@@ -277,6 +281,9 @@ impl ConsumerSession {
             }
             for held in self.held.values() {
                 held.requeue().await.ok();
+            }
+            if let Some(keeping) = self.keeping.take() {
+                keeping.leave().await;
             }
         };
         tokio::time::timeout(LEAVE_GRACE, settle).await.ok();

@@ -1,36 +1,45 @@
-//! Settles deliveries: a failed item is copied to `QUEUE.failed`; then a batch's records are published; then
-//! its deliveries are acknowledged.
+//! Settles deliveries: a failed item is copied to `QUEUE.failed`; then a batch's records and
+//! outcomes are published; then its deliveries are acknowledged.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use tokio::sync::watch;
 
 use super::batch::{Batch, Finished};
 use super::dead_letters::DeadLetters;
 use super::held_delivery::HeldDelivery;
 use super::notes::Notes;
+use super::outcomes::Outcomes;
+use super::plan::ConsumerPlan;
 use super::records::Records;
+use super::wanted::Wanted;
 use crate::{Broker, Error};
-use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 
 /// Settles the deliveries of one session.
 pub(super) struct Settler {
     records: Records,
+    outcomes: Option<Outcomes>,
     dead_letters: DeadLetters,
+    wanted: Arc<Wanted>,
     /// Whether the broker has an alarm and blocks the connection.
     blocked_tx: watch::Sender<bool>,
 }
 
 impl Settler {
-    /// `results` says whether records are published, and is shared by all sessions of a worker.
-    pub(super) fn new(broker: &Broker, queue: &QueueName, results: Arc<AtomicBool>, notes: &Notes) -> Self {
+    pub(super) fn new(broker: &Broker, plan: &ConsumerPlan, wanted: Arc<Wanted>, notes: &Notes) -> Self {
         let (blocked_tx, blocked_rx) = watch::channel(false);
+        let (queue, blocked) = (&plan.queue, || blocked_rx.clone());
+        let outcomes = plan.ledger.as_ref().map(|ledger| {
+            Outcomes::new(broker, queue.outcomes(&ledger.run), wanted.clone(), blocked(), notes)
+        });
         Self {
-            records: Records::new(broker, queue, results, blocked_rx.clone(), notes),
-            dead_letters: DeadLetters::new(broker, queue, blocked_rx, notes),
+            records: Records::new(broker, queue, wanted.clone(), blocked(), notes),
+            outcomes,
+            dead_letters: DeadLetters::new(broker, queue, blocked(), notes),
+            wanted,
             blocked_tx,
         }
     }
@@ -38,6 +47,11 @@ impl Settler {
     /// Notes whether the broker blocks the connection: deadlines do not run meanwhile.
     pub(super) fn set_blocked(&self, blocked: bool) {
         self.blocked_tx.send_replace(blocked);
+    }
+
+    /// Whether the broker blocks the connection.
+    pub(super) fn blocked(&self) -> watch::Receiver<bool> {
+        self.blocked_tx.subscribe()
     }
 
     /// Copies a failed item to `QUEUE.failed`; then it can be settled with a batch.
@@ -56,8 +70,8 @@ impl Settler {
     }
 
     /// Takes a batch out of the items that wait.
-    pub(super) fn batch(&self, waiting: &mut std::collections::VecDeque<Finished>) -> Batch {
-        Batch::take(waiting, self.records.are_wanted())
+    pub(super) fn batch(&self, waiting: &mut VecDeque<Finished>) -> Batch {
+        Batch::take(waiting, &self.wanted)
     }
 
     /// Settles a batch: its deliveries are acknowledged once everything about them is confirmed. Returns
@@ -66,7 +80,13 @@ impl Settler {
     /// # Errors
     /// The session is over: the items will be redelivered.
     pub(super) async fn flush(&self, batch: Batch) -> Result<Vec<u64>, Error> {
-        self.records.publish(&batch.records).await?;
+        let outcomes = async {
+            match &self.outcomes {
+                Some(outcomes) => outcomes.publish(&batch.outcomes).await,
+                None => Ok(()),
+            }
+        };
+        try_join(self.records.publish(&batch.records), outcomes).await?;
         try_join_all(batch.items.iter().map(|item| item.held.ack())).await?;
         Ok(batch.items.iter().map(|item| item.number).collect())
     }
