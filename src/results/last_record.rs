@@ -1,8 +1,8 @@
 //! Finds the last record of each item of a run, since only that one counts.
 //!
 //! A worker that is killed after publishing a record and before the ack leaves a record, and the
-//! next worker publishes another one. The stream is read twice to keep memory use low: the first
-//! pass notes which items have several records, and the second pass skips all but the last.
+//! next worker publishes another one. There are two passes, to keep memory use low: the first
+//! notes which items have several records, and the second skips all but the last.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -26,12 +26,14 @@ pub(crate) struct LastRecords {
     hashers: [RandomState; 2],
 }
 
-impl LastRecords {
-    pub(crate) fn new() -> Self {
+impl Default for LastRecords {
+    fn default() -> Self {
         let hashers = [RandomState::new(), RandomState::new()];
         Self { filter: vec![0; BITS / 64], repeated: HashMap::new(), hashers }
     }
+}
 
+impl LastRecords {
     /// Notes a record of the first pass. Positions must increase.
     pub(crate) fn note(&mut self, record: &ResultRecord, position: RecordPosition) {
         let print = self.fingerprint(record);
@@ -94,7 +96,7 @@ mod tests {
                 .zip([(0, 0), (1, 0), (7, 0), (7, 1), (9, 0), (9, 1)])
                 .map(|((run, id), (offset, index))| (record(run, id), RecordPosition { offset, index }))
                 .collect();
-        let mut latest = LastRecords::new();
+        let mut latest = LastRecords::default();
         stream.iter().for_each(|(record, position)| latest.note(record, *position));
         let kept = stream.iter().filter(|(record, position)| latest.is_last(record, *position));
         let kept: Vec<_> = kept.map(|(_, position)| (position.offset, position.index)).collect();
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_among_many() {
-        let mut latest = LastRecords::new();
+        let mut latest = LastRecords::default();
         let position = |number| RecordPosition { offset: i64::from(number), index: 0 };
         let records = || (0..50_000).map(|number| (record("r", number % 40_000), position(number)));
         records().for_each(|(record, position)| latest.note(&record, position));

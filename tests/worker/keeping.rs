@@ -144,14 +144,25 @@ async fn quick_items_share_messages_and_each_has_its_record() {
     let end = result_stream::end(&books.broker, &books.queue).await.expect("it answers").expect("records");
     let reader = ResultReader::open(&books.broker, &books.queue, ReadFrom::Oldest, end).await;
     let mut reader = reader.expect("it answers");
-    let (mut ids, mut shared, mut last) = (Vec::new(), 0, None);
-    while let Some(entry) = reader.next().await.expect("it answers") {
-        assert!(Some(entry.position) > last, "{entry:?}");
-        last = Some(entry.position);
-        shared += u32::from(entry.position.index > 0);
-        ids.push(entry.record.expect("a record").id);
+    let (mut ids, mut shared, mut last, mut offsets) = (Vec::new(), 0, None, Vec::new());
+    while let Some(message) = reader.next().await.expect("it answers") {
+        for (position, record) in message.records() {
+            assert!(Some(position) > last, "{position:?}");
+            last = Some(position);
+            shared += u32::from(position.index > 0);
+            ids.push(record.expect("a record").id);
+        }
+        offsets.push(message.offset());
     }
     reader.close().await;
+    let middle = ReadFrom::After(offsets[offsets.len() / 2]);
+    let reader = ResultReader::open(&books.broker, &books.queue, middle, end).await;
+    let (mut reader, mut rest) = (reader.expect("it answers"), Vec::new());
+    while let Some(message) = reader.next().await.expect("it answers") {
+        rest.push(message.offset());
+    }
+    reader.close().await;
+    assert_eq!(rest, offsets[offsets.len() / 2 + 1..]);
     assert!(shared > 0, "every record had a message of its own");
     ids.sort();
     let mut expected: Vec<String> = (1..=500).map(|number| format!("{BATCH}.{number}")).collect();

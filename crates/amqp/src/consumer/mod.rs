@@ -2,8 +2,11 @@
 //! another.
 //!
 //! From the top: [`BrokerQueue`] hands the worker's requests to the task in `reconnect`, which opens one
-//! `session` after another; a session has `subscriptions`, which bring deliveries, and a `Settler`
-//! (in `settle`), which settles them; `counting` counts; all share the types in `request` and `plan`.
+//! `session` after another. A session has `subscriptions`, which bring deliveries, and `settlements`, which
+//! form a `batch` of what is finished and let the `Settler` (in `settle`) settle it: it publishes
+//! `dead_letters`, `records` and `outcomes`, each through an `outlet`. `keeping` writes outcomes into the
+//! ledger, `counting` counts; all share the types in `request`, `plan`, `wanted` and `held_delivery`, tell
+//! the user by `notes`, and have the same `patience`.
 
 mod batch;
 mod counting;
