@@ -66,6 +66,14 @@ pub enum Error {
         /// A pod and its state.
         reason: String,
     },
+    /// Nothing of a run has started for longer than the user wants to wait.
+    #[error("no pod of run {run} has started within {seconds} s{}", because(reason.as_deref()))]
+    NotStarted {
+        run: String,
+        seconds: u64,
+        /// What the pods wait for, if it is known.
+        reason: Option<String>,
+    },
     /// The named run does not exist; without a name, there is no run at all.
     #[error("{}", no_run(.0.as_deref()))]
     NoRun(Option<String>),
@@ -140,6 +148,10 @@ impl Error {
             Self::WorkersStuck { .. } => {
                 "the Job was deleted; unfinished items are still in the queue: fix the image and run again"
             }
+            Self::NotStarted { .. } => {
+                "the Job continues: fix the cause and follow it with `kubectl workqueue attach`, with a longer \
+                 --start-timeout (0 for no limit), or delete the Job"
+            }
             Self::NoRun(_) => "`kubectl workqueue status` lists the runs",
             Self::RunEnded(_) => "`kubectl workqueue run` starts another run over the items in the queue",
             Self::NotResumable(_) => "without --resume, `enqueue` starts with the first item",
@@ -186,6 +198,10 @@ impl From<worker::Error<items::Error>> for Error {
 
 pub(crate) fn cannot_write(path: &Path, source: std::io::Error) -> Error {
     Error::Write { path: path.display().to_string(), source }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
 fn no_run(run: Option<&str>) -> String {

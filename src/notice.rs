@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::cluster::apply::Change;
 use crate::cluster::job::JobState;
 use crate::cluster::object_ref::ObjectRef;
+use crate::cluster::start_wait::StartWait;
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 use workqueue_worker::output::OutputStream;
@@ -74,6 +75,8 @@ pub enum Warning<'a> {
     EarlierEnqueue { settled: u64 },
     /// A run was not started although its items were enqueued.
     ItemsStayInQueue { items: u64, queue: &'a QueueName },
+    /// Pods of a run have not started, or its Job cannot create any.
+    NotStarting(&'a StartWait),
     /// A pod was deleted before it had ended.
     PodDeleted { pod: &'a str },
     /// A pod failed.

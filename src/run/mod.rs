@@ -10,3 +10,4 @@ pub mod plan;
 pub mod queue_watch;
 pub mod scale;
 pub mod start;
+pub(crate) mod starting;

@@ -16,5 +16,6 @@ mod render;
 mod results;
 mod scale;
 mod seeding;
+mod starting;
 mod tutorial;
 mod worker;
