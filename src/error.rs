@@ -65,6 +65,8 @@ pub enum Error {
     WorkersStuck {
         /// A pod and its state.
         reason: String,
+        /// What to change; `None` if it is the image.
+        cure: Option<&'static str>,
     },
     /// Nothing of a run has started for longer than the user wants to wait.
     #[error("no pod of run {run} has started within {seconds} s{}", because(reason.as_deref()))]
@@ -118,6 +120,9 @@ impl Error {
             Self::QueueBusy { run, .. } => Some(format!(
                 "wait for it with `kubectl workqueue attach {run}`, or use another queue with --queue"
             )),
+            Self::WorkersStuck { cure: Some(cure), .. } => {
+                Some(format!("{cure}; the Job was deleted, and its items are still in the queue"))
+            }
             Self::RunPaused(run) => Some(format!("resume it first with `kubectl workqueue resume {run}`")),
             _ => self.fixed_hint().map(str::to_owned),
         }

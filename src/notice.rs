@@ -77,6 +77,8 @@ pub enum Warning<'a> {
     ItemsStayInQueue { items: u64, queue: &'a QueueName },
     /// Pods of a run have not started, or its Job cannot create any.
     NotStarting(&'a StartWait),
+    /// The program of a run does not start; Kubernetes tries again `due` from now.
+    NextPod { due: Duration, failure: &'a str },
     /// A pod was deleted before it had ended.
     PodDeleted { pod: &'a str },
     /// A pod failed.

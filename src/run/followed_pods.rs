@@ -57,6 +57,11 @@ impl FollowedPods {
         }
     }
 
+    /// The end of a pod's log.
+    pub(crate) fn last_lines(&self, pod: &str) -> impl Iterator<Item = &str> {
+        self.pods.get(pod).into_iter().flat_map(|pod| &pod.last_lines).map(String::as_str)
+    }
+
     pub(crate) fn failed(&self) -> Vec<FailedPod> {
         let failed = self.pods.iter().filter_map(|(name, pod)| {
             let reason = pod.failure.clone()?;

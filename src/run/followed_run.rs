@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::notice::{Notice, Observer, Recovery, Warning};
 use crate::run::followed_pods::FollowedPods;
 use crate::run::queue_watch::QueueCount;
+use crate::run::start_failures::{StartFailures, cure};
 use crate::run::starting::Starting;
 
 pub(crate) struct FollowedRun<'a> {
@@ -25,6 +26,7 @@ pub(crate) struct FollowedRun<'a> {
     server_is_away: bool,
     broker_is_away: bool,
     starting: Starting,
+    failures: StartFailures,
     followed_since: Instant,
 }
 
@@ -39,6 +41,7 @@ impl<'a> FollowedRun<'a> {
             server_is_away: false,
             broker_is_away: false,
             starting,
+            failures: StartFailures::default(),
             followed_since: Instant::now(),
         }
     }
@@ -65,6 +68,7 @@ impl<'a> FollowedRun<'a> {
                 if std::mem::take(&mut self.broker_is_away) {
                     self.observer.on(Notice::Recovered(Recovery::Broker));
                 }
+                self.failures.counted(counts);
                 self.observer.on(Notice::Items { job: &self.job, counts });
             }
             // The broker is reached through the API server, whose absence was reported already.
@@ -87,6 +91,7 @@ impl<'a> FollowedRun<'a> {
             PodEvent::Pod(pod) => {
                 self.server_answered();
                 self.starting.take(&pod, Instant::now());
+                self.failures.take(&pod, Instant::now());
                 if let Some(failure) = self.pods.update(&pod) {
                     self.observer.warn(Warning::PodFailed { pod: &pod.name_any(), failure: &failure });
                 }
@@ -104,6 +109,7 @@ impl<'a> FollowedRun<'a> {
     fn on_pod_deleted(&mut self, pod: &Pod) {
         let name = pod.name_any();
         self.starting.forget(&name);
+        self.failures.forget(&name);
         // Kubernetes cleans up pods that have ended.
         if !has_ended(pod) && self.job.end.is_none() {
             self.observer.warn(Warning::PodDeleted { pod: &name });
@@ -141,9 +147,25 @@ impl<'a> FollowedRun<'a> {
             self.observer.warn(Warning::NotStarting(&line));
         }
         match self.starting.in_vain(&self.job, now) {
-            Some(reason) => Err(Error::WorkersStuck { reason }),
-            None => Ok(()),
+            Some(reason) => Err(Error::WorkersStuck { reason, cure: None }),
+            None => self.judge_programs(now),
         }
+    }
+
+    /// Ends a run whose program starts in no pod, and says when Kubernetes tries again.
+    fn judge_programs(&mut self, now: Instant) -> Result<(), Error> {
+        if let Some((pod, failure)) = self.failures.in_vain(&self.job) {
+            let mut reason = format!("pod {pod}: {}", failure.reason);
+            for line in self.pods.last_lines(pod) {
+                reason += &format!("\n  {line}");
+            }
+            let cure = Some(cure(&reason));
+            return Err(Error::WorkersStuck { reason, cure });
+        }
+        if let Some((due, failure)) = self.failures.due(&self.job, now) {
+            self.observer.warn(Warning::NextPod { due, failure: &failure });
+        }
+        Ok(())
     }
 
     /// The error of a run whose pods have not started in time.

@@ -10,4 +10,5 @@ pub mod plan;
 pub mod queue_watch;
 pub mod scale;
 pub mod start;
+pub(crate) mod start_failures;
 pub(crate) mod starting;

@@ -44,6 +44,13 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
             format!("{} in queue {queue}: to continue, run again without naming items", are(*items, "item"))
         }
         Warning::NotStarting(wait) => not_starting(wait),
+        Warning::NextPod { due, failure } => {
+            let when = match due.as_secs() {
+                0 => "the next pod is due".to_owned(),
+                seconds => format!("the next pod is due in about {seconds} s"),
+            };
+            format!("the program does not start: {failure}; {when}")
+        }
         Warning::PodDeleted { pod } => {
             format!("pod {pod} was deleted before it had ended; its items are requeued")
         }

@@ -1,6 +1,6 @@
 //! Runs whose pods do not start: what is waited for, what is said, and what ends the run.
 
-use workqueue_test_support::{Bed, registry, seed_worker};
+use workqueue_test_support::{Bed, Sandbox, registry, seed_worker, worker_image};
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
@@ -80,4 +80,34 @@ fn what_pods_wait_for_is_said_and_waited_for() {
     late.wait_for("been waiting to start for 6");
     bed.kubectl(&["create", "secret", "generic", "late"]).ok();
     late.finish().ok();
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_program_that_never_starts_ends_the_run() {
+    let bed = Bed::with_release("program");
+    let image = format!("{}/busybox:latest", registry());
+    let run = |more: &[&str]| bed.workqueue(&[&["run", "--image", &image], more].concat()).exits(4);
+
+    // The image lacks the worker: no container starts.
+    run(&["apple", "banana", "--", "cat"])
+        .says("warning: the program does not start: pod workqueue-job1-")
+        .says("the next pod is due in about ")
+        .says("error: the workers cannot start: pod workqueue-job1-")
+        .says("\"workqueue-worker\"")
+        .says("hint: bring the worker into the image with --inject");
+    assert_eq!(bed.names("jobs"), "", "the Job is gone");
+
+    // The worker starts, and finds no program.
+    run(&["--worker-image", worker_image(), "--", "/bin/missing"])
+        .says("exited with 127")
+        .says("cannot start /bin/missing")
+        .says("hint: name a program that is in the image after `--`");
+
+    let files = Sandbox::new();
+    let script = files.file("work.py", "#!/usr/bin/python3\n").display().to_string();
+    run(&["--worker-image", worker_image(), "--script", &script])
+        .says("cannot start /run/workqueue/script/work.py")
+        .says("hint: use an --image that has the interpreter");
+    assert_eq!(bed.messages("job1"), 2, "the items are still there");
 }
