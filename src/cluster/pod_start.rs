@@ -109,7 +109,8 @@ pub fn start_failure(pod: &Pod) -> Option<StartFailure> {
         let ended = ended.filter_map(|state| state.terminated.as_ref()).next()?;
         // 126 and 127 are what a shell answers, and the worker, for a program that it cannot start.
         let ran = !could_not_run(ended);
-        if ran && !matches!(ended.exit_code, 126 | 127) {
+        let failed_later = ran && !matches!(ended.exit_code, 126 | 127);
+        if failed_later || ended.message.as_deref().is_some_and(may_pass) {
             return None;
         }
         let reason = match ended.reason.as_deref() {
@@ -125,6 +126,21 @@ pub fn start_failure(pod: &Pod) -> Option<StartFailure> {
 /// Docker.
 fn could_not_run(ended: &ContainerStateTerminated) -> bool {
     matches!(ended.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))
+}
+
+/// Whether a container failed to start for a reason of its node, and not of its image.
+fn may_pass(message: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "cannot allocate memory",
+        "context canceled",
+        "deadline exceeded",
+        "device or resource busy",
+        "no space left",
+        "temporarily unavailable",
+        "timed out",
+        "too many open files",
+    ];
+    WORDS.iter().any(|words| message.contains(words))
 }
 
 /// The states of all containers, in the order in which they start.
@@ -201,6 +217,14 @@ mod tests {
             assert!(!has_started(&again));
             assert_eq!(start_failure(&again).map(|failure| failure.times), Some(3));
         }
+    }
+
+    #[test]
+    fn a_node_that_is_short_of_something_says_nothing_about_the_program() {
+        let ended = json!({"terminated": {"exitCode": 128, "reason": "StartError",
+            "message": "failed to create shim task: mkdir /run/x: no space left on device: unknown"}});
+        let failed = pod("Failed", ended, json!({}), 0);
+        assert_eq!((has_started(&failed), start_failure(&failed)), (false, None));
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub(crate) struct StartFailures {
     on_their_way: BTreeSet<String>,
     /// Whether a pod did some work.
     has_worked: bool,
-    last_at: Option<Instant>,
+    /// The pod that failed last, and when.
+    last: Option<(String, Instant)>,
     said_at: Option<Instant>,
     /// What the queues held after the last failure.
     counts: Option<RunCounts>,
@@ -48,8 +49,8 @@ impl StartFailures {
         let name = pod.name_any();
         if let Some(failure) = start_failure(pod) {
             self.on_their_way.remove(&name);
-            if self.pods.insert(name, failure.clone()) != Some(failure) {
-                (self.last_at, self.counts) = (Some(now), None);
+            if self.pods.insert(name.clone(), failure.clone()) != Some(failure) {
+                (self.last, self.counts) = (Some((name, now)), None);
             }
         } else if has_ended(pod) {
             self.on_their_way.remove(&name);
@@ -87,7 +88,7 @@ impl StartFailures {
 
     /// How long until the next pod, and why the last one has failed, if it is time to say so.
     pub(crate) fn due(&mut self, job: &JobState, now: Instant) -> Option<(Duration, String)> {
-        let last_at = self.last_at.filter(|_| !self.has_worked && self.on_their_way.is_empty())?;
+        let (_, last_at) = self.last.as_ref().filter(|_| !self.has_worked && self.on_their_way.is_empty())?;
         if self.said_at.is_some_and(|said| now.duration_since(said) < SAID_EVERY) {
             return None;
         }
@@ -95,13 +96,16 @@ impl StartFailures {
         let pods = u32::try_from(possible_pods(job)).unwrap_or(u32::MAX).max(1);
         let rounds = failures.div_ceil(pods).clamp(1, 16);
         let pause = (FIRST_PAUSE * 2_u32.pow(rounds - 1)).min(MAX_PAUSE);
-        let text = self.last().map(|(pod, failure)| format!("pod {pod}: {}", failure.reason))?;
+        let (pod, failure) = self.last()?;
+        let due =
+            (pause.saturating_sub(now.duration_since(*last_at)), format!("pod {pod}: {}", failure.reason));
         self.said_at = Some(now);
-        Some((pause.saturating_sub(now.duration_since(last_at)), text))
+        Some(due)
     }
 
     fn last(&self) -> Option<(&str, &StartFailure)> {
-        self.pods.iter().next_back().map(|(name, failure)| (name.as_str(), failure))
+        let (name, _) = self.last.as_ref()?;
+        Some((name, self.pods.get(name)?))
     }
 }
 

@@ -91,8 +91,6 @@ fn a_program_that_never_starts_ends_the_run() {
 
     // The image lacks the worker: no container starts.
     run(&["apple", "banana", "--", "cat"])
-        .says("warning: the program does not start: pod workqueue-job1-")
-        .says("the next pod is due in about ")
         .says("error: the workers cannot start: pod workqueue-job1-")
         .says("\"workqueue-worker\"")
         .says("hint: bring the worker into the image with --inject");
