@@ -52,6 +52,8 @@ pub enum Wait<'a> {
     BrokerLogin,
     /// The broker to be reachable again; holds the last error.
     BrokerBack(&'a str),
+    /// This many pods to end, after their Job has.
+    LastPods(usize),
     /// The broker, to count what a run has left in its queues.
     FinalCount,
 }
@@ -81,6 +83,8 @@ pub enum Warning<'a> {
     NextPod { due: Duration, failure: &'a str },
     /// A pod was deleted before it had ended.
     PodDeleted { pod: &'a str },
+    /// A pod does not end, long after its Job has.
+    PodRemains { pod: &'a str },
     /// A pod failed.
     PodFailed { pod: &'a str, failure: &'a str },
     /// Lines are missing from the log of a pod.

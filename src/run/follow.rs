@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cluster::Cluster;
 use crate::cluster::job::{JobEnd, JobState};
@@ -130,21 +130,25 @@ async fn watch(
     let mut warnings = std::pin::pin!(cluster.watch_warnings());
     let mut counts = QueueWatch::start(cluster, release, &run.job);
     let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut interrupt = std::pin::pin!(interrupt);
     loop {
         tokio::select! {
             () = &mut interrupt => return Ok(RunEnd::Detached),
             () = sleep_until(plan.deadline) => return Err(run.late(started)),
-            _ = ticks.tick() => run.on_tick(plan.start_timeout, Instant::now())?,
+            _ = ticks.tick() => match &run.job.end {
+                Some(end) => {
+                    let end = RunEnd::of(end);
+                    if run.on_last_pods(cluster.live_pods(&run.job.pod_selector()).await) {
+                        return Ok(end);
+                    }
+                }
+                None => run.on_tick(plan.start_timeout, Instant::now())?,
+            },
             Some(warning) = warnings.next() => run.on_object_warning(warning),
             Some(count) = counts.next() => run.on_count(count),
             Some(event) = logs.next() => run.on_pod_event(event?),
-            Some(event) = states.next() => {
-                run.on_run_event(event?);
-                if let Some(end) = &run.job.end {
-                    return Ok(RunEnd::of(end));
-                }
-            }
+            Some(event) = states.next() => run.on_run_event(event?),
         }
     }
 }

@@ -7,14 +7,16 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
+use crate::cluster;
 use crate::cluster::job::JobState;
 use crate::cluster::job_watch::RunEvent;
 use crate::cluster::pod_event::PodEvent;
 use crate::cluster::pod_state::has_ended;
 use crate::cluster::warning_events::ObjectWarning;
 use crate::error::Error;
-use crate::notice::{Notice, Observer, Recovery, Warning};
+use crate::notice::{Notice, Observer, Recovery, Wait, Warning};
 use crate::run::followed_pods::FollowedPods;
+use crate::run::last_pods::LastPods;
 use crate::run::queue_watch::QueueCount;
 use crate::run::start_failures::{StartFailures, cure};
 use crate::run::starting::Starting;
@@ -27,6 +29,7 @@ pub(crate) struct FollowedRun<'a> {
     broker_is_away: bool,
     starting: Starting,
     failures: StartFailures,
+    last_pods: LastPods,
     followed_since: Instant,
 }
 
@@ -42,6 +45,7 @@ impl<'a> FollowedRun<'a> {
             broker_is_away: false,
             starting,
             failures: StartFailures::default(),
+            last_pods: LastPods::default(),
             followed_since: Instant::now(),
         }
     }
@@ -150,6 +154,25 @@ impl<'a> FollowedRun<'a> {
             Some(reason) => Err(Error::WorkersStuck { reason, cure: None }),
             None => self.judge_programs(now),
         }
+    }
+
+    /// Takes the pods that have not ended after all Jobs have. Returns whether the run is over.
+    pub(crate) fn on_last_pods(&mut self, pods: Result<Vec<Pod>, cluster::Error>) -> bool {
+        let pods = match pods {
+            Ok(pods) => pods,
+            // Without the permission nobody knows; otherwise the server will answer again.
+            Err(error) => return error.is_refusal(),
+        };
+        self.server_answered();
+        let left = self.last_pods.take(&pods, Instant::now());
+        if !left.ending.is_empty() {
+            self.observer.on(Notice::Waiting(Wait::LastPods(left.ending.len())));
+            return false;
+        }
+        for pod in left.overdue {
+            self.observer.warn(Warning::PodRemains { pod: &pod });
+        }
+        true
     }
 
     /// Ends a run whose program starts in no pod, and says when Kubernetes tries again.

@@ -5,6 +5,7 @@ pub mod follow;
 pub(crate) mod followed_pods;
 pub(crate) mod followed_run;
 pub(crate) mod job_manifest;
+pub(crate) mod last_pods;
 pub mod logs;
 pub mod plan;
 pub mod queue_watch;

@@ -11,6 +11,7 @@ pub(super) fn wait(wait: &Wait<'_>) -> String {
         Wait::Cluster(what) => (*what).to_owned(),
         Wait::BrokerLogin => "the broker's login".to_owned(),
         Wait::BrokerBack(error) => format!("the broker ({error})"),
+        Wait::LastPods(pods) => format!("{} to end", count(*pods as u64, "pod")),
         Wait::FinalCount => "the broker, to count what is left".to_owned(),
     }
 }
@@ -54,6 +55,10 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
         Warning::PodDeleted { pod } => {
             format!("pod {pod} was deleted before it had ended; its items are requeued")
         }
+        Warning::PodRemains { pod } => format!(
+            "pod {pod} does not end, perhaps because its node is lost: items that it holds come back to the queue once \
+             the broker notices"
+        ),
         Warning::PodFailed { pod, failure } => format!("pod {pod} {failure}"),
         Warning::LogIncomplete { pod, reason } => format!("the log of pod {pod} is incomplete: {reason}"),
         Warning::LogsLate => "some logs did not arrive in time; `kubectl logs` has them".to_owned(),
