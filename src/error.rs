@@ -97,6 +97,8 @@ pub enum Error {
         "deleting {0} would delete its PVCs, because of broker.persistence.whenDeleted: nothing was deleted"
     )]
     PvcsDeleted(ObjectRef),
+    #[error("{0} is no longer rendered, and its queues may hold messages: nothing was applied")]
+    BrokerPruned(ObjectRef),
     #[error("nameOverride is {0:?}, but all commands find a release's objects by the chart's own name")]
     Renamed(String),
     /// A script does not fit into a ConfigMap.
@@ -166,6 +168,7 @@ impl Error {
             Self::PvcsDeleted(_) => {
                 "run `kubectl workqueue up --set broker.persistence.whenDeleted=Retain` first, or omit --keep-data"
             }
+            Self::BrokerPruned(_) => "--yes prunes it, with what is in its queues",
             Self::Renamed(_) => {
                 "omit it and name the release with --release; only `helm install` supports it"
             }

@@ -10,6 +10,7 @@ mod container_log;
 pub mod delete;
 pub mod diagnosis;
 mod error;
+pub mod existing;
 pub mod image_pull;
 pub mod job;
 pub mod job_watch;

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
-use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::notice::{Observer, Warning};
 use crate::queue::connection::{BrokerConnection, BrokerTarget};
@@ -110,7 +109,7 @@ async fn start_job(
         let created = cluster.create(&script_map(script, &manifest, &job.uid), false).await;
         if let Err(error) = created {
             // The pods would wait forever. The first error matters more than a Job that stays.
-            cluster.delete(&ObjectRef::new("batch/v1", "Job", &job.name), false).await.ok();
+            cluster.delete_job(&job.name).await.ok();
             return Err(error.into());
         }
     }
