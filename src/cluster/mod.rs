@@ -10,6 +10,8 @@ mod container_log;
 pub mod delete;
 pub mod diagnosis;
 mod error;
+pub mod existing;
+pub mod image_pull;
 pub mod job;
 pub mod job_watch;
 pub mod kubeconfig;
@@ -20,6 +22,7 @@ mod nodes;
 mod object_content;
 pub mod object_ref;
 pub mod pod_event;
+pub mod pod_start;
 pub mod pod_state;
 pub mod pod_stream;
 mod pod_tls;
@@ -27,8 +30,10 @@ pub mod rabbitmqctl;
 pub mod rollout;
 mod scaling;
 pub mod secret;
+pub mod start_wait;
 pub mod stuck_pods;
 pub mod tunnel;
+pub mod warning_events;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -142,6 +147,15 @@ impl Cluster {
     /// The error of a watch that the user may not open; `None` for a temporary error.
     fn watch_refused(&self, what: &str, error: watcher::Error) -> Option<Error> {
         self.watch_error(what, error).filter(Error::is_refusal)
+    }
+
+    /// Whether the user may not open a watch.
+    fn is_refused(error: &watcher::Error) -> bool {
+        match error {
+            watcher::Error::InitialListFailed(kube::Error::Api(status))
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => matches!(status.code, 401 | 403),
+            _ => false,
+        }
     }
 
     /// Why a watch could not be opened; `None` if an open watch has ended, which is normal. The

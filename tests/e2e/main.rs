@@ -17,5 +17,6 @@ mod render;
 mod results;
 mod scale;
 mod seeding;
+mod starting;
 mod tutorial;
 mod worker;

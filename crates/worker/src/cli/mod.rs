@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::output::console;
-use crate::{Ending, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
+use crate::{Ending, Error, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
 use console::{Log, say, write_out};
 use flags::WorkFlags;
 use workqueue_amqp::Endpoint;
@@ -152,7 +152,13 @@ fn start(args: RunArgs) -> Result<u8, String> {
     // Drops the tasks that still hold the console, so that its thread ends.
     runtime.shutdown_timeout(Duration::from_millis(100));
     writer.join().ok();
-    let report = result.map_err(|error| with_causes(&error))?;
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            say(&format!("error: {}", with_causes(&error)));
+            return Ok(error_code(&error));
+        }
+    };
     if report.done + report.failed > 1 {
         say(&format!("{} done, {} failed", count(report.done, "item"), report.failed));
     }
@@ -163,6 +169,15 @@ fn start(args: RunArgs) -> Result<u8, String> {
         Ending::Stopped(StopSignal::Interrupt) => 130,
         Ending::Stopped(StopSignal::Terminate) => 143,
     })
+}
+
+/// For a program that cannot be started the codes of shells: 127 if there is none, otherwise 126.
+fn error_code<Q: std::error::Error>(error: &Error<Q>) -> u8 {
+    match error {
+        Error::Program { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
+        Error::Program { .. } => 126,
+        Error::Queue(_) => ERROR,
+    }
 }
 
 /// The program's exit status; 124 for its time limit, as in timeout(1), and 128 plus the signal, as in
