@@ -13,11 +13,7 @@ use crate::queue::resume_point::ResumePoint;
 use crate::queue::transfer::Transfer;
 use workqueue_amqp::publisher::{BatchProperties, Publisher};
 use workqueue_amqp::topology::QueueSpec;
-use workqueue_core::names::random_suffix;
-
-/// Length of a batch's name, in characters: with 27^8 names, two batches are most unlikely to share
-/// one, and with it their items' ids.
-const BATCH_LENGTH: usize = 8;
+use workqueue_core::names::{BATCH_LENGTH, random_suffix};
 
 pub struct EnqueuePlan {
     /// Declared if it is missing.

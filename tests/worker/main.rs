@@ -6,6 +6,7 @@
 
 mod contract;
 mod draining;
+mod ledger;
 mod local;
 mod losses;
 mod settling;

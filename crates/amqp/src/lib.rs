@@ -10,7 +10,9 @@
 //! | [`publisher`] | publishes a batch with publisher confirms, in its own small AMQP client |
 //! | [`failed_retry`] | moves failed items back into their queue |
 //! | [`peek`], [`failed_queue`] | read a queue, and `QUEUE.failed`, without consuming what they read |
+//! | [`ledger`] | the books of a queue: reads and writes them |
 //! | [`result_stream`] | reads the records in the stream `QUEUE.results` |
+//! | `stream` | reads a stream from its start to an end that is known |
 //! | `queue_reader`, `held_tags` | hold messages unacknowledged and requeue them in order |
 //! | [`topology`] | declares the queues, counts and purges their messages |
 //! | `failed_message`, `delivery`, `confirms`, `properties` | from messages to items and back |
@@ -44,11 +46,13 @@ pub mod failed_retry;
 #[cfg(test)]
 mod fake_broker;
 mod held_tags;
+pub mod ledger;
 pub mod peek;
 mod properties;
 pub mod publisher;
 mod queue_reader;
 pub mod result_stream;
+mod stream;
 mod tls;
 pub mod topology;
 mod transport;

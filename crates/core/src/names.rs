@@ -22,7 +22,7 @@ pub struct NameError {
 /// The name of a queue: 1 to 240 bytes of UTF-8 without control characters, not starting with `amq.`.
 ///
 /// AMQP allows 255 bytes and reserves `amq.` for the broker; 15 bytes are kept for the suffixes
-/// of the queues beside it (`.failed`, `.results`).
+/// of the queues beside it, of which `.outcomes.RUN` is the longest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct QueueName(String);
 
@@ -40,6 +40,21 @@ impl QueueName {
     /// The stream of the records of settled items: `NAME.results`.
     pub fn results(&self) -> QueueName {
         QueueName(format!("{}.results", self.0))
+    }
+
+    /// The stream of what was enqueued and which runs worked on it: `NAME.ledger`.
+    pub fn ledger(&self) -> QueueName {
+        QueueName(format!("{}.ledger", self.0))
+    }
+
+    /// The stream of how the items of one run ended: `NAME.ledger.RUN`.
+    pub fn run_ledger(&self, run: &str) -> QueueName {
+        QueueName(format!("{}.ledger.{run}", self.0))
+    }
+
+    /// The queue of outcomes that are on their way to the ledger of a run: `NAME.outcomes.RUN`.
+    pub fn outcomes(&self, run: &str) -> QueueName {
+        QueueName(format!("{}.outcomes.{run}", self.0))
     }
 
     /// The name as a label value and as part of an object's name: at most 40 bytes of lowercase
@@ -142,6 +157,15 @@ impl fmt::Display for ReleaseName {
 /// Letters and digits that cannot be mistaken for each other and spell no words, as in the names
 /// that Kubernetes generates.
 const SAFE_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// Length of a batch's name, in characters: with 27^8 names, two batches are most unlikely to share
+/// one, and with it their items' ids.
+pub const BATCH_LENGTH: usize = 8;
+
+/// Whether a text may be the name of a batch.
+pub(crate) fn is_batch_name(text: &str) -> bool {
+    text.len() == BATCH_LENGTH && text.bytes().all(|byte| SAFE_ALPHABET.contains(&byte))
+}
 
 /// A random name of `length` characters for a run or a batch of items.
 pub fn random_suffix(length: usize) -> String {

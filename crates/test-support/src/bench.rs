@@ -3,12 +3,13 @@
 use std::process::Command;
 use std::time::Duration;
 
+use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions,
     ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
 use serde_json::Value;
 use workqueue_amqp::topology::{self, QueueSpec};
 use workqueue_amqp::{Broker, Endpoint};
@@ -65,14 +66,38 @@ impl Bench {
     }
 
     pub async fn publish(&self, id: Option<&str>, body: &[u8]) {
+        self.publish_to("", id, body).await;
+    }
+
+    /// Publishes a message to the queue with this suffix.
+    pub async fn publish_to(&self, suffix: &str, id: Option<&str>, body: &[u8]) {
         let mut properties = BasicProperties::default().with_delivery_mode(2);
         if let Some(id) = id {
             properties = properties.with_message_id(id.into());
         }
-        let options = BasicPublishOptions::default();
-        let queue = self.queue.as_str().into();
+        let (options, queue) = (BasicPublishOptions::default(), format!("{}{suffix}", self.queue));
+        let queue = queue.as_str().into();
         let sent = self.channel.basic_publish("".into(), queue, options, body, properties).await;
         assert!(sent.expect("it is sent").await.expect("it is confirmed").is_ack());
+    }
+
+    /// Consumes so many messages of the queue with this suffix, and holds them.
+    pub async fn hold(&self, suffix: &str, messages: usize) -> (Consumer, Vec<Delivery>) {
+        use futures_util::StreamExt as _;
+        let queue = format!("{}{suffix}", self.queue);
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = self.channel.basic_consume(queue.as_str().into(), "holder".into(), options, arguments);
+        let mut consumer = consumer.await.expect("the queue is there");
+        let mut held = Vec::new();
+        while held.len() < messages {
+            held.push(consumer.next().await.expect("it goes on").expect("a message"));
+        }
+        (consumer, held)
+    }
+
+    /// Ends the connection: what it holds is requeued.
+    pub async fn disconnect(self) {
+        self.connection.close(200, "done".into()).await.expect("it can be closed");
     }
 
     /// Publishes items with the ids 1, 2, …

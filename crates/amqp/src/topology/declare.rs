@@ -12,11 +12,11 @@ use workqueue_core::names::QueueName;
 /// programs that write little.
 const RESULTS_MAX_BYTES: i64 = 256 * 1024 * 1024;
 
-/// Records are deleted a whole segment at a time.
-const RESULTS_SEGMENT_BYTES: i64 = 16 * 1024 * 1024;
+/// Streams are stored, and records deleted, a whole segment at a time.
+const SEGMENT_BYTES: i64 = 16 * 1024 * 1024;
 
-/// How often a failed item may be read and requeued.
-const FAILED_DELIVERY_LIMIT: i64 = 1_000_000_000;
+/// A delivery limit that is never reached.
+const NO_DELIVERY_LIMIT: i64 = 1_000_000_000;
 
 /// How a work queue is declared if it is missing.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ pub(crate) async fn ensure_failed(broker: &Broker, queue: &QueueName) -> Result<
 /// is requeued for the second time.
 async fn declare_failed(broker: &Broker, failed: &QueueName) -> Result<(), Error> {
     let mut arguments = queue_type("quorum");
-    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(FAILED_DELIVERY_LIMIT));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_DELIVERY_LIMIT));
     declare(broker, failed, arguments).await
 }
 
@@ -109,8 +109,42 @@ pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Er
     }
     let mut arguments = queue_type("stream");
     arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(RESULTS_MAX_BYTES));
-    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(RESULTS_SEGMENT_BYTES));
+    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(SEGMENT_BYTES));
     declare(broker, &results, arguments).await
+}
+
+/// Makes sure that the book of a queue exists.
+///
+/// # Errors
+/// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
+pub async fn ensure_book(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
+    ensure_stream(broker, &queue.ledger()).await
+}
+
+/// Makes sure that the ledger of a run exists, and the queue of the outcomes on their way to it, which
+/// one worker at a time takes. Neither has a size limit: what was lost could not be proven.
+///
+/// # Errors
+/// As for [`ensure_book`].
+pub async fn ensure_ledger(broker: &Broker, queue: &QueueName, run: &str) -> Result<(), Error> {
+    ensure_stream(broker, &queue.run_ledger(run)).await?;
+    let outcomes = queue.outcomes(run);
+    if exists(broker, &outcomes).await? {
+        return Ok(());
+    }
+    let mut arguments = queue_type("quorum");
+    arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_DELIVERY_LIMIT));
+    declare(broker, &outcomes, arguments).await
+}
+
+async fn ensure_stream(broker: &Broker, name: &QueueName) -> Result<(), Error> {
+    if exists(broker, name).await? {
+        return Ok(());
+    }
+    let mut arguments = queue_type("stream");
+    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(SEGMENT_BYTES));
+    declare(broker, name, arguments).await
 }
 
 async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {

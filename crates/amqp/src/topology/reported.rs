@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use lapin::Channel;
-use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions};
 use lapin::types::FieldTable;
 
-use crate::broker::{close_channel, short, within};
+use crate::broker::{answer, close_channel, short, within};
 use crate::error::is_not_found;
 use crate::{Broker, Error};
 use workqueue_core::names::QueueName;
@@ -82,4 +82,17 @@ pub async fn purge(broker: &Broker, name: &QueueName) -> Result<u32, Error> {
     };
     close_channel(&channel).await;
     Ok(purged)
+}
+
+/// Deletes a queue or stream with all its messages. It is not an error if there is none.
+///
+/// # Errors
+/// Refusals, and lost connections.
+pub async fn delete(broker: &Broker, name: &QueueName) -> Result<(), Error> {
+    let channel = broker.channel().await?;
+    // From RabbitMQ 3.0 on, deleting a queue that does not exist succeeds.
+    let deleting = channel.queue_delete(short(name), QueueDeleteOptions::default());
+    answer(format!("deleting queue {name}"), deleting).await?;
+    close_channel(&channel).await;
+    Ok(())
 }

@@ -1,0 +1,200 @@
+//! The book of a queue: the entries of `QUEUE.ledger`, added up.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ItemSet, LedgerError};
+
+/// One message of `QUEUE.ledger`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum BookEntry {
+    /// The broker has confirmed these items.
+    Enqueued(ItemSet),
+    /// These failed items were moved back into the queue.
+    Retried(ItemSet),
+    /// So many items were deleted from the queue.
+    Purged(u64),
+    /// These items were in the queue once and are not any more, and nobody has settled them.
+    WrittenOff(ItemSet),
+    /// A run is about to start.
+    Opened {
+        /// The run.
+        run: String,
+        /// When.
+        time: Timestamp,
+        /// Items in the queue, as its leader counted them.
+        items: u64,
+        /// Whether its workers keep a ledger.
+        ledger: bool,
+    },
+    /// A run has ended, and its items were judged.
+    Closed {
+        /// The run.
+        run: String,
+        /// When.
+        time: Timestamp,
+        /// The items that are open no longer.
+        settled: ItemSet,
+        /// The size of the run's ledger in bytes.
+        bytes: u64,
+    },
+    /// A run's ledger was deleted.
+    Deleted(String),
+    /// Somebody looked: a reader that has seen its own mark has seen everything before it.
+    Mark,
+}
+
+impl BookEntry {
+    /// The entry as a message.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Only a map with keys that are no strings could fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`LedgerError`] for anything but an entry.
+    pub fn from_json(json: &[u8]) -> Result<Self, LedgerError> {
+        Ok(serde_json::from_slice(json)?)
+    }
+}
+
+/// The entries of a queue's book, added up.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Book {
+    /// Items that were enqueued or retried, and that no closed run has settled.
+    pub open: ItemSet,
+    /// The runs, oldest first.
+    pub runs: Vec<BookRun>,
+}
+
+/// A run in the book of its queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BookRun {
+    /// Its name.
+    pub run: String,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// Items in the queue then, as its leader counted them.
+    pub items: u64,
+    /// Of these, the ones that the book knew.
+    pub known: u64,
+    /// Whether its workers keep a ledger.
+    pub ledger: bool,
+    /// When it was closed.
+    pub closed: Option<Timestamp>,
+    /// The size of its ledger in bytes, once it is closed.
+    pub bytes: u64,
+    /// Items that somebody deleted from the queue while it was open.
+    pub purged: u64,
+}
+
+impl Book {
+    /// Adds the next entry.
+    pub fn take(&mut self, entry: BookEntry) {
+        match entry {
+            BookEntry::Enqueued(items) | BookEntry::Retried(items) => self.open.add(&items),
+            BookEntry::WrittenOff(items) => self.open.subtract(&items),
+            BookEntry::Purged(items) => self.purged(items),
+            BookEntry::Opened { run, time, items, ledger } => {
+                let known = self.open.len();
+                self.runs.push(BookRun {
+                    run,
+                    opened: time,
+                    items,
+                    known,
+                    ledger,
+                    closed: None,
+                    bytes: 0,
+                    purged: 0,
+                });
+            }
+            BookEntry::Closed { run, time, settled, bytes } => {
+                self.open.subtract(&settled);
+                if let Some(of) = self.runs.iter_mut().find(|of| of.run == run) {
+                    (of.closed, of.bytes) = (Some(time), bytes);
+                }
+            }
+            BookEntry::Deleted(run) => self.runs.retain(|of| of.run != run),
+            BookEntry::Mark => {}
+        }
+    }
+
+    /// Without a run, nothing is held by anybody: the whole queue was deleted. With one, nobody knows
+    /// which items it was.
+    fn purged(&mut self, items: u64) {
+        let mut unclosed = self.runs.iter_mut().filter(|of| of.closed.is_none()).peekable();
+        if unclosed.peek().is_none() {
+            self.open = ItemSet::default();
+        }
+        unclosed.for_each(|of| of.purged += items);
+    }
+
+    /// A run that is in the book.
+    pub fn run(&self, name: &str) -> Option<&BookRun> {
+        self.runs.iter().find(|of| of.run == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    fn batch(last: u32) -> ItemSet {
+        ItemSet::range("k2x9bcdf", 1, last)
+    }
+
+    fn opened(run: &str, items: u64) -> BookEntry {
+        BookEntry::Opened { run: run.to_owned(), time: at(1), items, ledger: true }
+    }
+
+    fn book(entries: Vec<BookEntry>) -> Book {
+        let mut book = Book::default();
+        for entry in entries {
+            // What is read is what was written.
+            book.take(BookEntry::from_json(&entry.to_json()).expect("what was written"));
+        }
+        book
+    }
+
+    #[test]
+    fn what_a_closed_run_has_settled_is_open_no_longer() {
+        let closed = BookEntry::Closed { run: "r1".to_owned(), time: at(2), settled: batch(8), bytes: 100 };
+        let book = book(vec![
+            BookEntry::Enqueued(batch(10)),
+            opened("r1", 12),
+            closed,
+            BookEntry::Mark,
+            BookEntry::Retried(batch(1)),
+        ]);
+        assert_eq!(book.open.iter().map(|item| item.number).collect::<Vec<_>>(), [1, 9, 10]);
+        let run = book.run("r1").expect("it was opened");
+        assert_eq!((run.items, run.known, run.closed, run.bytes), (12, 10, Some(at(2)), 100));
+    }
+
+    #[test]
+    fn a_purge_clears_the_book_unless_a_run_is_open() {
+        let idle = book(vec![BookEntry::Enqueued(batch(10)), BookEntry::Purged(10)]);
+        assert!(idle.open.is_empty());
+        let running = book(vec![BookEntry::Enqueued(batch(10)), opened("r1", 10), BookEntry::Purged(3)]);
+        assert_eq!((running.open.len(), running.runs[0].purged), (10, 3));
+    }
+
+    #[test]
+    fn entries_can_be_written_off_and_runs_deleted() {
+        let book = book(vec![
+            BookEntry::Enqueued(batch(10)),
+            BookEntry::WrittenOff(batch(9)),
+            opened("r1", 1),
+            BookEntry::Deleted("r1".to_owned()),
+        ]);
+        assert_eq!((book.open.len(), book.runs.len()), (1, 0));
+        assert!(BookEntry::from_json(b"{\"other\": 1}").is_err());
+    }
+}
