@@ -142,7 +142,7 @@ fn print_row(
         trial.seconds(),
         outcome["repeats"].as_u64().map_or("-".to_owned(), |repeats| repeats.to_string()),
     );
-    print!("{line}");
+    println!("{line}{run}");
     append(&line);
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use workqueue_test_support::{Running, run_with_input};
 
+use crate::api_wire::ApiWire;
 use crate::full;
 use crate::trial::{Trial, ended};
 use crate::wire;
@@ -51,6 +52,27 @@ fn connections_of_workers_are_cut_within_frames() {
     assert_eq!(settled.done.len(), trial.items);
     let cuts = wire::cuts(&trial);
     assert!(cuts > 3, "only {cuts} connections were cut");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make books`"]
+fn connections_of_the_plugin_are_cut_within_frames() {
+    let mut trial = Trial::empty("plugin's connections cut within frames");
+    let wire = ApiWire::new();
+    trial.bed.kubeconfig = Some(wire.kubeconfig());
+    let mut enqueue = trial.bed.start_enqueue(trial.items, trial.items / 10);
+    enqueue.wait_for("items confirmed");
+    wire.cut(5);
+    trial.enqueued = enqueue.finish().ok().says("connected again").json();
+    assert!(wire.cuts_left() < 5, "nothing was cut");
+    wire.cut(0);
+    let run = trial.start();
+    trial.until(1, 10);
+    wire.cut(5);
+    let run = ended(run);
+    assert!(wire.cuts_left() < 5, "nothing was cut");
+    wire.cut(0);
+    crate::balance::balance(&trial, run, 0);
 }
 
 #[test]

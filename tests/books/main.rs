@@ -6,6 +6,7 @@
 //! tests in `full`. Those in `alone` take the API server away, and run one at a time.
 
 mod alone;
+mod api_wire;
 mod balance;
 mod faults;
 mod full;
