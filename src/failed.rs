@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::error::Error;
+use crate::queue::book;
 use crate::queue::connection::BrokerConnection;
 use workqueue_amqp::failed_queue::{self, FailedReader};
 use workqueue_amqp::failed_retry::Retrier;
 use workqueue_amqp::{FailedMessage, topology};
+use workqueue_core::ledger::{BookEntry, ItemId, ItemSet};
 use workqueue_core::names::QueueName;
 
 /// Passes every failed item to `visit` until it returns `false`. The items stay in their queue.
@@ -43,6 +45,8 @@ pub enum Selection {
 pub struct RetryReport {
     /// Items moved back to their queue.
     pub retried: u64,
+    /// Those of them that an enqueue has named, by identity.
+    pub items: ItemSet,
     /// Ids that no failed item has. After an interrupt, those that were not found so far.
     pub missing: BTreeSet<String>,
     /// Whether the user stopped the retry.
@@ -63,7 +67,12 @@ pub async fn retry(
         report.missing = ids.clone();
     }
     let result = move_back(connection, queue, selection, interrupt, &mut report).await;
-    (report, result.map_err(|error| connection.explain(error)))
+    let mut result = result.map_err(|error| connection.explain(error));
+    if !report.items.is_empty() {
+        let noted = book::note(connection, queue, BookEntry::Retried(report.items.clone())).await;
+        result = result.and(noted);
+    }
+    (report, result)
 }
 
 async fn move_back(
@@ -88,6 +97,7 @@ async fn move_items(
     report: &mut RetryReport,
 ) -> Result<(), workqueue_amqp::Error> {
     let mut interrupt = std::pin::pin!(interrupt);
+    let mut published = ItemSet::default();
     loop {
         let message = tokio::select! {
             biased;
@@ -106,11 +116,16 @@ async fn move_items(
             report.missing.remove(&message.id);
         }
         retrier.publish(&message).await?;
+        if let Some(item) = ItemId::parse(&message.id) {
+            published.insert(item);
+        }
         if retrier.is_full() {
             report.retried += retrier.settle(reader).await?;
+            report.items.add(&std::mem::take(&mut published));
         }
     }
     report.retried += retrier.settle(reader).await?;
+    report.items.add(&published);
     Ok(())
 }
 

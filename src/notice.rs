@@ -51,8 +51,12 @@ pub enum Wait<'a> {
     BrokerLogin,
     /// The broker to be reachable again; holds the last error.
     BrokerBack(&'a str),
-    /// The broker, to count what a run has left in its queues.
-    FinalCount,
+    /// The broker, to close the books of a run.
+    Books,
+    /// Outcomes that a worker of an ended run still holds, and for how long.
+    Outcomes(Duration),
+    /// The consumers of an ended run's queue, which may hold items.
+    Consumers { queue: &'a QueueName, consumers: u32 },
 }
 
 /// What needs the user's attention.
@@ -72,6 +76,14 @@ pub enum Warning<'a> {
     ClassicQueue { queue: &'a QueueName, reason: &'a str },
     /// An earlier enqueue of the same files stopped after `settled` items.
     EarlierEnqueue { settled: u64 },
+    /// What was enqueued could not be written into the book of the queue.
+    NotInBook { queue: &'a QueueName, reason: &'a str },
+    /// Old runs could not be deleted.
+    OldRunsStay { reason: &'a str },
+    /// The broker takes no ledger of a run.
+    NoLedger { reason: &'a str },
+    /// So many items of the book are not in the queue, and no run has settled them.
+    GoneBefore { queue: &'a QueueName, items: u64, ids: &'a [String] },
     /// A run was not started although its items were enqueued.
     ItemsStayInQueue { items: u64, queue: &'a QueueName },
     /// A pod was deleted before it had ended.

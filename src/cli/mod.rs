@@ -23,6 +23,7 @@ mod results;
 mod run;
 mod scale;
 mod status;
+mod stop;
 mod up;
 mod worker;
 
@@ -67,6 +68,8 @@ enum Command {
     Scale(scale::ScaleArgs),
     Pause(scale::PauseArgs),
     Resume(scale::ResumeArgs),
+    Stop(stop::StopArgs),
+    Delete(stop::DeleteArgs),
     Logs(logs::LogsArgs),
     Status(status::StatusArgs),
     Results(results::ResultsArgs),
@@ -100,12 +103,14 @@ impl Command {
             Self::Scale(args) => args.run.output,
             Self::Pause(args) => args.run.output,
             Self::Resume(args) => args.run.output,
+            Self::Stop(args) => args.output,
             Self::Status(args) => args.output,
             Self::Failed(args) => args.output(),
             Self::Build(_)
             | Self::Chart(_)
             | Self::Complete(_)
             | Self::Completion(_)
+            | Self::Delete(_)
             | Self::Diff(_)
             | Self::Down(_)
             | Self::Logs(_)
@@ -141,6 +146,8 @@ impl Command {
             Self::Scale(args) => scale::scale(args, ui).await,
             Self::Pause(args) => scale::pause(args, ui).await,
             Self::Resume(args) => scale::resume(args, ui).await,
+            Self::Stop(args) => stop::stop(args, ui).await,
+            Self::Delete(args) => stop::delete(args, ui).await,
             Self::Logs(args) => logs::run(args, ui).await,
             Self::Status(args) => status::run(args, ui).await,
             Self::Results(args) => results::run(args, ui).await,

@@ -14,6 +14,12 @@ pub const ITEMS_ANNOTATION: &str = "kubectl-workqueue/items";
 pub const FAILED_BEFORE_ANNOTATION: &str = "kubectl-workqueue/failed-before";
 /// Annotation of a Job: the rule by which failures halt its run.
 pub const HALT_ANNOTATION: &str = "kubectl-workqueue/halt";
+/// Annotation of a Job: whether its workers keep a ledger.
+pub const LEDGER_ANNOTATION: &str = "kubectl-workqueue/ledger";
+/// Annotation of a Job that `stop` has ended.
+pub(super) const STOPPED_ANNOTATION: &str = "kubectl-workqueue/stopped";
+/// Annotation of a Job: how many closed runs of its queue are kept.
+pub const HISTORY_LIMIT_ANNOTATION: &str = "kubectl-workqueue/history-limit";
 /// Annotation of a paused Job: its parallelism before it was paused.
 pub(super) const PAUSED_ANNOTATION: &str = "kubectl-workqueue/paused";
 
@@ -40,6 +46,10 @@ pub struct JobState {
     pub paused: Option<u32>,
     /// The rule by which failures halt the run.
     pub halt: Option<String>,
+    /// Whether its workers keep a ledger.
+    pub ledger: bool,
+    /// Whether `stop` has ended it.
+    pub stopped: bool,
     /// Pods that are pending or running.
     pub active: u32,
     pub succeeded: u32,
@@ -127,6 +137,8 @@ impl JobState {
             more: Vec::new(),
             paused: number(PAUSED_ANNOTATION),
             halt: job.annotations().get(HALT_ANNOTATION).cloned(),
+            stopped: job.annotations().contains_key(STOPPED_ANNOTATION),
+            ledger: job.annotations().get(LEDGER_ANNOTATION).is_some_and(|kept| kept == "true"),
             uid: job.uid().unwrap_or_default(),
             mode: job.labels().get(MODE_LABEL).cloned(),
             items: number(ITEMS_ANNOTATION),

@@ -2,11 +2,12 @@
 //! and a run that drains a queue needs one completion per pod.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::job::{JobState, PAUSED_ANNOTATION};
+use super::job::{JobState, PAUSED_ANNOTATION, STOPPED_ANNOTATION};
+use super::pod_state::has_ended;
 use super::{Cluster, Error, FIELD_MANAGER};
 
 /// The volume with which the chart mounts a script into the pods.
@@ -29,6 +30,26 @@ impl Cluster {
         let jobs = self.api::<Job>();
         self.call(format!("scaling job {name}"), jobs.patch(name, &params, &Patch::Merge(&patch))).await?;
         Ok(())
+    }
+
+    /// Ends a Job as a deadline that has passed would: its pods are stopped, and it stays, failed. Deleting
+    /// it would lose its state.
+    pub async fn stop_job(&self, name: &str) -> Result<(), Error> {
+        let patch = json!({
+            "metadata": {"annotations": {STOPPED_ANNOTATION: "true"}},
+            "spec": {"activeDeadlineSeconds": 1},
+        });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let jobs = self.api::<Job>();
+        self.call(format!("stopping job {name}"), jobs.patch(name, &params, &Patch::Merge(&patch))).await?;
+        Ok(())
+    }
+
+    /// How many pods of a run have not ended yet.
+    pub async fn pods_left(&self, run: &JobState) -> Result<usize, Error> {
+        let list = ListParams::default().labels(&run.pod_selector());
+        let pods = self.call("listing pods", self.api::<Pod>().list(&list)).await?;
+        Ok(pods.iter().filter(|pod| !has_ended(pod)).count())
     }
 
     /// Adds a Job with `pods` pods to the run of the Job `name`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::items::{InputSource, Items};
 use crate::notice::{Observer, Warning};
+use crate::queue::book;
 use crate::queue::connection::BrokerTarget;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::queue::reconnect::Reconnector;
@@ -13,7 +14,8 @@ use crate::queue::resume_point::ResumePoint;
 use crate::queue::transfer::Transfer;
 use workqueue_amqp::publisher::{BatchProperties, Publisher};
 use workqueue_amqp::topology::QueueSpec;
-use workqueue_core::names::{BATCH_LENGTH, random_suffix};
+use workqueue_core::ledger::BookEntry;
+use workqueue_core::names::{BATCH_LENGTH, QueueName, random_suffix};
 
 pub struct EnqueuePlan {
     /// Declared if it is missing.
@@ -56,7 +58,25 @@ pub async fn enqueue(
         }
         Err(error) => Err(error.into()),
     };
-    (transfer.finish(batch, skipped, &result).await, result)
+    let report = transfer.finish(batch, skipped, &result).await;
+    if !report.items.is_empty() && !matches!(result, Err(Error::QueueLost { .. })) {
+        note_in_book(target, &plan.queue.name, &report, observer).await;
+    }
+    (report, result)
+}
+
+/// Writes the confirmed items into the queue's book. They are safe without it; only a run over them
+/// could not be proven item by item.
+async fn note_in_book(
+    target: &BrokerTarget,
+    queue: &QueueName,
+    report: &EnqueueReport,
+    observer: &dyn Observer,
+) {
+    let entry = BookEntry::Enqueued { items: report.items.clone(), repeated: report.repeated };
+    if let Err(error) = book::note_at(target, queue, &entry).await {
+        observer.warn(Warning::NotInBook { queue, reason: &error.to_string() });
+    }
 }
 
 fn open_resume_point(

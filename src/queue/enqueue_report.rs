@@ -1,6 +1,7 @@
 //! What an enqueue did with the items of its input.
 
 use workqueue_core::item::Position;
+use workqueue_core::ledger::ItemSet;
 
 /// What became of the items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct EnqueueReport {
     pub read: u64,
     /// Items that the broker confirmed.
     pub confirmed: u64,
+    /// Those of the whole batch that the broker confirmed, by identity.
+    pub items: ItemSet,
     /// Items that the broker refused.
     pub refused: u64,
     /// The first refused item, and why it was refused.

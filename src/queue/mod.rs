@@ -1,5 +1,6 @@
 //! Operations on queues: connect to the broker, enqueue items, peek, count, purge.
 
+pub(crate) mod book;
 pub mod connection;
 pub mod declare;
 pub mod dry_run;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::cluster::rabbitmqctl::ListedQueue;
 use crate::error::Error;
+use crate::queue::book;
 use crate::queue::connection::{BrokerConnection, BrokerTarget};
 use workqueue_amqp::Broker;
 use workqueue_amqp::peek::{self, Peeked, PeekedMessage};
 use workqueue_amqp::topology::{self, Depth};
+use workqueue_core::ledger::BookEntry;
 use workqueue_core::names::QueueName;
 
 /// The connection's name in the broker's own tools.
@@ -47,6 +49,9 @@ pub async fn purge(target: &BrokerTarget, queue: &QueueName) -> Result<u32, Erro
     let connection = BrokerConnection::open_target(target, PURPOSE).await?;
     let purged =
         topology::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
+    if purged > 0 {
+        book::note(&connection, queue, BookEntry::Purged(purged.into())).await?;
+    }
     connection.close().await;
     Ok(purged)
 }
@@ -73,6 +78,8 @@ pub async fn queues(target: &BrokerTarget, known: &QueueName) -> Result<(Vec<Que
     for name in [known.to_string(), known.failed().to_string()] {
         found.entry(name).or_default();
     }
+    // What keeps the books is no queue of items.
+    found.retain(|name, _| !QueueName::is_of_ledger(name));
     let mut rows = Vec::new();
     for (name, listed) in found {
         let Ok(name) = name.parse::<QueueName>() else { continue };

@@ -15,6 +15,7 @@ use crate::queue::reconnect::Reconnector;
 use crate::queue::resume_point::ResumePoint;
 use workqueue_amqp::publisher::{PublishCounts, Publisher};
 use workqueue_core::item::Item;
+use workqueue_core::ledger::ItemSet;
 
 /// Time between two progress notices.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -205,9 +206,12 @@ impl<'a> Transfer<'a> {
         }
         let PublishCounts { published, confirmed, refused, first_refused, repeated } =
             self.publisher.counts().clone();
+        let mut items = self.publisher.confirmed().clone();
+        items.add(&ItemSet::range(&batch, 1, u32::try_from(skipped).unwrap_or(u32::MAX)));
         self.publisher.close().await;
         EnqueueReport {
             batch,
+            items,
             skipped,
             read: published,
             confirmed,

@@ -75,6 +75,8 @@ async fn messages(cluster: &Cluster, plan: &DownPlan) -> Result<Vec<(String, u64
     for name in [plan.queue.to_string(), plan.queue.failed().to_string()] {
         found.entry(name).or_default();
     }
+    // What keeps the books holds no items.
+    found.retain(|name, _| !QueueName::is_of_ledger(name));
     let mut messages = Vec::new();
     for (name, listed) in found {
         let Ok(queue) = name.parse::<QueueName>() else { continue };

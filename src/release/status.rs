@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
 use crate::results::progress::{RunProgress, progress};
+use workqueue_amqp::ledger::{self, Pages};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::names::{QueueName, ReleaseName};
+
+/// Records of this time are enough for a rate.
+const RECENTLY: SignedDuration = SignedDuration::from_secs(120);
 
 /// How long reading the records of one queue may take.
 const RECORDS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,12 +28,26 @@ pub struct StatusReport {
     pub queues: Vec<(QueueName, Depth)>,
     /// The runs, oldest first.
     pub runs: Vec<RunStatus>,
+    /// The runs in the books of the queues, those whose Jobs are gone among them.
+    pub ledgers: Vec<LedgerStatus>,
+}
+
+/// A run in the book of its queue.
+#[derive(Debug)]
+pub struct LedgerStatus {
+    pub queue: QueueName,
+    pub run: String,
+    pub opened: Timestamp,
+    /// Whether it has been judged.
+    pub closed: bool,
+    /// The size of its ledger in bytes; 0 without one.
+    pub bytes: u64,
 }
 
 #[derive(Debug)]
 pub struct RunStatus {
     pub job: JobState,
-    /// From its records; `None` if there are none.
+    /// From its ledger or else from its records; `None` if there are none.
     pub progress: Option<RunProgress>,
     /// Items of the run that the broker itself dead-lettered: those in the queue of failed items of
     /// which no worker has a record.
@@ -63,7 +81,7 @@ pub async fn status(
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
     let query = async |connection: &BrokerConnection| query(cluster, connection, &names, &jobs).await;
-    let BrokerState { broker, queues, progress, held } =
+    let BrokerState { broker, queues, progress, ledgers, held } =
         BrokerConnection::query(cluster, release, "kubectl-workqueue status", query).await?;
     let left = |job: &JobState| {
         let depth = queues.iter().find(|(name, _)| name.as_str() == job.queue);
@@ -83,7 +101,7 @@ pub async fn status(
         job,
     });
     let runs = runs.collect();
-    Ok(StatusReport { broker, queues, runs })
+    Ok(StatusReport { broker, queues, runs, ledgers })
 }
 
 struct BrokerState {
@@ -92,6 +110,7 @@ struct BrokerState {
     queues: Vec<(QueueName, Depth)>,
     /// By run.
     progress: HashMap<String, RunProgress>,
+    ledgers: Vec<LedgerStatus>,
     /// By queue.
     held: HashMap<String, u64>,
 }
@@ -111,7 +130,45 @@ async fn query(
     }
     let (progress, held) =
         tokio::join!(progress_of_runs(connection, names, jobs), held(cluster, connection, jobs));
-    Ok(BrokerState { broker: connection.pod().to_owned(), queues, progress: progress?, held })
+    let (mut progress, mut ledgers) = (progress?, Vec::new());
+    for queue in names {
+        for found in ledgers_of(connection, queue).await? {
+            if let Some((done, failed)) = found.outcomes {
+                let progress = progress.entry(found.status.run.clone()).or_default();
+                (progress.done, progress.failed, progress.partial) = (done, failed, false);
+            }
+            ledgers.push(found.status);
+        }
+    }
+    Ok(BrokerState { broker: connection.pod().to_owned(), queues, progress, ledgers, held })
+}
+
+/// A run in the book of its queue, and how many of its items are done and have failed.
+struct FoundLedger {
+    status: LedgerStatus,
+    outcomes: Option<(u64, u64)>,
+}
+
+/// The runs in the book of a queue. Only the ledgers of those that nobody has closed are read.
+async fn ledgers_of(connection: &BrokerConnection, queue: &QueueName) -> Result<Vec<FoundLedger>, Error> {
+    let explain = |error| connection.explain(error);
+    let book = ledger::look(&connection.broker, queue).await.map_err(explain)?.unwrap_or_default();
+    let mut found = Vec::new();
+    for run in book.runs {
+        let (mut outcomes, mut bytes) = (None, 0);
+        if let Some(closed) = &run.closed {
+            (outcomes, bytes) = (Some((closed.done, closed.failed)), closed.bytes);
+        } else if run.ledger {
+            let pages = ledger::read_pages(&connection.broker, queue, &run.run).await.map_err(explain)?;
+            let Pages { sum, bytes: read } = pages.unwrap_or_default();
+            let failed = sum.only_failed().len() + sum.foreign_failed;
+            (outcomes, bytes) = (Some((sum.done.len() + sum.foreign_done, failed)), read);
+        }
+        let (closed, opened) = (run.closed.is_some(), run.opened);
+        let status = LedgerStatus { queue: queue.clone(), run: run.run, opened, closed, bytes };
+        found.push(FoundLedger { status, outcomes });
+    }
+    Ok(found)
 }
 
 /// Items that failed during the first of these runs (before the next one on its queue) and of which no
@@ -127,7 +184,8 @@ fn given_up(
     u64::from(after.saturating_sub(run.failed_before)).saturating_sub(recorded(run))
 }
 
-/// Counts the records of the runs, by run. Reads each queue's records from the start of its oldest run.
+/// Counts the records of the runs, by run. Reads each queue's records from the start of its oldest run;
+/// where there is a ledger, only the latest ones, for the rate.
 async fn progress_of_runs(
     connection: &BrokerConnection,
     queues: &[QueueName],
@@ -136,11 +194,13 @@ async fn progress_of_runs(
     let mut runs = HashMap::new();
     for queue in queues {
         let of_queue = jobs.iter().filter(|job| job.queue == queue.as_str());
-        let mut created: Vec<Option<Timestamp>> =
-            of_queue.map(|job| job.created.as_ref()?.parse().ok()).collect();
-        // None sorts first and means all records.
-        created.sort();
-        if let Some(&since) = created.first() {
+        let recently = Timestamp::now() - RECENTLY;
+        let since = |job: &JobState| {
+            let created = job.created.as_ref()?.parse::<Timestamp>().ok();
+            if job.ledger { created.max(Some(recently)) } else { created }
+        };
+        // None is the least and means all records.
+        if let Some(since) = of_queue.map(since).min() {
             runs.extend(progress(connection, queue, since, RECORDS_TIMEOUT).await?);
         }
     }

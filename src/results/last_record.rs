@@ -1,12 +1,13 @@
 //! Finds the last record of each item of a run, since only that one counts.
 //!
 //! A worker that is killed after publishing a record and before the ack leaves a record, and the
-//! next worker publishes another one. The stream is read twice to keep memory use low: the first
-//! pass notes which items have several records, and the second pass skips all but the last.
+//! next worker publishes another one. There are two passes, to keep memory use low: the first
+//! notes which items have several records, and the second skips all but the last.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
+use workqueue_amqp::result_stream::RecordPosition;
 use workqueue_core::record::ResultRecord;
 
 /// Bits of the filter: 16 MiB. With 10 million records, about one in 200 new ones is taken for a
@@ -20,19 +21,21 @@ const BITS_EACH: u32 = 4;
 pub(crate) struct LastRecords {
     /// A Bloom filter over all records.
     filter: Vec<u64>,
-    /// The last offset of each record that the filter had probably seen before, by fingerprint.
-    repeated: HashMap<u128, i64>,
+    /// The last position of each record that the filter had probably seen before, by fingerprint.
+    repeated: HashMap<u128, RecordPosition>,
     hashers: [RandomState; 2],
 }
 
-impl LastRecords {
-    pub(crate) fn new() -> Self {
+impl Default for LastRecords {
+    fn default() -> Self {
         let hashers = [RandomState::new(), RandomState::new()];
         Self { filter: vec![0; BITS / 64], repeated: HashMap::new(), hashers }
     }
+}
 
-    /// Notes a record of the first pass. Offsets must increase.
-    pub(crate) fn note(&mut self, record: &ResultRecord, offset: i64) {
+impl LastRecords {
+    /// Notes a record of the first pass. Positions must increase.
+    pub(crate) fn note(&mut self, record: &ResultRecord, position: RecordPosition) {
         let print = self.fingerprint(record);
         let mut seen = true;
         for number in 0..BITS_EACH {
@@ -42,13 +45,13 @@ impl LastRecords {
             *word |= mask;
         }
         if seen {
-            self.repeated.insert(print, offset);
+            self.repeated.insert(print, position);
         }
     }
 
     /// Whether a noted record is the last one of its item in its run.
-    pub(crate) fn is_last(&self, record: &ResultRecord, offset: i64) -> bool {
-        self.repeated.get(&self.fingerprint(record)).is_none_or(|&last| last == offset)
+    pub(crate) fn is_last(&self, record: &ResultRecord, position: RecordPosition) -> bool {
+        self.repeated.get(&self.fingerprint(record)).is_none_or(|&last| last == position)
     }
 
     /// 128 bits, so that a collision among 10 million records is practically impossible.
@@ -87,25 +90,28 @@ mod tests {
 
     #[test]
     fn the_last_record_of_an_item_in_a_run_counts() {
-        let stream: Vec<(ResultRecord, i64)> = [("r", 1), ("r", 2), ("s", 1), ("r", 1), ("r", 3), ("r", 1)]
-            .into_iter()
-            .zip([0, 1, 7, 8, 9, 12])
-            .map(|((run, id), offset)| (record(run, id), offset))
-            .collect();
-        let mut latest = LastRecords::new();
-        stream.iter().for_each(|(record, offset)| latest.note(record, *offset));
-        let kept = stream.iter().filter(|(record, offset)| latest.is_last(record, *offset));
-        assert_eq!(kept.map(|(_, offset)| *offset).collect::<Vec<_>>(), [1, 7, 9, 12]);
+        let stream: Vec<(ResultRecord, RecordPosition)> =
+            [("r", 1), ("r", 2), ("s", 1), ("r", 1), ("r", 3), ("r", 1)]
+                .into_iter()
+                .zip([(0, 0), (1, 0), (7, 0), (7, 1), (9, 0), (9, 1)])
+                .map(|((run, id), (offset, index))| (record(run, id), RecordPosition { offset, index }))
+                .collect();
+        let mut latest = LastRecords::default();
+        stream.iter().for_each(|(record, position)| latest.note(record, *position));
+        let kept = stream.iter().filter(|(record, position)| latest.is_last(record, *position));
+        let kept: Vec<_> = kept.map(|(_, position)| (position.offset, position.index)).collect();
+        assert_eq!(kept, [(1, 0), (7, 0), (9, 0), (9, 1)]);
     }
 
     #[test]
     fn nothing_is_lost_among_many() {
-        let mut latest = LastRecords::new();
-        let records = || (0..50_000).map(|number| (record("r", number % 40_000), i64::from(number)));
-        records().for_each(|(record, offset)| latest.note(&record, offset));
+        let mut latest = LastRecords::default();
+        let position = |number| RecordPosition { offset: i64::from(number), index: 0 };
+        let records = || (0..50_000).map(|number| (record("r", number % 40_000), position(number)));
+        records().for_each(|(record, position)| latest.note(&record, position));
         let kept: Vec<i64> = records()
-            .filter(|(record, offset)| latest.is_last(record, *offset))
-            .map(|(_, offset)| offset)
+            .filter(|(record, position)| latest.is_last(record, *position))
+            .map(|(_, position)| position.offset)
             .collect();
         assert_eq!(kept, (10_000..50_000).collect::<Vec<i64>>());
         assert!(latest.repeated.len() < 10_100, "{} taken for repeated", latest.repeated.len());

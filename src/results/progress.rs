@@ -58,10 +58,8 @@ pub async fn progress(
     let mut reading = ResultReader::open(&session.broker, queue, start, end).await.map_err(failed)?;
     let mut counter = Counter::default();
     let mut partial = false;
-    while let Some(entry) = reading.next().await.map_err(failed)? {
-        if let Some(record) = &entry.record {
-            counter.take(record);
-        }
+    while let Some(message) = reading.next().await.map_err(failed)? {
+        message.records().filter_map(|(_, record)| record).for_each(|record| counter.take(&record));
         if Instant::now() >= give_up_at {
             partial = true;
             break;

@@ -6,9 +6,13 @@ use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
 use crate::results::files::ResultFiles;
 use crate::results::last_record::LastRecords;
-use workqueue_amqp::result_stream::{self, ReadFrom, ResultReader, StreamEnd};
+use workqueue_amqp::result_stream::{self, ReadFrom, RecordMessage, ResultReader, StreamEnd};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status};
+
+/// How many bytes of messages are kept from the first pass for the second one: some 100,000 records of
+/// programs that write little.
+const KEPT_BYTES: usize = 64 << 20;
 
 pub struct ResultsPlan {
     pub queue: QueueName,
@@ -32,7 +36,7 @@ pub struct ResultsReport {
     pub failed: u64,
     /// Records that were skipped because there is a later one of the same item and run.
     pub repeated: u64,
-    /// Messages that are not result records.
+    /// Messages, or lines of messages, that are not result records.
     pub unreadable: u64,
     /// Items whose record contains only the end of their output.
     pub shortened: u64,
@@ -49,8 +53,8 @@ pub trait RecordSink {
     fn take(&mut self, record: &ResultRecord);
 }
 
-/// Reads the result stream twice: the first pass finds the last record of each item, and the second
-/// one passes only those on.
+/// Passes over the records twice: the first pass finds the last record of each item, and the second one
+/// passes only those on. What was kept of the first pass is not read again.
 ///
 /// # Errors
 /// Those of the broker connection, and files that cannot be written.
@@ -64,67 +68,100 @@ pub async fn results(
     let end =
         result_stream::end(&session.broker, &plan.queue).await.map_err(|error| session.explain(error))?;
     let Some(end) = end else { return Ok(report) };
-    let (latest, selected) = first_pass(session, plan, end, sink, &mut report).await?;
-    let mut last = 0;
-    read(session, plan, end, |record, offset| {
-        let is_wanted = |record: &&ResultRecord| plan.selects(record) && latest.is_last(record, offset);
-        let Some(record) = record.filter(is_wanted) else { return Ok(()) };
-        last += 1;
-        if plan.has_status(record) {
-            report.count(record);
-            sink.take(record);
-            files.write(record)?;
-        }
+    let mut first = FirstPass::default();
+    report.truncated = read(session, plan, ReadFrom::Oldest, end, |message| {
+        first.take(message, plan, sink);
         Ok(())
     })
     .await?;
+    let (mut last, FirstPass { latest, kept, selected, unreadable }) = (0, first);
+    let mut take = |message: RecordMessage| {
+        for (position, record) in message.records() {
+            let is_wanted = |record: &ResultRecord| plan.selects(record) && latest.is_last(record, position);
+            let Some(record) = record.filter(is_wanted) else { continue };
+            last += 1;
+            if plan.has_status(&record) {
+                report.count(&record);
+                sink.take(&record);
+                files.write(&record)?;
+            }
+        }
+        Ok(())
+    };
+    let from = kept.read_on_from();
+    kept.messages.into_iter().try_for_each(&mut take)?;
+    read(session, plan, from, end, take).await?;
     files.finish()?;
     // Records may have been dropped from the stream between the two passes.
     report.repeated = u64::saturating_sub(selected, last);
+    report.unreadable = unreadable;
     Ok(report)
 }
 
-/// Finds the last record of each item. Also returns the number of records that the plan selects.
-async fn first_pass(
-    session: &BrokerConnection,
-    plan: &ResultsPlan,
-    end: StreamEnd,
-    sink: &mut dyn RecordSink,
-    report: &mut ResultsReport,
-) -> Result<(LastRecords, u64), Error> {
-    let mut latest = LastRecords::new();
-    let (mut selected, mut unreadable) = (0, 0);
-    report.truncated = read(session, plan, end, |record, offset| {
-        match record {
-            None => unreadable += 1,
-            Some(record) if plan.selects(record) => {
-                selected += 1;
-                latest.note(record, offset);
-                if plan.has_status(record) {
-                    sink.survey(record);
+/// What the first pass finds.
+#[derive(Default)]
+struct FirstPass {
+    latest: LastRecords,
+    kept: KeptMessages,
+    /// Records that the plan selects.
+    selected: u64,
+    unreadable: u64,
+}
+
+impl FirstPass {
+    fn take(&mut self, message: RecordMessage, plan: &ResultsPlan, sink: &mut dyn RecordSink) {
+        for (position, record) in message.records() {
+            let Some(record) = record else {
+                self.unreadable += 1;
+                continue;
+            };
+            if plan.selects(&record) {
+                self.selected += 1;
+                self.latest.note(&record, position);
+                if plan.has_status(&record) {
+                    sink.survey(&record);
                 }
             }
-            Some(_) => {}
         }
-        Ok(())
-    })
-    .await?;
-    report.unreadable = unreadable;
-    Ok((latest, selected))
+        self.kept.keep(message);
+    }
+}
+
+/// The first messages of the stream, as many as memory is meant for.
+#[derive(Default)]
+struct KeptMessages {
+    messages: Vec<RecordMessage>,
+    bytes: usize,
+    is_full: bool,
+}
+
+impl KeptMessages {
+    fn keep(&mut self, message: RecordMessage) {
+        self.bytes += message.size();
+        self.is_full |= self.bytes > KEPT_BYTES;
+        if !self.is_full {
+            self.messages.push(message);
+        }
+    }
+
+    /// Where the messages begin that were not kept.
+    fn read_on_from(&self) -> ReadFrom {
+        self.messages.last().map_or(ReadFrom::Oldest, |last| ReadFrom::After(last.offset()))
+    }
 }
 
 /// Reads to the end. Returns whether older records have been dropped from the stream.
 async fn read(
     session: &BrokerConnection,
     plan: &ResultsPlan,
+    from: ReadFrom,
     end: StreamEnd,
-    mut take: impl FnMut(Option<&ResultRecord>, i64) -> Result<(), Error>,
+    mut take: impl FnMut(RecordMessage) -> Result<(), Error>,
 ) -> Result<bool, Error> {
     let failed = |error| session.explain(error);
-    let mut reading =
-        ResultReader::open(&session.broker, &plan.queue, ReadFrom::Oldest, end).await.map_err(failed)?;
-    while let Some(entry) = reading.next().await.map_err(failed)? {
-        take(entry.record.as_ref(), entry.offset)?;
+    let mut reading = ResultReader::open(&session.broker, &plan.queue, from, end).await.map_err(failed)?;
+    while let Some(message) = reading.next().await.map_err(failed)? {
+        take(message)?;
     }
     let truncated = reading.is_truncated();
     reading.close().await;

@@ -10,8 +10,8 @@ use crate::cluster::Cluster;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::logs::LogFollower;
 use crate::error::Error;
-use crate::notice::{Deadline, Notice, Observer, RunCounts, Wait, Warning};
-use crate::run::final_count::{FinalCount, final_count};
+use crate::notice::{Deadline, Notice, Observer, Wait, Warning};
+use crate::run::books::{self, Verdict};
 use crate::run::followed_pods::FailedPod;
 use crate::run::followed_run::FollowedRun;
 use crate::run::queue_watch::QueueWatch;
@@ -53,11 +53,8 @@ pub struct RunReport {
     pub end: RunEnd,
     /// The pods that failed, sorted by name.
     pub failed_pods: Vec<FailedPod>,
-    /// What the queues held after the end of the run; `None` if the broker did not answer.
-    pub counts: Option<RunCounts>,
-    /// Items that workers recorded as done; `None` if the workers keep no records, or if there
-    /// was no time to read them all.
-    pub recorded: Option<u64>,
+    /// What became of the items; `None` if the run continues.
+    pub verdict: Option<Verdict>,
 }
 
 /// What to do with a run whose pods cannot start.
@@ -92,15 +89,13 @@ pub async fn follow(
         }
     }
     let end = watched?;
-    let mut count = None;
+    let mut verdict = None;
     if end != RunEnd::Detached {
         read_last_lines(&mut run, logs, observer).await?;
-        observer.on(Notice::Waiting(Wait::FinalCount));
-        count = final_count(cluster, release, &run.job).await;
+        observer.on(Notice::Waiting(Wait::Books));
+        verdict = Some(books::close(cluster, release, &run.job, observer).await);
     }
-    let (counts, recorded) =
-        count.map_or((None, None), |FinalCount { counts, recorded }| (Some(counts), recorded));
-    Ok(RunReport { failed_pods: run.pods.failed(), job: run.job, end, counts, recorded })
+    Ok(RunReport { failed_pods: run.pods.failed(), job: run.job, end, verdict })
 }
 
 /// Passes everything that the cluster and the broker report to `run` until it ends.

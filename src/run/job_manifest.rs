@@ -5,17 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION};
+use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION, LEDGER_ANNOTATION};
 use crate::error::Error;
 use crate::image::CONSUME_ONE;
 use crate::release::manifests;
 use crate::release::storage;
 use crate::run::plan::{Mode, RunPlan, Work, Worker};
 use helm_template::{Chart, ValueSources};
-use workqueue_core::names::{RUN_LABEL, random_suffix};
-
-/// Length of a run's name, in characters.
-const RUN_LENGTH: usize = 5;
+use workqueue_core::names::RUN_LABEL;
 
 /// In characters: a Job's name becomes a label of its pods, which holds at most 63, and `scale`
 /// appends a number.
@@ -48,6 +45,8 @@ pub(crate) struct Contents {
     pub items: u32,
     /// Items that failed before the run.
     pub failed: u32,
+    /// Whether there is a ledger for the run.
+    pub ledger: bool,
 }
 
 /// Renders Jobs from a release's chart and values.
@@ -66,17 +65,16 @@ impl Renderer {
         let values = storage::values_for(cluster, &plan.release, &chart, &plan.chart).await?;
         let version = cluster.server_version().await?;
         let renderer = Self { chart, values, namespace: cluster.namespace().to_owned(), version };
-        let sample = renderer.job(plan, Contents { items: 1, failed: 0 })?;
+        let sample = renderer.job(plan, "sample", Contents { items: 1, failed: 0, ledger: false })?;
         cluster.create(&sample, true).await?;
         Ok(renderer)
     }
 
     /// The Job of a new run.
-    pub(crate) fn job(&self, plan: &RunPlan, contents: Contents) -> Result<Value, Error> {
-        let run = random_suffix(RUN_LENGTH);
-        let name = job_name(plan.release.as_str(), &plan.queue.name.slug(), &run);
+    pub(crate) fn job(&self, plan: &RunPlan, run: &str, contents: Contents) -> Result<Value, Error> {
+        let name = job_name(plan.release.as_str(), &plan.queue.name.slug(), run);
         let mut values = self.values.clone();
-        values.overrides.push(json!({"worker": worker_values(plan, &name, &run, contents)}));
+        values.overrides.push(json!({"worker": worker_values(plan, &name, run, contents)}));
         let rendered =
             manifests::render(&self.chart, &values, &plan.release, &self.namespace, &self.version)?;
         let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
@@ -91,6 +89,9 @@ impl Renderer {
         // `attach` measures progress against these.
         job["metadata"]["annotations"][ITEMS_ANNOTATION] = json!(contents.items.to_string());
         job["metadata"]["annotations"][FAILED_BEFORE_ANNOTATION] = json!(contents.failed.to_string());
+        if contents.ledger {
+            job["metadata"]["annotations"][LEDGER_ANNOTATION] = json!("true");
+        }
         if let Some(halt) = &plan.work.halt {
             job["metadata"]["annotations"][HALT_ANNOTATION] = json!(halt.to_string());
         }
@@ -157,6 +158,9 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
         // A failed item is settled once it is in QUEUE.failed: its pod has done its work.
         Mode::Coarse => vec!["--once".to_owned(), "--settled-is-success".to_owned()],
     });
+    if contents.ledger {
+        command.push("--ledger".to_owned());
+    }
     command.extend([
         format!("--retries={retries}"),
         format!("--backoff={}..{}", millis(backoff.initial), millis(backoff.max)),

@@ -1,6 +1,7 @@
 //! A run: one or several Jobs over a queue, from their manifest to the final report.
 
-pub(crate) mod final_count;
+pub(crate) mod books;
+pub mod delete;
 pub mod follow;
 pub(crate) mod followed_pods;
 pub(crate) mod followed_run;
@@ -10,3 +11,4 @@ pub mod plan;
 pub mod queue_watch;
 pub mod scale;
 pub mod start;
+pub mod stop;

@@ -66,6 +66,13 @@ pub enum Worker {
     Injected(Option<String>),
 }
 
+impl Worker {
+    /// Whether it is `workqueue-worker`, which keeps a ledger.
+    pub(crate) fn keeps_ledger(&self) -> bool {
+        matches!(self, Self::InImage | Self::Injected(_))
+    }
+}
+
 /// Options of `workqueue-worker`.
 #[derive(Debug, Clone)]
 pub struct Work {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::cluster::job::JobState;
+use crate::cluster::job::{HISTORY_LIMIT_ANNOTATION, JobState};
 use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::notice::{Observer, Warning};
@@ -11,11 +11,14 @@ use crate::queue::connection::{BrokerConnection, BrokerTarget};
 use crate::queue::declare::ensure_queue;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
 use crate::queue::enqueue_report::EnqueueReport;
+use crate::run::books::{self, Opening};
+use crate::run::delete;
 use crate::run::job_manifest::{Contents, Renderer};
 use crate::run::plan::{Mode, RunPlan, Script};
 use workqueue_amqp::publisher::BatchProperties;
 use workqueue_amqp::topology;
-use workqueue_core::names::QueueName;
+use workqueue_core::ledger::ItemSet;
+use workqueue_core::names::{QueueName, RUN_LENGTH, random_suffix};
 
 pub enum Started {
     /// The Job was created.
@@ -50,7 +53,7 @@ pub async fn start(
     let renderer = Renderer::prepare(cluster, &plan).await?;
     refuse_busy_queue(cluster, &plan).await?;
 
-    let mut enqueued = None;
+    let mut own = None;
     if let Some(source) = plan.items.take() {
         let enqueueing = EnqueuePlan {
             queue: plan.queue.clone(),
@@ -65,13 +68,14 @@ pub async fn start(
         if result.is_err() || !report.is_complete() {
             return Ok(Started::NotEnqueued(report, result.err()));
         }
-        enqueued = Some(report.confirmed);
+        own = Some(report.items);
     }
     let queue = plan.queue.name.clone();
-    let started = start_job(cluster, &renderer, plan, observer, enqueued.is_none()).await;
-    match (started, enqueued) {
-        (Ok(Started::Nothing), Some(items)) if items > 0 => Err(Error::ItemsTaken { items, queue }),
-        (Err(error), Some(items)) => {
+    let started = start_job(cluster, &renderer, plan, observer, own.as_ref()).await;
+    match (started, own.map_or(0, |own| own.len())) {
+        (started, 0) => started,
+        (Ok(Started::Nothing), items) => Err(Error::ItemsTaken { items, queue }),
+        (Err(error), items) => {
             observer.warn(Warning::ItemsStayInQueue { items, queue: &queue });
             Err(error)
         }
@@ -79,19 +83,18 @@ pub async fn start(
     }
 }
 
-/// Creates the Job for the items in the queue. With `warn`, reports an existing queue that lacks
-/// guarantees.
+/// Opens the books of the run, and creates the Job for the items in the queue. `own` are those that this
+/// command has enqueued; without any, reports an existing queue that lacks guarantees.
 async fn start_job(
     cluster: &Cluster,
     renderer: &Renderer,
     plan: RunPlan,
     observer: &dyn Observer,
-    warn: bool,
+    own: Option<&ItemSet>,
 ) -> Result<Started, Error> {
     let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
-    ensure_queue(&connection, &plan.queue, observer, warn).await?;
-    let contents = contents(&connection, &plan.queue.name).await?;
-    connection.close().await;
+    ensure_queue(&connection, &plan.queue, observer, own.is_none()).await?;
+    let mut contents = contents(&connection, &plan.queue.name).await?;
     let items = contents.items;
     if items == 0 {
         return Ok(Started::Nothing);
@@ -99,7 +102,16 @@ async fn start_job(
     if plan.mode == Mode::Coarse && items > plan.max_pods {
         return Err(Error::TooManyPods { queue: plan.queue.name, items, limit: plan.max_pods });
     }
-    let manifest = renderer.job(&plan, contents)?;
+    let (run, none) = (random_suffix(RUN_LENGTH), ItemSet::default());
+    let opening = Opening {
+        queue: &plan.queue.name,
+        run: &run,
+        items: items.into(),
+        own: own.unwrap_or(&none),
+        ledger: plan.worker.keeps_ledger(),
+    };
+    contents.ledger = books::open(&connection, &opening, observer).await?;
+    let manifest = renderer.job(&plan, &run, contents)?;
     let job = cluster.create_job(&manifest).await?;
     if let Some(other) = earlier_run(cluster, &plan, &job).await? {
         cluster.delete_job(&job.name).await?;
@@ -114,7 +126,25 @@ async fn start_job(
             return Err(error.into());
         }
     }
+    prune(cluster, &connection, &plan, &manifest, observer).await;
+    connection.close().await;
     Ok(Started::Job(job))
+}
+
+/// Deletes old runs of the queue, as many as the chart's values say. It is no reason to fail.
+async fn prune(
+    cluster: &Cluster,
+    connection: &BrokerConnection,
+    plan: &RunPlan,
+    manifest: &Value,
+    observer: &dyn Observer,
+) {
+    let limit = &manifest["metadata"]["annotations"][HISTORY_LIMIT_ANNOTATION];
+    let Some(kept) = limit.as_str().and_then(|limit| limit.parse().ok()) else { return };
+    let pruned = delete::prune(cluster, &plan.release, connection, &plan.queue.name, kept).await;
+    if let Err(error) = pruned {
+        observer.warn(Warning::OldRunsStay { reason: &error.to_string() });
+    }
 }
 
 fn script_map(script: &Script, job: &Value, uid: &str) -> Value {
@@ -153,5 +183,6 @@ async fn contents(connection: &BrokerConnection, queue: &QueueName) -> Result<Co
         topology::depth(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
     let failed = topology::depth(&connection.broker, &queue.failed()).await;
     let failed = failed.map_err(|error| connection.explain(error))?;
-    Ok(Contents { items: depth.unwrap_or_default().ready, failed: failed.unwrap_or_default().ready })
+    let (items, failed) = (depth.unwrap_or_default().ready, failed.unwrap_or_default().ready);
+    Ok(Contents { items, failed, ledger: false })
 }

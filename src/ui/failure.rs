@@ -24,6 +24,9 @@ pub enum ExitStatus {
     Deadline = 5,
     /// The run is over, but items have failed or are left.
     ItemsFailed = 6,
+    /// The run is over, and its books do not balance: items are gone without an outcome, or nothing
+    /// proves what became of them.
+    Unproven = 7,
     /// The user stopped it with Ctrl-C; a run continues in the cluster.
     Interrupted = 130,
 }
@@ -101,6 +104,7 @@ mod tests {
             E::JobFailed,
             E::Deadline,
             E::ItemsFailed,
+            E::Unproven,
             E::Interrupted,
         ];
         for status in all {

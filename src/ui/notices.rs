@@ -3,14 +3,20 @@
 use crate::notice::{Recovery, Wait, Warning};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
-use workqueue_core::words::{are, count, have};
+use workqueue_core::words::{are, count, have, were};
 
 pub(super) fn wait(wait: &Wait<'_>) -> String {
     match wait {
         Wait::Cluster(what) => (*what).to_owned(),
         Wait::BrokerLogin => "the broker's login".to_owned(),
         Wait::BrokerBack(error) => format!("the broker ({error})"),
-        Wait::FinalCount => "the broker, to count what is left".to_owned(),
+        Wait::Books => "the broker, to close the books of the run".to_owned(),
+        Wait::Outcomes(waited) => {
+            format!("the outcomes that a worker still holds, for {} s", waited.as_secs())
+        }
+        Wait::Consumers { queue, consumers } => {
+            format!("{} of queue {queue} to leave", count(*consumers, "consumer"))
+        }
     }
 }
 
@@ -39,6 +45,14 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
              this command enqueues them again",
             count(*settled, "item")
         ),
+        Warning::NotInBook { queue, reason } => format!(
+            "the items are in queue {queue}, but not in its book ({reason}): a run over them is proven by counts alone"
+        ),
+        Warning::OldRunsStay { reason } => format!("old runs could not be deleted: {reason}"),
+        Warning::NoLedger { reason } => {
+            format!("the broker keeps no ledger ({reason}): the run is proven by counts alone")
+        }
+        Warning::GoneBefore { queue, items, ids } => gone_before(queue, *items, ids),
         Warning::ItemsStayInQueue { items, queue } => {
             format!("{} in queue {queue}: to continue, run again without naming items", are(*items, "item"))
         }
@@ -90,6 +104,15 @@ pub(super) fn retry(record: &ResultRecord, seconds: f64) -> String {
         record.id,
         record.attempts,
         record.how()
+    )
+}
+
+fn gone_before(queue: &QueueName, items: u64, ids: &[String]) -> String {
+    let which = if ids.is_empty() { String::new() } else { format!(" ({}, …)", ids.join(", ")) };
+    format!(
+        "{} enqueued earlier and not in queue {queue} any more, and no run has settled them{which}: another consumer \
+         may have taken them",
+        were(items, "item")
     )
 }
 

@@ -8,17 +8,17 @@ use workqueue_core::names::QueueName;
 use workqueue_core::record::Status;
 use workqueue_test_support::Bench;
 
-const BATCH: &str = "k2x9bcdf";
+pub const BATCH: &str = "k2x9bcdf";
 
-struct Books {
-    bench: Bench,
-    broker: Broker,
-    queue: QueueName,
+pub struct Books {
+    pub bench: Bench,
+    pub broker: Broker,
+    pub queue: QueueName,
 }
 
 impl Books {
     /// A queue with a book, and a ledger for the run `r1`.
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let bench = Bench::new().await;
         let endpoint = Endpoint::parse(&bench.url, None).expect("a broker's URL");
         let broker = Broker::connect(&endpoint, "tests").await.expect("the broker is there");
@@ -32,6 +32,12 @@ impl Books {
         let mut page = LedgerPage::default();
         page.settle(&format!("{BATCH}.{number}"), Status::Done, 0);
         self.bench.publish_to(".outcomes.r1", None, &page.to_json()).await;
+    }
+
+    /// The same with the results of workers.
+    pub async fn clear_all(self) {
+        self.bench.delete(".results").await;
+        self.clear().await;
     }
 
     async fn clear(self) {
@@ -56,7 +62,7 @@ async fn a_book_is_read_up_to_this_moment() {
             .is_none()
     );
     for last in 1..=50 {
-        let entry = BookEntry::Enqueued(ItemSet::range(BATCH, last, last));
+        let entry = BookEntry::Enqueued { items: ItemSet::range(BATCH, last, last), repeated: 0 };
         ledger::append(&books.broker, &books.queue, &[entry]).await.expect("it is confirmed");
         let book =
             ledger::read_marked(&books.broker, &books.queue).await.expect("it answers").expect("it exists");

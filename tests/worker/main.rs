@@ -6,6 +6,7 @@
 
 mod contract;
 mod draining;
+mod keeping;
 mod ledger;
 mod local;
 mod losses;

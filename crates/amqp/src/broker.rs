@@ -1,5 +1,6 @@
 //! A connection to a broker through lapin, and answers that arrive in reasonable time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -20,9 +21,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 
 /// How long closing a channel or a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection to a broker.
+/// A connection to a broker. Clones share it.
+#[derive(Clone)]
 pub struct Broker {
-    connection: lapin::Connection,
+    connection: Arc<lapin::Connection>,
 }
 
 impl Broker {
@@ -40,7 +42,7 @@ impl Broker {
         let connecting = lapin::Connection::connect_uri_with_config(uri, properties, tls, runtime);
         match tokio::time::timeout(LOGIN_TIMEOUT, connecting).await {
             Err(_) => Err(Error::LoginTimeout),
-            Ok(Ok(connection)) => Ok(Self { connection }),
+            Ok(Ok(connection)) => Ok(Self { connection: Arc::new(connection) }),
             Ok(Err(error)) => match Error::from_lapin("the login", &error) {
                 Error::Refused { reason, .. } if reason.contains("ACCESS_REFUSED") => {
                     Err(Error::LoginRefused)
@@ -53,6 +55,11 @@ impl Broker {
     /// The events of the connection itself, such as alarms and errors.
     pub(crate) fn events(&self) -> BoxStream<'static, lapin::Event> {
         Box::pin(self.connection.events_listener())
+    }
+
+    /// Whether the connection itself is well. A channel that the broker has closed leaves it so.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.status().connected()
     }
 
     /// Opens a channel.

@@ -1,33 +1,9 @@
-//! Reads the records in `QUEUE.results`, from the oldest that is kept to the newest at the start.
+//! Reads the records in `QUEUE.results`, one or several to a message, from the oldest that is kept to the newest at the start.
 
-use std::time::Duration;
-
-use futures_util::StreamExt as _;
-use lapin::message::Delivery as Message;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Consumer};
-
-use crate::broker::{answer, close_channel, short};
-use crate::delivery::number;
-use crate::{Broker, Error, topology};
+use crate::stream::{self, From, StreamMessage, StreamReader, Until};
+use crate::{Broker, Error};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
-
-/// Records in flight; the broker sends no more before some are acknowledged.
-const PREFETCH: u16 = 1000;
-
-/// Records that are acknowledged together.
-const ACK_EVERY: u64 = 250;
-
-/// A prefetch larger than any chunk, so that the last chunk is sent as a whole.
-const WHOLE_CHUNK: u16 = u16::MAX;
-
-/// How long the broker may take between two records.
-const SILENCE: Duration = Duration::from_secs(30);
-
-/// How long to wait for records of a stream that is said to be empty: its count lags by seconds.
-const EMPTY_SILENCE: Duration = Duration::from_secs(2);
 
 /// How far the clocks of workers and broker may differ, in seconds.
 const CLOCKS_DIFFER: i64 = 60;
@@ -40,35 +16,61 @@ pub enum ReadFrom {
     /// The chunk of records written at this time or the next chunk, in seconds since 1970: some
     /// older records may come with it.
     Time(i64),
+    /// What comes after the message at this offset.
+    After(i64),
 }
 
-/// The newest record at some moment: where a reading ends.
+/// The content type of a message with several records, one a line.
+pub(crate) const SEVERAL_RECORDS: &str = "application/x-ndjson";
+
+/// The newest message at some moment: where a reading ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamEnd {
     offset: i64,
-    /// When its item ended, in seconds since 1970, by the clock of the worker.
+    /// When its last item ended, in seconds since 1970, by the clock of the worker.
     seconds: Option<i64>,
 }
 
-/// A record and its offset in the stream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StreamRecord {
-    /// Grows from record to record.
+/// Where a record is in the stream. Grows from record to record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordPosition {
+    /// The offset of its message.
     pub offset: i64,
-    /// The record; `None` for a message that is not one of ours.
-    pub record: Option<ResultRecord>,
+    /// Its number within the message, from 0.
+    pub index: u32,
+}
+
+/// A message of the stream.
+#[derive(Debug)]
+pub struct RecordMessage(StreamMessage);
+
+impl RecordMessage {
+    /// Its number in the stream; grows from message to message.
+    pub fn offset(&self) -> i64 {
+        self.0.offset
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        self.0.body.len()
+    }
+
+    /// Its records and where they are; `None` for what is no record.
+    pub fn records(&self) -> impl Iterator<Item = (RecordPosition, Option<ResultRecord>)> {
+        let StreamMessage { offset, content_type, body } = &self.0;
+        let several = content_type == SEVERAL_RECORDS;
+        let lines = body.split(move |&byte| several && byte == b'\n');
+        // The last line ends in a newline too.
+        let lines = lines.filter(move |line| !several || !line.is_empty());
+        let position = |index| RecordPosition { offset: *offset, index };
+        (0..).zip(lines).map(move |(index, line)| (position(index), serde_json::from_slice(line).ok()))
+    }
 }
 
 /// Reads a result stream once. Memory does not depend on the stream's size.
 pub struct ResultReader {
-    queue: QueueName,
-    channel: Channel,
-    consumer: Consumer,
-    end: i64,
-    patience: Duration,
-    first: Option<i64>,
-    unacknowledged: u64,
-    ended: bool,
+    /// None if there is nothing to read.
+    reader: Option<StreamReader>,
 }
 
 impl ResultReader {
@@ -82,143 +84,88 @@ impl ResultReader {
         from: ReadFrom,
         end: StreamEnd,
     ) -> Result<Self, Error> {
-        let queue = queue.results();
-        let (spec, ended) = match from {
-            ReadFrom::Oldest => (AMQPValue::LongString("first".into()), false),
+        let (from, is_empty) = match from {
+            ReadFrom::Oldest => (From::Oldest, false),
+            // From a time after the last record the broker would wait for the next one.
             ReadFrom::Time(seconds) => {
-                let spec = AMQPValue::Timestamp(u64::try_from(seconds).unwrap_or(0));
-                // From a time after the last record the broker would wait for the next one.
-                (spec, end.seconds.is_some_and(|last| last + CLOCKS_DIFFER < seconds))
+                (From::Time(seconds), end.seconds.is_some_and(|last| last + CLOCKS_DIFFER < seconds))
             }
+            ReadFrom::After(offset) => (From::Offset(offset + 1), offset >= end.offset),
         };
-        let patience = if from == ReadFrom::Oldest { SILENCE } else { EMPTY_SILENCE };
-        let channel = broker.channel().await?;
-        let consumer = consume(&channel, &queue, spec, PREFETCH).await?;
-        let end = end.offset;
-        Ok(Self { queue, channel, consumer, end, patience, first: None, unacknowledged: 0, ended })
+        if is_empty {
+            return Ok(Self { reader: None });
+        }
+        let reader = StreamReader::open(broker, queue.results(), from, Until::Offset(end.offset)).await?;
+        Ok(Self { reader: Some(reader) })
     }
 
     /// Whether records older than the first one read have been deleted: the stream is full. Known
     /// once the first record has been read, and only if the reading began at the oldest.
     pub fn is_truncated(&self) -> bool {
-        self.first.is_some_and(|first| first > 0)
+        self.reader.as_ref().and_then(StreamReader::first).is_some_and(|first| first > 0)
     }
 
-    /// The next record; `None` at the end.
+    /// The next message; `None` at the end.
     ///
     /// # Errors
     /// Lost connections, and a broker that sends nothing for too long.
-    pub async fn next(&mut self) -> Result<Option<StreamRecord>, Error> {
-        if self.ended {
-            return Ok(None);
-        }
-        let Some(message) = receive(&mut self.consumer, &self.queue, self.patience).await? else {
-            // There may be no record from the requested time on.
-            self.ended = true;
-            return if self.patience < SILENCE { Ok(None) } else { Err(silent(&self.queue)) };
-        };
-        self.patience = SILENCE;
-        let offset = offset(&message, &self.queue)?;
-        self.first.get_or_insert(offset);
-        self.acknowledge(&message).await?;
-        self.ended = offset >= self.end;
-        if offset > self.end {
-            return Ok(None);
-        }
-        Ok(Some(StreamRecord { offset, record: serde_json::from_slice(&message.data).ok() }))
+    pub async fn next(&mut self) -> Result<Option<RecordMessage>, Error> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        Ok(reader.next().await?.map(RecordMessage))
     }
 
     /// Ends the reading.
     pub async fn close(self) {
-        close_channel(&self.channel).await;
-    }
-
-    async fn acknowledge(&mut self, message: &Message) -> Result<(), Error> {
-        self.unacknowledged += 1;
-        if self.unacknowledged < ACK_EVERY {
-            return Ok(());
+        if let Some(reader) = self.reader {
+            reader.close().await;
         }
-        self.unacknowledged = 0;
-        let acking = message.acker.ack(BasicAckOptions { multiple: true });
-        answer("reading results", acking).await.map(|_| ())
     }
 }
 
 /// The newest record of a queue's items; `None` if the stream is missing or empty.
 ///
-/// `x-stream-offset: last` makes the broker send the last chunk in one go: once its first record is
-/// here, the answer to a request on the same channel arrives after the rest of it.
-/// <https://www.rabbitmq.com/docs/streams#consuming>
-///
 /// # Errors
 /// As for [`ResultReader::open`].
 pub async fn end(broker: &Broker, queue: &QueueName) -> Result<Option<StreamEnd>, Error> {
-    let queue = &queue.results();
-    let Some(depth) = topology::reported_depth(broker, queue).await? else { return Ok(None) };
-    let channel = broker.channel().await?;
-    let last = AMQPValue::LongString("last".into());
-    let mut consumer = consume(&channel, queue, last, WHOLE_CHUNK).await?;
-    let patience = if depth.ready == 0 { EMPTY_SILENCE } else { SILENCE };
-    let Some(mut newest) = receive(&mut consumer, queue, patience).await? else {
-        close_channel(&channel).await;
-        return if depth.ready == 0 { Ok(None) } else { Err(silent(queue)) };
-    };
-    qos(&channel, queue, PREFETCH).await?;
-    // Only what has arrived already: later records are not of interest.
-    while let Some(message) = receive(&mut consumer, queue, Duration::ZERO).await? {
-        newest = message;
+    let Some(newest) = stream::last(broker, &queue.results()).await? else { return Ok(None) };
+    let newest = RecordMessage(newest);
+    let records = newest.records().filter_map(|(_, record)| record);
+    let seconds = records.map(|record| record.ended.as_second()).max();
+    Ok(Some(StreamEnd { offset: newest.offset(), seconds }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(content_type: &str, body: &str) -> RecordMessage {
+        let (content_type, body) = (content_type.to_owned(), body.as_bytes().to_vec());
+        RecordMessage(StreamMessage { offset: 7, content_type, body })
     }
-    close_channel(&channel).await;
-    let record: Option<ResultRecord> = serde_json::from_slice(&newest.data).ok();
-    Ok(Some(StreamEnd {
-        offset: offset(&newest, queue)?,
-        seconds: record.map(|record| record.ended.as_second()),
-    }))
-}
 
-async fn consume(
-    channel: &Channel,
-    queue: &QueueName,
-    offset: AMQPValue,
-    prefetch: u16,
-) -> Result<Consumer, Error> {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-stream-offset".into(), offset);
-    qos(channel, queue, prefetch).await?;
-    let options = BasicConsumeOptions::default();
-    let consuming = channel.basic_consume(short(queue), "results".into(), options, arguments);
-    answer(format!("reading queue {queue}"), consuming).await
-}
-
-async fn qos(channel: &Channel, queue: &QueueName, prefetch: u16) -> Result<(), Error> {
-    let setting = channel.basic_qos(prefetch, BasicQosOptions::default());
-    answer(format!("reading queue {queue}"), setting).await
-}
-
-/// The next message, or `None` if none arrives in time.
-async fn receive(
-    consumer: &mut Consumer,
-    queue: &QueueName,
-    patience: Duration,
-) -> Result<Option<Message>, Error> {
-    match tokio::time::timeout(patience, consumer.next()).await {
-        Err(_) => Ok(None),
-        Ok(Some(Ok(message))) => Ok(Some(message)),
-        Ok(Some(Err(error))) => Err(Error::from_lapin(format!("reading queue {queue}"), &error)),
-        Ok(None) => Err(Error::Connection(format!("the broker ended the reading of queue {queue}"))),
+    fn record(id: &str) -> String {
+        let time = "2026-01-01T00:00:00Z";
+        format!(
+            r#"{{"id":"{id}","queue":"q","status":"done","attempts":1,"firstStarted":"{time}","started":"{time}",
+            "ended":"{time}","size":1,"host":"h","stdout":{{"bytes":0,"tail":""}},"stderr":{{"bytes":0,"tail":""}}}}"#
+        )
     }
-}
 
-fn silent(queue: &QueueName) -> Error {
-    Error::Connection(format!("nothing arrived from queue {queue} within {} s", SILENCE.as_secs()))
-}
+    fn read(message: &RecordMessage) -> Vec<(u32, Option<String>)> {
+        message.records().map(|(position, record)| (position.index, record.map(|record| record.id))).collect()
+    }
 
-/// Every message of a stream has its offset in a header; a message without it is from a queue of
-/// another type.
-fn offset(message: &Message, queue: &QueueName) -> Result<i64, Error> {
-    let headers = message.properties.headers().as_ref();
-    headers.and_then(|headers| number(headers, "x-stream-offset")).ok_or_else(|| Error::Refused {
-        operation: format!("reading queue {queue}"),
-        reason: "it is not a stream".to_owned(),
-    })
+    #[test]
+    fn a_message_is_one_record_however_it_is_laid_out() {
+        assert_eq!(read(&message("application/json", &record("b.1"))), [(0, Some("b.1".to_owned()))]);
+        assert_eq!(read(&message("", &record("b.1"))), [(0, Some("b.1".to_owned()))]);
+        assert_eq!(read(&message("", "apple")), [(0, None)]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_record_hides_no_other() {
+        let lines = format!("{}\napple\n{}\n", record("b.1"), record("b.2")).replace(",\n", ",");
+        let found = [(0, Some("b.1".to_owned())), (1, None), (2, Some("b.2".to_owned()))];
+        assert_eq!(read(&message(SEVERAL_RECORDS, &lines)), found);
+    }
 }

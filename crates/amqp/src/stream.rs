@@ -1,4 +1,4 @@
-//! Reads a stream from its oldest message to an end that is known.
+//! Reads a stream to an end that is known.
 
 use std::time::Duration;
 
@@ -25,8 +25,20 @@ const WHOLE_CHUNK: u16 = u16::MAX;
 /// How long the broker may take between two messages.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// How long to wait for messages of a stream that is said to be empty: its count lags by seconds.
+/// How long to wait for a message where there may be none: the count of a stream lags by seconds.
 const EMPTY_SILENCE: Duration = Duration::from_secs(2);
+
+/// Where a reading starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// The oldest message.
+    Oldest,
+    /// The chunk of messages written at this time or the next chunk, in seconds since 1970: some older
+    /// ones may come with it, or none at all.
+    Time(i64),
+    /// The message at this offset, or the oldest one after it.
+    Offset(i64),
+}
 
 /// Where a reading ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +49,26 @@ pub(crate) enum Until {
     Id(String),
 }
 
+/// A message of a stream.
+#[derive(Debug)]
+pub(crate) struct StreamMessage {
+    /// Its number; grows from message to message.
+    pub offset: i64,
+    /// Its content type, empty if there is none.
+    pub content_type: String,
+    /// What is in it.
+    pub body: Vec<u8>,
+}
+
 /// Reads a stream once. Memory does not depend on its size.
 pub(crate) struct StreamReader {
     stream: QueueName,
     channel: Channel,
     consumer: Consumer,
     until: Until,
+    /// How long the next message may take; whether there may be none.
+    patience: Duration,
+    first: Option<i64>,
     unacknowledged: u64,
     ended: bool,
 }
@@ -52,35 +78,56 @@ impl StreamReader {
     ///
     /// # Errors
     /// Lost connections, refusals, and a broker that does not answer.
-    pub(crate) async fn open(broker: &Broker, stream: QueueName, until: Until) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        broker: &Broker,
+        stream: QueueName,
+        from: From,
+        until: Until,
+    ) -> Result<Self, Error> {
+        let (spec, patience) = match from {
+            From::Oldest => (AMQPValue::LongString("first".into()), SILENCE),
+            From::Time(seconds) => (AMQPValue::Timestamp(u64::try_from(seconds).unwrap_or(0)), EMPTY_SILENCE),
+            From::Offset(offset) => (AMQPValue::LongLongInt(offset), SILENCE),
+        };
         let channel = broker.channel().await?;
-        let consumer = consume(&channel, &stream, "first", PREFETCH).await?;
-        Ok(Self { stream, channel, consumer, until, unacknowledged: 0, ended: false })
+        let consumer = consume(&channel, &stream, spec, PREFETCH).await?;
+        Ok(Self { stream, channel, consumer, until, patience, first: None, unacknowledged: 0, ended: false })
+    }
+
+    /// The offset of the first message that was read.
+    pub(crate) fn first(&self) -> Option<i64> {
+        self.first
     }
 
     /// The next message; `None` at the end.
     ///
     /// # Errors
     /// Lost connections, and a broker that sends nothing for too long.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Option<StreamMessage>, Error> {
         if self.ended {
             return Ok(None);
         }
-        let message = receive(&mut self.consumer, &self.stream, SILENCE).await?;
-        let message = message.ok_or_else(|| silent(&self.stream))?;
+        let Some(message) = receive(&mut self.consumer, &self.stream, self.patience).await? else {
+            self.ended = true;
+            // There may be no message from the requested time on.
+            return if self.patience < SILENCE { Ok(None) } else { Err(silent(&self.stream)) };
+        };
+        self.patience = SILENCE;
         self.acknowledge(&message).await?;
-        match &self.until {
+        let offset = offset(&message, &self.stream)?;
+        self.first.get_or_insert(offset);
+        let is_before_end = match &self.until {
             Until::Offset(last) => {
-                let offset = offset(&message, &self.stream)?;
                 self.ended = offset >= *last;
-                Ok((offset <= *last).then_some(message.data))
+                offset <= *last
             }
             Until::Id(id) => {
                 let found = message.properties.message_id().as_ref();
                 self.ended = found.is_some_and(|found| found.as_str() == id);
-                Ok((!self.ended).then_some(message.data))
+                !self.ended
             }
-        }
+        };
+        Ok(is_before_end.then(|| read(offset, message)))
     }
 
     /// Ends the reading.
@@ -99,7 +146,7 @@ impl StreamReader {
     }
 }
 
-/// The offset of the newest message; `None` if the stream is missing or empty.
+/// The newest message; `None` if the stream is missing or empty.
 ///
 /// `x-stream-offset: last` makes the broker send the last chunk in one go: once its first message is
 /// here, the answer to a request on the same channel arrives after the rest of it.
@@ -107,10 +154,11 @@ impl StreamReader {
 ///
 /// # Errors
 /// As for [`StreamReader::open`].
-pub(crate) async fn last_offset(broker: &Broker, stream: &QueueName) -> Result<Option<i64>, Error> {
+pub(crate) async fn last(broker: &Broker, stream: &QueueName) -> Result<Option<StreamMessage>, Error> {
     let Some(depth) = topology::reported_depth(broker, stream).await? else { return Ok(None) };
     let channel = broker.channel().await?;
-    let mut consumer = consume(&channel, stream, "last", WHOLE_CHUNK).await?;
+    let spec = AMQPValue::LongString("last".into());
+    let mut consumer = consume(&channel, stream, spec, WHOLE_CHUNK).await?;
     let patience = if depth.ready == 0 { EMPTY_SILENCE } else { SILENCE };
     let Some(mut newest) = receive(&mut consumer, stream, patience).await? else {
         close_channel(&channel).await;
@@ -122,17 +170,17 @@ pub(crate) async fn last_offset(broker: &Broker, stream: &QueueName) -> Result<O
         newest = message;
     }
     close_channel(&channel).await;
-    offset(&newest, stream).map(Some)
+    Ok(Some(read(offset(&newest, stream)?, newest)))
 }
 
 async fn consume(
     channel: &Channel,
     stream: &QueueName,
-    offset: &str,
+    offset: AMQPValue,
     prefetch: u16,
 ) -> Result<Consumer, Error> {
     let mut arguments = FieldTable::default();
-    arguments.insert("x-stream-offset".into(), AMQPValue::LongString(offset.into()));
+    arguments.insert("x-stream-offset".into(), offset);
     qos(channel, stream, prefetch).await?;
     let options = BasicConsumeOptions::default();
     let consuming = channel.basic_consume(short(stream), "reader".into(), options, arguments);
@@ -156,6 +204,11 @@ async fn receive(
         Ok(Some(Err(error))) => Err(Error::from_lapin(format!("reading {stream}"), &error)),
         Ok(None) => Err(Error::Connection(format!("the broker ended the reading of {stream}"))),
     }
+}
+
+fn read(offset: i64, message: Message) -> StreamMessage {
+    let content_type = message.properties.content_type().as_ref().map(ToString::to_string);
+    StreamMessage { offset, content_type: content_type.unwrap_or_default(), body: message.data }
 }
 
 fn silent(stream: &QueueName) -> Error {

@@ -57,6 +57,12 @@ impl QueueName {
         QueueName(format!("{}.outcomes.{run}", self.0))
     }
 
+    /// Whether a name is that of a ledger or of the outcomes on their way to it.
+    pub fn is_of_ledger(name: &str) -> bool {
+        let of_run = |kind: &str| name.rsplit_once(kind).is_some_and(|(_, run)| is_run_name(run));
+        name.ends_with(".ledger") || of_run(".ledger.") || of_run(".outcomes.")
+    }
+
     /// The name as a label value and as part of an object's name: at most 40 bytes of lowercase
     /// letters, digits and `-`.
     ///
@@ -158,6 +164,13 @@ impl fmt::Display for ReleaseName {
 /// that Kubernetes generates.
 const SAFE_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
+/// Length of a run's name, in characters.
+pub const RUN_LENGTH: usize = 5;
+
+fn is_run_name(text: &str) -> bool {
+    text.len() == RUN_LENGTH && text.bytes().all(|byte| SAFE_ALPHABET.contains(&byte))
+}
+
 /// Length of a batch's name, in characters: with 27^8 names, two batches are most unlikely to share
 /// one, and with it their items' ids.
 pub const BATCH_LENGTH: usize = 8;
@@ -185,6 +198,19 @@ mod tests {
         for bad in ["", "amq.topic", "a\nb", &"x".repeat(241)] {
             assert!(bad.parse::<QueueName>().is_err(), "{bad:?} was accepted");
         }
+    }
+
+    #[test]
+    fn ledgers_are_known_by_their_names() {
+        let queue: QueueName = "job1".parse().expect("legal");
+        for ledger in [queue.ledger(), queue.run_ledger("h4f2c"), queue.outcomes("h4f2c")] {
+            assert!(QueueName::is_of_ledger(ledger.as_str()), "{ledger}");
+        }
+        for other in ["job1", "job1.failed", "job1.results", "my.ledger.entries", "outcomes.h4f2c"] {
+            assert!(!QueueName::is_of_ledger(other), "{other}");
+        }
+        let longest: QueueName = "q".repeat(240).parse().expect("legal");
+        assert_eq!(longest.outcomes("h4f2c").as_str().len(), 255, "AMQP allows no more");
     }
 
     #[test]

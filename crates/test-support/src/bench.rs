@@ -165,7 +165,8 @@ impl Bench {
             let next = tokio::time::timeout(Duration::from_secs(10), consumer.next()).await;
             let Ok(Some(Ok(message))) = next else { break };
             message.acker.ack(BasicAckOptions::default()).await.expect("it is read");
-            records.push(serde_json::from_slice(&message.data).expect("a record is JSON"));
+            let lines = serde_json::Deserializer::from_slice(&message.data).into_iter::<Value>();
+            records.extend(lines.map(|record| record.expect("a record is JSON")));
         }
         records
     }

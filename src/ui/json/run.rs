@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cluster::job::{JobEnd, JobState};
+use crate::run::books::Verdict;
 use crate::run::follow::{RunEnd, RunReport};
 use crate::run::followed_pods::FailedPod;
 
@@ -80,8 +81,25 @@ pub struct FollowedRunJson<'a> {
     /// Whether Ctrl-C ended the following; the run continues.
     pub detached: bool,
     pub failed_pods: Vec<FailedPodJson<'a>>,
-    /// What became of the items. `null` if the run continues, or the broker did not answer.
-    pub outcome: Option<OutcomeJson>,
+    /// What became of the items. `null` if the run continues.
+    pub outcome: Option<OutcomeJson<'a>>,
+}
+
+/// A run that `stop` has ended.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoppedRunJson<'a> {
+    #[serde(flatten)]
+    pub run: RunJson<'a>,
+    /// What became of the items.
+    pub outcome: OutcomeJson<'a>,
+}
+
+impl<'a> StoppedRunJson<'a> {
+    /// From the run's last state.
+    pub fn of(job: &'a JobState, verdict: &'a Verdict) -> Self {
+        Self { run: RunJson::from(job), outcome: OutcomeJson::from(verdict) }
+    }
 }
 
 /// A pod that failed.
@@ -95,17 +113,47 @@ pub struct FailedPodJson<'a> {
     pub last_lines: &'a [String],
 }
 
-/// Numbers of items at the end of a run.
+/// What became of the items of a run.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OutcomeJson {
-    /// Items that workers recorded as done. `null` if they record nothing, or there was no time to
-    /// count.
+pub struct OutcomeJson<'a> {
+    /// What this rests on: `items` (the ledger), `counts` or `none`.
+    pub proof: &'static str,
+    /// Why nothing is proven. `null` if something is.
+    pub doubt: Option<&'a str>,
+    /// Items that are done. `null` if nobody has noted it.
     pub done: Option<u64>,
     /// Items that have failed since the run began.
-    pub failed: u32,
-    /// Items in the queue that no worker holds.
-    pub ready: u32,
+    pub failed: u64,
+    /// The first of these, by id.
+    pub failed_ids: &'a [String],
+    /// Items in the queue that no worker holds. `null` if the broker did not answer.
+    pub ready: Option<u64>,
+    /// Items that are gone without an outcome.
+    pub missing: u64,
+    /// The first of these, by id.
+    pub missing_ids: &'a [String],
+    /// How often programs may have been started beyond once per item. `null` without a ledger.
+    pub repeats: Option<u64>,
+    /// Copies of items that are done, in the queue or in QUEUE.failed.
+    pub leftover: u64,
+}
+
+impl<'a> From<&'a Verdict> for OutcomeJson<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        Self {
+            proof: verdict.proof.as_str(),
+            doubt: verdict.doubt.as_deref(),
+            done: verdict.done,
+            failed: verdict.failed,
+            failed_ids: &verdict.failed_ids,
+            ready: verdict.ready,
+            missing: verdict.missing,
+            missing_ids: &verdict.missing_ids,
+            repeats: verdict.repeats,
+            leftover: verdict.leftover,
+        }
+    }
 }
 
 impl<'a> From<&'a RunReport> for FollowedRunJson<'a> {
@@ -114,11 +162,7 @@ impl<'a> From<&'a RunReport> for FollowedRunJson<'a> {
             run: RunJson::from(&report.job),
             detached: report.end == RunEnd::Detached,
             failed_pods: report.failed_pods.iter().map(FailedPodJson::from).collect(),
-            outcome: report.counts.map(|counts| OutcomeJson {
-                done: report.recorded,
-                failed: counts.failed,
-                ready: counts.waiting,
-            }),
+            outcome: report.verdict.as_ref().map(OutcomeJson::from),
         }
     }
 }

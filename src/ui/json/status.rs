@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::queues::QueueJson;
 use super::run::RunJson;
-use crate::release::status::{RunStatus, StatusReport};
+use crate::release::status::{LedgerStatus, RunStatus, StatusReport};
 use crate::ui::reports::status::failed;
 
 /// The report of `status`.
@@ -16,6 +16,21 @@ pub struct StatusJson<'a> {
     pub queues: Vec<QueueJson<'a>>,
     /// Oldest first.
     pub runs: Vec<RunStatusJson<'a>>,
+    /// The runs in the books of the queues, those whose Jobs are gone among them.
+    pub ledgers: Vec<LedgerJson<'a>>,
+}
+
+/// A run in the book of its queue.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerJson<'a> {
+    pub queue: &'a str,
+    pub run: &'a str,
+    pub opened: String,
+    /// Whether the run was judged.
+    pub closed: bool,
+    /// The size of the ledger; 0 without one.
+    pub bytes: u64,
 }
 
 /// The broker of a release.
@@ -39,7 +54,7 @@ pub struct RunStatusJson<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressJson {
-    /// Items that workers recorded as done. `null` if they record nothing.
+    /// Items that are done, from the ledger or else from the records. `null` if there is neither.
     pub done: Option<u64>,
     /// Items that have failed: those that workers recorded, and `atDeliveryLimit`. `null` if the
     /// workers record nothing and the broker dead-lettered nothing.
@@ -67,6 +82,19 @@ impl<'a> From<&'a StatusReport> for StatusJson<'a> {
             broker: BrokerJson { pod: &report.broker },
             queues: queues.map(|(name, depth)| QueueJson::of(name, *depth)).collect(),
             runs: report.runs.iter().map(RunStatusJson::from).collect(),
+            ledgers: report.ledgers.iter().map(LedgerJson::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a LedgerStatus> for LedgerJson<'a> {
+    fn from(ledger: &'a LedgerStatus) -> Self {
+        Self {
+            queue: ledger.queue.as_str(),
+            run: &ledger.run,
+            opened: ledger.opened.to_string(),
+            closed: ledger.closed,
+            bytes: ledger.bytes,
         }
     }
 }

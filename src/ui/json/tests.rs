@@ -18,15 +18,15 @@ use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::object_ref::ObjectRef;
 use crate::failed::RetryReport;
 use crate::local::LocalReport;
-use crate::notice::RunCounts;
 use crate::queue::dry_run::InputSummary;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::queue::peek::QueueRow;
 use crate::release::manifests::ChartPlan;
-use crate::release::status::{RunStatus, StatusReport};
+use crate::release::status::{LedgerStatus, RunStatus, StatusReport};
 use crate::release::up::{DryRun, UpPlan, UpReport};
 use crate::results::progress::RunProgress;
 use crate::results::read::ResultsReport;
+use crate::run::books::{Proof, Verdict};
 use crate::run::follow::{RunEnd, RunReport};
 use crate::run::followed_pods::FailedPod;
 use workqueue_amqp::peek::PeekedMessage;
@@ -137,6 +137,22 @@ fn enqueue_is_documented() {
     assert_documented("enqueue --dry-run", &InputJson::from(&summary));
 }
 
+fn verdict() -> Verdict {
+    let ids = vec!["k2x9bcdf.7".to_owned()];
+    Verdict {
+        proof: Proof::Items,
+        doubt: None,
+        done: Some(5),
+        failed: 1,
+        failed_ids: ids.clone(),
+        ready: Some(0),
+        missing: 2,
+        missing_ids: ids,
+        repeats: Some(1),
+        leftover: 0,
+    }
+}
+
 #[test]
 fn runs_are_documented() {
     let end = JobEnd::Failed { reason: "BackoffLimitExceeded".to_owned(), message: "m".to_owned() };
@@ -145,8 +161,7 @@ fn runs_are_documented() {
         job: job(Some(end)),
         end: RunEnd::Deleted,
         failed_pods: vec![pod],
-        counts: Some(RunCounts::default()),
-        recorded: Some(7),
+        verdict: Some(verdict()),
     };
     assert_documented("run, attach", &FollowedRunJson::from(&report));
     assert_documented("run --detach, scale, pause, resume", &RunJson::from(&job(None)));
@@ -158,7 +173,10 @@ fn status_is_documented() {
     let run =
         RunStatus { job: job(None), progress: Some(progress), given_up: 2, left: Some(8), held: Some(2) };
     let runs = vec![run];
-    let report = StatusReport { broker: "b".to_owned(), queues: vec![(queue(), Depth::default())], runs };
+    let opened = jiff::Timestamp::UNIX_EPOCH;
+    let ledger = LedgerStatus { queue: queue(), run: "r".to_owned(), opened, closed: false, bytes: 1 };
+    let (queues, ledgers) = (vec![(queue(), Depth::default())], vec![ledger]);
+    let report = StatusReport { broker: "b".to_owned(), queues, runs, ledgers };
     let report = StatusJson::from(&report);
     assert_documented("status", &report);
     assert_eq!(report.runs[0].progress.failed, Some(3), "all that failed, whoever noted it");
@@ -210,7 +228,7 @@ fn failed_items_are_documented() {
         body: BodyJson::of(b"durian"),
     };
     assert_documented("failed show", &shown);
-    let report = RetryReport { retried: 5, missing: ["1".to_owned()].into(), interrupted: false };
+    let report = RetryReport { retried: 5, missing: ["1".to_owned()].into(), ..RetryReport::default() };
     assert_documented("failed retry", &RetryJson::of(&queue(), &report));
 }
 

@@ -2,7 +2,8 @@
 
 use crate::cluster::job::JobState;
 use crate::error::Error;
-use crate::notice::RunCounts;
+use crate::run::books::{Proof, Verdict};
+use crate::run::delete::Deletable;
 use crate::run::follow::{RunEnd, RunReport};
 use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::QueueName;
@@ -42,6 +43,36 @@ pub fn resumed(job: &JobState) -> String {
     format!("run {} continues with {}", job.run, count(job.parallelism, "pod"))
 }
 
+/// A run was stopped: what became of its items.
+pub fn stopped(job: &JobState, verdict: &Verdict) -> String {
+    let outcomes = outcomes(verdict);
+    let ready = verdict.ready.map(|ready| format!("{} in queue {}", are(ready, "item"), job.queue));
+    let parts: Vec<String> =
+        Some(outcomes).filter(|text| !text.is_empty()).into_iter().chain(ready).collect();
+    format!(
+        "run {} is stopped: {}; `kubectl workqueue run` continues with the rest",
+        job.run,
+        parts.join(", ")
+    )
+}
+
+/// What `delete` would delete.
+pub fn to_delete(found: &Deletable) -> String {
+    let jobs = found.job.as_ref().map(|job| {
+        let names: Vec<&str> = job.names().collect();
+        let active = if job.end.is_none() { " (active)" } else { "" };
+        format!("{}{active}", names.join(", "))
+    });
+    let ledger = found.entry.as_ref().map(|_| format!("its ledger of queue {}", found.queue));
+    let parts: Vec<String> = jobs.map(|jobs| format!("job {jobs}")).into_iter().chain(ledger).collect();
+    format!("run {}: {}", found.run, parts.join(" and "))
+}
+
+/// A run was deleted.
+pub fn deleted(run: &str) -> String {
+    format!("run {run} is deleted")
+}
+
 /// How a run ended, in words and as an exit code.
 ///
 /// # Errors
@@ -58,60 +89,99 @@ pub fn end(report: &RunReport) -> Result<(String, ExitStatus), Failure> {
 
 fn detached(job: &JobState) -> String {
     format!(
-        "detached; run {run} continues\n  follow it:  kubectl workqueue attach {run}\n  stop it:    kubectl delete \
-         job {}",
-        job.names().collect::<Vec<_>>().join(" "),
+        "detached; run {run} continues\n  follow it:  kubectl workqueue attach {run}\n  stop it:    kubectl workqueue \
+         stop {run}",
         run = job.run,
     )
 }
 
-/// A Job also completes if items have failed or are left.
+/// A Job also completes if items have failed, are left or are gone.
 fn complete(report: &RunReport) -> Result<String, Failure> {
-    let RunReport { job, counts, recorded, .. } = report;
-    let run = &job.run;
-    let Some(counts) = *counts else {
-        let message = format!("run {run} is complete, but the broker could not be asked about its items");
-        return Err(Failure::new(
-            message,
-            "`kubectl workqueue status` shows how many have failed or are left",
-        ));
+    let run = &report.job.run;
+    let Some(verdict) = &report.verdict else {
+        let message = format!("run {run} is complete, but nobody knows what became of its items");
+        return Err(Failure::new(message, SEE_STATUS).with_status(ExitStatus::Unproven));
     };
-    let total = if job.is_coarse() { job.succeeded } else { job.items.unwrap_or(0) };
-    let expected = u64::from(total.saturating_sub(counts.failed + counts.waiting));
-    let done = recorded.unwrap_or(expected);
-    if let Some(failure) = incomplete(job, counts, done) {
+    if let Some(failure) = unproven(report, verdict) {
+        return Err(failure.with_status(ExitStatus::Unproven));
+    }
+    if let Some(failure) = incomplete(&report.job, verdict) {
         return Err(failure.with_status(ExitStatus::ItemsFailed));
     }
-    if done < expected {
-        let total = count(total, "item");
-        return Ok(format!(
-            "run {run} is complete: none of {total} is left, and {done} are recorded as done"
-        ));
-    }
-    Ok(format!("run {run} is complete: {done} done"))
+    let proof = match verdict.proof {
+        Proof::Items => "each item is accounted for",
+        _ => "by the counts of the queues",
+    };
+    Ok(format!("run {run} is complete: {}{} ({proof})", outcomes(verdict), leftover(verdict)))
 }
 
-/// What to say of a complete Job if not every item is done.
-fn incomplete(job: &JobState, counts: RunCounts, done: u64) -> Option<Failure> {
-    let (RunCounts { waiting, failed }, JobState { run, queue, .. }) = (counts, job);
-    let (message, hint) = match (&job.halt, waiting, failed) {
+const SEE_STATUS: &str =
+    "`kubectl workqueue attach RUN` asks again, and `kubectl workqueue status` shows the queues";
+
+/// What to say if the books do not balance.
+fn unproven(report: &RunReport, verdict: &Verdict) -> Option<Failure> {
+    let JobState { run, queue, .. } = &report.job;
+    if let Some(doubt) = &verdict.doubt {
+        let message = format!("run {run} is complete, but nothing proves what became of its items: {doubt}");
+        return Some(Failure::new(message, SEE_STATUS.replace("RUN", run)));
+    }
+    if verdict.missing == 0 {
+        return None;
+    }
+    let message = format!(
+        "run {run} is complete, but its books do not balance: {}, {} gone without an outcome{}",
+        outcomes(verdict),
+        are(verdict.missing, "item"),
+        named(&verdict.missing_ids, verdict.missing),
+    );
+    let hint = format!(
+        "somebody else took or deleted them from queue {queue}, or the broker lost them: enqueue them again if they \
+         are not done"
+    );
+    Some(Failure::new(message, hint))
+}
+
+/// Numbers of items by outcome: `7 done, 1 failed`.
+fn outcomes(verdict: &Verdict) -> String {
+    let done = verdict.done.map(|done| format!("{done} done"));
+    let failed = (verdict.failed > 0).then(|| format!("{} failed", verdict.failed));
+    done.into_iter().chain(failed).collect::<Vec<_>>().join(", ")
+}
+
+/// The first ids, and whether there are more: ` (a.1, a.2, …)`.
+fn named(ids: &[String], number: u64) -> String {
+    let more = if number > ids.len() as u64 { ", …" } else { "" };
+    if ids.is_empty() { String::new() } else { format!(" ({}{more})", ids.join(", ")) }
+}
+
+/// Copies of items that are done, if there are any.
+fn leftover(verdict: &Verdict) -> String {
+    match verdict.leftover {
+        0 => String::new(),
+        1 => ", with 1 copy of a done item left over".to_owned(),
+        copies => format!(", with {copies} copies of done items left over"),
+    }
+}
+
+/// What to say of a complete Job if items have failed or are left.
+fn incomplete(job: &JobState, verdict: &Verdict) -> Option<Failure> {
+    let (JobState { run, queue, .. }, outcomes) = (job, outcomes(verdict));
+    let (message, hint) = match (&job.halt, verdict.ready.unwrap_or(0), verdict.failed) {
         (_, 0, 0) => return None,
-        (_, 0, _) => (
-            format!("run {run} is complete: {done} done, {failed} failed"),
+        (_, 0, failed) => (
+            format!("run {run} is complete: {outcomes}{}", named(&verdict.failed_ids, failed)),
             "`kubectl workqueue failed list` shows the failed items; `kubectl workqueue failed retry --all` enqueues \
              them again",
         ),
-        (Some(rule), _, 1..) => (
-            format!(
-                "run {run} was halted ({rule}): {done} done, {failed} failed, {waiting} still in queue {queue}"
-            ),
+        (Some(rule), ready, 1..) => (
+            format!("run {run} was halted ({rule}): {outcomes}, {ready} still in queue {queue}"),
             "`kubectl workqueue failed list` shows the failed items; `kubectl workqueue run` processes the rest",
         ),
-        _ => (
+        (_, ready, _) => (
             format!(
                 "run {run} is complete, but {} in queue {queue}: enqueued meanwhile, or requeued by a worker that \
                  exits with 0 although its program failed",
-                are(waiting, "item")
+                are(ready, "item")
             ),
             "`kubectl workqueue run` processes them",
         ),
@@ -121,18 +191,20 @@ fn incomplete(job: &JobState, counts: RunCounts, done: u64) -> Option<Failure> {
 
 fn failed(report: &RunReport, reason: &str, message: &str) -> Failure {
     let job = &report.job;
-    let mut lines = format!("run {} failed: {reason}: {message}", job.run);
+    let mut lines = match job.stopped {
+        true => format!("run {} was stopped", job.run),
+        false => format!("run {} failed: {reason}: {message}", job.run),
+    };
     for pod in &report.failed_pods {
         lines += &format!("\npod {} {}", pod.pod, pod.reason);
         for line in &pod.last_lines {
             lines += &format!("\n  {line}");
         }
     }
-    let done = match job.completions.filter(|_| job.is_coarse()) {
-        Some(total) => format!("{} of {total} are done; ", job.succeeded),
-        None => String::new(),
-    };
-    let left = match report.counts.map(|counts| counts.waiting) {
+    let verdict = report.verdict.as_ref();
+    let done = verdict.map(outcomes).filter(|outcomes| !outcomes.is_empty());
+    let done = done.map(|outcomes| format!("{outcomes}; ")).unwrap_or_default();
+    let left = match verdict.and_then(|verdict| verdict.ready) {
         None => {
             "unfinished items are still in the queue: `kubectl workqueue run` continues with them".to_owned()
         }
@@ -142,7 +214,11 @@ fn failed(report: &RunReport, reason: &str, message: &str) -> Failure {
             format!("{left} items are still in the queue: `kubectl workqueue run` continues with them")
         }
     };
-    Failure::new(lines, done + &left).with_status(ExitStatus::JobFailed)
+    let missing = verdict.filter(|verdict| verdict.missing > 0).map(|verdict| {
+        let named = named(&verdict.missing_ids, verdict.missing);
+        format!("; {} gone without an outcome{named}", are(verdict.missing, "item"))
+    });
+    Failure::new(lines, done + &left + &missing.unwrap_or_default()).with_status(ExitStatus::JobFailed)
 }
 
 /// What to tell the user if following a run failed that somebody else may have started: if its
@@ -165,7 +241,7 @@ pub fn if_stuck(job: &JobState) -> impl FnOnce(Error) -> Failure + use<> {
 mod tests {
     use super::*;
 
-    fn report(end: RunEnd, waiting: u32, failed: u32) -> RunReport {
+    fn report(end: RunEnd, ready: u64, failed: u64, missing: u64) -> RunReport {
         let job = JobState {
             run: "r1".to_owned(),
             queue: "q".to_owned(),
@@ -173,19 +249,24 @@ mod tests {
             items: Some(8),
             ..JobState::default()
         };
-        RunReport {
-            job,
-            end,
-            failed_pods: Vec::new(),
-            counts: Some(RunCounts { waiting, failed }),
-            recorded: None,
-        }
+        let verdict = Verdict {
+            proof: Proof::Items,
+            done: Some(8 - ready - failed - missing),
+            failed,
+            ready: Some(ready),
+            missing,
+            missing_ids: vec!["k2x9bcdf.7".to_owned()],
+            ..Verdict::unproven(String::new())
+        };
+        let verdict = Some(Verdict { doubt: None, ..verdict });
+        RunReport { job, end, failed_pods: Vec::new(), verdict }
     }
 
     #[test]
     fn a_complete_run_succeeds_only_if_every_item_is_done() {
-        let ended = |waiting, failed| end(&report(RunEnd::Complete, waiting, failed));
-        assert_eq!(ended(0, 0), Ok(("run r1 is complete: 8 done".to_owned(), ExitStatus::Success)));
+        let ended = |ready, failed| end(&report(RunEnd::Complete, ready, failed, 0));
+        let done = "run r1 is complete: 8 done (each item is accounted for)".to_owned();
+        assert_eq!(ended(0, 0), Ok((done, ExitStatus::Success)));
         let failure = ended(0, 3).expect_err("items failed");
         assert_eq!(
             (failure.message.as_str(), failure.status),
@@ -196,10 +277,26 @@ mod tests {
     }
 
     #[test]
+    fn a_run_whose_books_do_not_balance_never_succeeds() {
+        let failure = end(&report(RunEnd::Complete, 0, 0, 2)).expect_err("items are missing");
+        assert_eq!(failure.status, ExitStatus::Unproven);
+        assert_eq!(
+            failure.message,
+            "run r1 is complete, but its books do not balance: 6 done, 2 items are gone without an outcome \
+             (k2x9bcdf.7, …)"
+        );
+        let doubt = Some(Verdict::unproven("the broker is away".to_owned()));
+        for verdict in [doubt, None] {
+            let report = RunReport { verdict, ..report(RunEnd::Complete, 0, 0, 0) };
+            assert_eq!(end(&report).expect_err("nothing is proven").status, ExitStatus::Unproven);
+        }
+    }
+
+    #[test]
     fn a_failed_run_says_what_is_left() {
-        let failure = end(&report(RunEnd::Deleted, 2, 0)).expect_err("it was deleted");
+        let failure = end(&report(RunEnd::Deleted, 2, 0, 0)).expect_err("it was deleted");
         assert_eq!(failure.message, "run r1 failed: Deleted: somebody deleted the Job");
-        assert!(failure.hint.expect("one").starts_with("2 items are still in the queue"));
+        assert!(failure.hint.expect("one").starts_with("6 done; 2 items are still in the queue"));
     }
 
     #[test]

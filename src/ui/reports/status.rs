@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::cluster::job::{JobEnd, JobState};
-use crate::release::status::{RunStatus, StatusReport};
+use crate::release::status::{LedgerStatus, RunStatus, StatusReport};
 use crate::ui::reports::queues::queue_table;
 use crate::ui::table::table;
+use workqueue_core::words::count;
 
 /// The broker, the queues and the runs.
 pub fn tables(report: &StatusReport) -> String {
@@ -18,7 +19,19 @@ pub fn tables(report: &StatusReport) -> String {
         let runs: Vec<Vec<String>> = report.runs.iter().map(run_row).collect();
         text += &format!("\n\n{}", table(&RUN_HEADERS, &runs));
     }
+    if let Some(ledgers) = ledgers(&report.ledgers) {
+        text += &format!("\n\n{ledgers}");
+    }
     text
+}
+
+/// What the ledgers of runs take on the broker.
+fn ledgers(ledgers: &[LedgerStatus]) -> Option<String> {
+    let bytes: u64 = ledgers.iter().map(|ledger| ledger.bytes).sum();
+    let unclosed = ledgers.iter().filter(|ledger| !ledger.closed).count();
+    let open = if unclosed > 0 { format!(", {unclosed} of them open") } else { String::new() };
+    let runs = count(ledgers.len() as u64, "run");
+    (!ledgers.is_empty()).then(|| format!("ledgers: {runs}{open}, {:.1} KiB", bytes as f64 / 1024.0))
 }
 
 /// Items of a run that have failed: those that workers recorded, and those that the broker

@@ -2,16 +2,32 @@
 //! another.
 //!
 //! From the top: [`BrokerQueue`] hands the worker's requests to the task in `reconnect`, which opens one
-//! `session` after another; a session has `subscriptions`, which bring deliveries, and a `Settler`
-//! (in `settle`), which settles them; `counting` counts; all share the types in `request` and `plan`.
+//! `session` after another. A session has `subscriptions`, which bring deliveries, and `settlements`, which
+//! form a `batch` of what is finished and let the `Settler` (in `settle`) settle it: it publishes
+//! `dead_letters`, `records` and `outcomes`, each through an `outlet`. `keeping` writes outcomes into the
+//! ledger, `counting` counts; all share the types in `request`, `plan`, `wanted` and `held_delivery`, tell
+//! the user by `notes`, and have the same `patience`.
 
+mod batch;
 mod counting;
+mod dead_letters;
+#[cfg(test)]
+mod fake_broker_tests;
+mod held_delivery;
+mod keeping;
+mod notes;
+mod outcomes;
+mod outlet;
+mod patience;
 mod plan;
 mod reconnect;
+mod records;
 mod request;
 mod session;
 mod settle;
+mod settlements;
 mod subscriptions;
+mod wanted;
 
 use std::time::Duration;
 
@@ -24,7 +40,7 @@ use workqueue_core::queue::{Consuming, DeliveryTag, Queue, QueueEvent, Settlemen
 use reconnect::Reconnecting;
 use request::WorkerRequest;
 
-pub use plan::ConsumerPlan;
+pub use plan::{ConsumerPlan, LedgerPlan};
 
 /// Seconds between a worker's heartbeats. RabbitMQ considers a peer dead after two to three times this (`rabbit_heartbeat.erl`); see [`DEAD_AFTER`].
 const HEARTBEAT_SECONDS: u16 = 15;

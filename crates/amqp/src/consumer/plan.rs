@@ -17,8 +17,19 @@ pub struct ConsumerPlan {
     pub concurrency: u16,
     /// Whether to record results.
     pub results: bool,
+    /// The ledger in which outcomes are recorded, if there is one.
+    pub ledger: Option<LedgerPlan>,
     /// How long to keep trying without a connection.
     pub give_up_after: Duration,
     /// The connection's name in the broker's own tools.
     pub purpose: String,
+}
+
+/// The ledger of a run, which whoever started the run has declared.
+#[derive(Debug, Clone)]
+pub struct LedgerPlan {
+    /// The run.
+    pub run: String,
+    /// Whether to take part in keeping it, besides publishing outcomes.
+    pub keeps: bool,
 }

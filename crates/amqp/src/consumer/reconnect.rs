@@ -2,16 +2,18 @@
 //! error ends the work.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::keeping::Keeping;
+use super::notes::Notes;
 use super::plan::ConsumerPlan;
 use super::request::{ConsumerOptions, WorkerRequest};
 use super::session::{ConsumerSession, SessionEnd};
 use super::settle::Settler;
+use super::wanted::{Switch, Wanted};
 use crate::{Broker, Error, topology};
 use workqueue_core::queue::{Consuming, QueueEvent};
 
@@ -25,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Reconnecting {
     plan: ConsumerPlan,
     options: ConsumerOptions,
-    results: Arc<AtomicBool>,
+    wanted: Arc<Wanted>,
     results_checked: bool,
     sessions: u64,
     events_tx: mpsc::UnboundedSender<Result<QueueEvent, Error>>,
@@ -45,8 +47,9 @@ impl Reconnecting {
             consuming: Consuming::Paused,
             prefetch_extra: false,
         };
-        let results = Arc::new(AtomicBool::new(plan.results));
-        Self { plan, options, results, results_checked: false, sessions: 0, events_tx, requests_rx }
+        let (records, outcomes) = (Switch::new(plan.results), Switch::new(plan.ledger.is_some()));
+        let wanted = Arc::new(Wanted { records, outcomes });
+        Self { plan, options, wanted, results_checked: false, sessions: 0, events_tx, requests_rx }
     }
 
     /// Serves the worker until it closes the queue or an error ends the work.
@@ -94,12 +97,12 @@ impl Reconnecting {
     /// Connects, unless the worker closes the queue meanwhile.
     async fn connect(&mut self) -> Result<Option<ConsumerSession>, Error> {
         self.sessions += 1;
-        let (number, plan, results) = (self.sessions, self.plan.clone(), self.results.clone());
+        let (number, plan, wanted) = (self.sessions, self.plan.clone(), self.wanted.clone());
         let check_results = plan.results && !self.results_checked;
         let events_tx = self.events_tx.clone();
         let mut opened = None;
         let opening = async {
-            opened = Some(open_session(number, &plan, results, check_results, events_tx).await);
+            opened = Some(open_session(number, &plan, wanted, check_results, events_tx).await);
         };
         if !self.serve_offline(opening).await {
             return Ok(None);
@@ -145,7 +148,7 @@ impl Reconnecting {
 async fn open_session(
     number: u64,
     plan: &ConsumerPlan,
-    results: Arc<AtomicBool>,
+    wanted: Arc<Wanted>,
     check_results: bool,
     events_tx: mpsc::UnboundedSender<Result<QueueEvent, Error>>,
 ) -> Result<ConsumerSession, Error> {
@@ -158,14 +161,20 @@ async fn open_session(
     if check_results {
         match topology::ensure_results(&broker, &plan.queue).await {
             Err(Error::Refused { reason, .. }) => {
-                results.store(false, Ordering::Relaxed);
+                wanted.records.turn_off();
                 events_tx.send(Ok(QueueEvent::Note(format!("no results are recorded: {reason}")))).ok();
             }
             other => other?,
         }
     }
-    let settler = Settler::open(&broker, &plan.queue, results).await?;
-    ConsumerSession::open(number, broker, settler, events_tx).await
+    let notes = Notes::new(events_tx.clone());
+    let settler = Settler::new(&broker, plan, wanted, &notes);
+    let keeping = plan
+        .ledger
+        .as_ref()
+        .filter(|ledger| ledger.keeps)
+        .map(|ledger| Keeping::start(&broker, &plan.queue, &ledger.run, settler.blocked(), &notes));
+    ConsumerSession::open(number, broker, settler, keeping, events_tx).await
 }
 
 fn pause(attempts: u32) -> Duration {

@@ -1,19 +1,20 @@
 //! One session of a worker: from its login until the connection breaks or the worker closes the queue.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, FuturesUnordered, StreamExt as _};
 use lapin::Channel;
 use lapin::message::Delivery as Message;
-use lapin::options::BasicNackOptions;
 use tokio::sync::mpsc;
 
 use super::counting::{Counted, Counting, count};
+use super::held_delivery::HeldDelivery;
+use super::keeping::Keeping;
 use super::request::{ConsumerOptions, WorkerRequest};
-use super::settle::{HeldDelivery, Settler};
+use super::settle::Settler;
+use super::settlements::Settlements;
 use super::subscriptions::{ConsumerRole, Subscriptions};
 use crate::broker::within;
 use crate::delivery::{earlier_deliveries, earlier_failures, item_id};
@@ -22,9 +23,6 @@ use workqueue_core::queue::{Consuming, Delivery, DeliveryTag, QueueEvent, Settle
 
 /// How long pending settlements may take when the worker leaves.
 const LEAVE_GRACE: Duration = Duration::from_secs(2);
-
-/// A pending settlement.
-type Settling = Pin<Box<dyn Future<Output = (u64, Result<Option<String>, Error>)> + Send>>;
 
 /// How a session ended.
 pub(super) enum SessionEnd {
@@ -41,11 +39,11 @@ pub(super) struct ConsumerSession {
     last_number: u64,
     broker: Broker,
     channel: Channel,
-    settler: Arc<Settler>,
     subscriptions: Subscriptions,
     events: BoxStream<'static, lapin::Event>,
     held: HashMap<u64, HeldDelivery>,
-    settling: FuturesUnordered<Settling>,
+    settlements: Settlements,
+    keeping: Option<Keeping>,
     /// At most one.
     counting: FuturesUnordered<Counting>,
     events_tx: mpsc::UnboundedSender<Result<QueueEvent, Error>>,
@@ -66,6 +64,7 @@ impl ConsumerSession {
         number: u64,
         broker: Broker,
         settler: Settler,
+        keeping: Option<Keeping>,
         events_tx: mpsc::UnboundedSender<Result<QueueEvent, Error>>,
     ) -> Result<Self, Error> {
         let channel = broker.channel().await?;
@@ -75,11 +74,11 @@ impl ConsumerSession {
             last_number: 0,
             broker,
             channel,
-            settler: Arc::new(settler),
             subscriptions: Subscriptions::default(),
             events,
             held: HashMap::new(),
-            settling: FuturesUnordered::new(),
+            settlements: Settlements::new(settler),
+            keeping,
             counting: FuturesUnordered::new(),
             events_tx,
             blocked: false,
@@ -126,7 +125,7 @@ impl ConsumerSession {
                     None | Some(WorkerRequest::Close) => return Ok(()),
                     Some(request) => self.obey(request, options),
                 },
-                Some((number, result)) = self.settling.next() => self.settled(number, result)?,
+                settled = self.settlements.next() => self.settled(&settled?),
                 Some(counted) = self.counting.next() => self.counted(counted)?,
                 message = self.subscriptions.next() => self.deliver(message?),
                 Some(event) = self.events.next() => self.hear(event)?,
@@ -231,53 +230,60 @@ impl ConsumerSession {
             self.tell(QueueEvent::Lost(tag));
             return;
         };
-        let settler = self.settler.clone();
-        let settling = async move { (tag.number, settler.settle(held, settlement).await) };
-        self.settling.push(Box::pin(settling));
+        self.settlements.settle(tag.number, held, settlement);
     }
 
-    fn settled(&mut self, number: u64, result: Result<Option<String>, Error>) -> Result<(), Error> {
-        if let Some(note) = result? {
-            self.tell(QueueEvent::Note(note));
+    fn settled(&mut self, numbers: &[u64]) {
+        for &number in numbers {
+            self.held.remove(&number);
+            self.tell(QueueEvent::Settled(self.tag(number)));
         }
-        self.held.remove(&number);
-        self.tell(QueueEvent::Settled(self.tag(number)));
-        Ok(())
     }
 
     fn hear(&mut self, event: lapin::Event) -> Result<(), Error> {
         match event {
             lapin::Event::ConnectionBlocked(reason) => {
-                self.blocked = true;
+                self.block(true);
                 self.tell(QueueEvent::Note(format!(
                     "the broker accepts no messages ({reason}): finished items wait to be settled"
                 )));
             }
             lapin::Event::ConnectionUnblocked => {
-                self.blocked = false;
+                self.block(false);
                 self.tell(QueueEvent::Note("the broker accepts messages again".to_owned()));
             }
-            lapin::Event::Error(error) => return Err(Error::from_lapin("the connection", &error)),
+            // A channel that the broker closes is an error of whoever uses it.
+            lapin::Event::Error(error) if !self.broker.is_connected() => {
+                return Err(Error::from_lapin("the connection", &error));
+            }
             _ => {}
         }
         Ok(())
     }
 
+    fn block(&mut self, blocked: bool) {
+        self.blocked = blocked;
+        self.settlements.set_blocked(blocked);
+    }
+
     /// Finishes pending settlements, requeues the other items one by one (closing the connection would
-    /// count against their delivery limit), and closes the connection.
+    /// count against their delivery limit), writes outcomes into the ledger, and closes the connection.
     async fn leave(mut self, options: &mut ConsumerOptions) {
         let settle = async {
             // First, or the requeued items would be delivered to this worker.
             options.consuming = Consuming::Paused;
             self.consume(options).await.ok();
-            while let Some((number, result)) = self.settling.next().await {
-                if self.settled(number, result).is_err() {
-                    return;
+            while !self.settlements.is_empty() {
+                match self.settlements.next().await {
+                    Ok(settled) => self.settled(&settled),
+                    Err(_) => return,
                 }
             }
-            let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
             for held in self.held.values() {
-                held.acker.nack(requeue).await.ok();
+                held.requeue().await.ok();
+            }
+            if let Some(keeping) = self.keeping.take() {
+                keeping.leave().await;
             }
         };
         tokio::time::timeout(LEAVE_GRACE, settle).await.ok();

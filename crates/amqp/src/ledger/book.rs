@@ -3,7 +3,7 @@
 use super::writing::{append_message, mark_id};
 use crate::broker::close_channel;
 use crate::confirms::confirming_channel;
-use crate::stream::{StreamReader, Until, last_offset};
+use crate::stream::{From, StreamReader, Until, last};
 use crate::{Broker, Error};
 use workqueue_core::ledger::{Book, BookEntry};
 use workqueue_core::names::QueueName;
@@ -41,16 +41,16 @@ pub async fn read_marked(broker: &Broker, queue: &QueueName) -> Result<Option<Bo
 /// # Errors
 /// As for [`read_marked`].
 pub async fn look(broker: &Broker, queue: &QueueName) -> Result<Option<Book>, Error> {
-    let Some(last) = last_offset(broker, &queue.ledger()).await? else { return Ok(None) };
-    read_until(broker, queue, Until::Offset(last)).await.map(Some)
+    let Some(last) = last(broker, &queue.ledger()).await? else { return Ok(None) };
+    read_until(broker, queue, Until::Offset(last.offset)).await.map(Some)
 }
 
 async fn read_until(broker: &Broker, queue: &QueueName, until: Until) -> Result<Book, Error> {
-    let mut reader = StreamReader::open(broker, queue.ledger(), until).await?;
+    let mut reader = StreamReader::open(broker, queue.ledger(), From::Oldest, until).await?;
     let mut book = Book::default();
     while let Some(message) = reader.next().await? {
         // Later versions may write entries that this one does not know.
-        if let Ok(entry) = BookEntry::from_json(&message) {
+        if let Ok(entry) = BookEntry::from_json(&message.body) {
             book.take(entry);
         }
     }

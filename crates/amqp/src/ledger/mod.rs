@@ -12,8 +12,10 @@
 mod book;
 mod pages;
 mod rest;
+mod taking;
 mod writing;
 
 pub use book::{append, look, read_marked};
 pub use pages::{Pages, read_pages, read_pages_marked};
 pub use rest::{Rest, take_rest};
+pub(crate) use taking::Taking;

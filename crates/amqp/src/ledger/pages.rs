@@ -3,7 +3,7 @@
 use super::writing::{append_message, mark_id};
 use crate::broker::close_channel;
 use crate::confirms::confirming_channel;
-use crate::stream::{StreamReader, Until, last_offset};
+use crate::stream::{From, StreamReader, Until, last};
 use crate::{Broker, Error};
 use workqueue_core::ledger::LedgerPage;
 use workqueue_core::names::QueueName;
@@ -41,17 +41,17 @@ pub async fn read_pages_marked(
 /// # Errors
 /// As for [`read_pages_marked`].
 pub async fn read_pages(broker: &Broker, queue: &QueueName, run: &str) -> Result<Option<Pages>, Error> {
-    let Some(last) = last_offset(broker, &queue.run_ledger(run)).await? else { return Ok(None) };
-    read_until(broker, queue, run, Until::Offset(last)).await.map(Some)
+    let Some(last) = last(broker, &queue.run_ledger(run)).await? else { return Ok(None) };
+    read_until(broker, queue, run, Until::Offset(last.offset)).await.map(Some)
 }
 
 async fn read_until(broker: &Broker, queue: &QueueName, run: &str, until: Until) -> Result<Pages, Error> {
     let stream = queue.run_ledger(run);
-    let mut reader = StreamReader::open(broker, stream.clone(), until).await?;
+    let mut reader = StreamReader::open(broker, stream.clone(), From::Oldest, until).await?;
     let mut pages = Pages::default();
     while let Some(message) = reader.next().await? {
-        pages.bytes += message.len() as u64;
-        let page = LedgerPage::from_json(&message).map_err(|error| Error::Refused {
+        pages.bytes += message.body.len() as u64;
+        let page = LedgerPage::from_json(&message.body).map_err(|error| Error::Refused {
             operation: format!("reading {stream}"),
             reason: error.to_string(),
         })?;

@@ -45,7 +45,7 @@ impl PublishCounts {
     /// Counts a settled item.
     pub(super) fn count(&mut self, settled: Settled) {
         match settled {
-            Settled::Confirmed => self.confirmed += 1,
+            Settled::Confirmed(_) => self.confirmed += 1,
             Settled::Nacked(position) => self.refuse(position, "the queue accepts no more items".to_owned()),
             Settled::Returned(position) => self.refuse(position, "the queue is gone".to_owned()),
         }

@@ -18,12 +18,13 @@ use tokio::time::Instant;
 
 use crate::{ByteStream, Endpoint, Error};
 use workqueue_core::item::Item;
+use workqueue_core::ledger::{ItemId, ItemSet};
 use workqueue_core::names::QueueName;
 
 use connection::Connection;
 use frames::{Frame, MessageFrames};
 use in_flight_limit::InFlightLimit;
-use window::Window;
+use window::{Settled, Window};
 
 pub use counts::{BatchProperties, PublishCounts, PublishProgress};
 
@@ -47,6 +48,7 @@ pub struct Publisher {
     /// The largest item that the broker takes, in bytes, once it has said so.
     max_size: Option<usize>,
     counts: PublishCounts,
+    confirmed: ItemSet,
 }
 
 impl Publisher {
@@ -65,6 +67,7 @@ impl Publisher {
             body_sent: None,
             max_size: None,
             counts: PublishCounts::default(),
+            confirmed: ItemSet::default(),
         }
     }
 
@@ -96,6 +99,11 @@ impl Publisher {
     /// How many items were published and settled so far.
     pub fn counts(&self) -> &PublishCounts {
         &self.counts
+    }
+
+    /// The items that the broker has confirmed.
+    pub fn confirmed(&self) -> &ItemSet {
+        &self.confirmed
     }
 
     /// The number of the last item up to which all are settled.
@@ -212,9 +220,15 @@ impl Publisher {
 
     /// Handles a confirm. Returns how many items it settles.
     fn take_confirm(&mut self, tag: u64, multiple: bool, ack: bool) -> Result<u64, Error> {
-        let (mut confirms, counts) = (0, &mut self.counts);
+        let (mut confirms, counts, confirmed) = (0, &mut self.counts, &mut self.confirmed);
+        let batch = &self.batch;
         let known = self.window.confirm(tag, multiple, ack, |settled| {
             confirms += 1;
+            if let Settled::Confirmed(number) = settled
+                && let Ok(number) = u32::try_from(number)
+            {
+                confirmed.insert(ItemId { batch, number });
+            }
             counts.count(settled);
         });
         if known { Ok(confirms) } else { Err(connection::malformed()) }

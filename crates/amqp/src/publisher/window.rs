@@ -9,8 +9,8 @@ use workqueue_core::item::{Item, Position};
 /// How an item was settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// The broker has confirmed it.
-    Confirmed,
+    /// The broker has confirmed the item of this number.
+    Confirmed(u64),
     /// The queue accepts no more items (`basic.nack`).
     Nacked(Position),
     /// No queue took it: it was returned.
@@ -111,7 +111,7 @@ impl Window {
             let outcome = match (entry.state, ack) {
                 (State::Settled, _) => continue,
                 (State::Returned, _) => Settled::Returned(entry.position.clone()),
-                (State::Open, true) => Settled::Confirmed,
+                (State::Open, true) => Settled::Confirmed(entry.number),
                 (State::Open, false) => Settled::Nacked(entry.position.clone()),
             };
             entry.state = State::Settled;
@@ -202,13 +202,13 @@ mod tests {
     #[test]
     fn single_and_multiple_confirms_settle_each_item_once() {
         let mut window = window(5);
-        assert_eq!(confirm(&mut window, 2, false, true), [Settled::Confirmed]);
+        assert_eq!(confirm(&mut window, 2, false, true), [Settled::Confirmed(2)]);
         assert_eq!(window.len(), 5, "the first is still in flight, and holds the order");
         assert_eq!(window.settled_up_to(), 0);
         assert_eq!(confirm(&mut window, 3, true, true).len(), 2);
         assert_eq!((window.len(), window.bytes(), window.settled_up_to()), (2, 9, 3));
         assert_eq!(confirm(&mut window, 4, false, false), [Settled::Nacked(Position::Argument(4))]);
-        assert_eq!(confirm(&mut window, 5, true, true), [Settled::Confirmed]);
+        assert_eq!(confirm(&mut window, 5, true, true), [Settled::Confirmed(5)]);
         assert_eq!((window.len(), window.bytes()), (0, 0));
     }
 
@@ -216,7 +216,7 @@ mod tests {
     fn a_returned_item_counts_as_refused_although_it_is_confirmed() {
         let mut window = window(2);
         window.returned(2);
-        let expected = [Settled::Confirmed, Settled::Returned(Position::Argument(2))];
+        let expected = [Settled::Confirmed(1), Settled::Returned(Position::Argument(2))];
         assert_eq!(confirm(&mut window, 2, true, true), expected);
     }
 

@@ -10,7 +10,12 @@ use super::{ItemSet, LedgerError};
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum BookEntry {
     /// The broker has confirmed these items.
-    Enqueued(ItemSet),
+    Enqueued {
+        /// The items.
+        items: ItemSet,
+        /// How many of them may be in the queue twice.
+        repeated: u64,
+    },
     /// These failed items were moved back into the queue.
     Retried(ItemSet),
     /// So many items were deleted from the queue.
@@ -34,8 +39,15 @@ pub enum BookEntry {
         run: String,
         /// When.
         time: Timestamp,
-        /// The items that are open no longer.
+        /// The items whose outcome is known.
         settled: ItemSet,
+        /// The items that are gone from the queue without an outcome.
+        #[serde(default, skip_serializing_if = "ItemSet::is_empty")]
+        missing: ItemSet,
+        /// Items that are done, those of others among them.
+        done: u64,
+        /// Items that failed, those of others among them.
+        failed: u64,
         /// The size of the run's ledger in bytes.
         bytes: u64,
     },
@@ -66,8 +78,25 @@ impl BookEntry {
 pub struct Book {
     /// Items that were enqueued or retried, and that no closed run has settled.
     pub open: ItemSet,
+    /// How many items may be in the queue twice.
+    pub repeated: u64,
     /// The runs, oldest first.
     pub runs: Vec<BookRun>,
+}
+
+/// A closed run in the book of its queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClosedRun {
+    /// When it was closed.
+    pub time: Timestamp,
+    /// The items that were missing then.
+    pub missing: ItemSet,
+    /// Items that are done.
+    pub done: u64,
+    /// Items that failed.
+    pub failed: u64,
+    /// The size of its ledger in bytes.
+    pub bytes: u64,
 }
 
 /// A run in the book of its queue.
@@ -83,10 +112,8 @@ pub struct BookRun {
     pub known: u64,
     /// Whether its workers keep a ledger.
     pub ledger: bool,
-    /// When it was closed.
-    pub closed: Option<Timestamp>,
-    /// The size of its ledger in bytes, once it is closed.
-    pub bytes: u64,
+    /// How it ended, once it is closed.
+    pub closed: Option<ClosedRun>,
     /// Items that somebody deleted from the queue while it was open.
     pub purged: u64,
 }
@@ -95,26 +122,23 @@ impl Book {
     /// Adds the next entry.
     pub fn take(&mut self, entry: BookEntry) {
         match entry {
-            BookEntry::Enqueued(items) | BookEntry::Retried(items) => self.open.add(&items),
+            BookEntry::Enqueued { items, repeated } => {
+                self.open.add(&items);
+                self.repeated += repeated;
+            }
+            BookEntry::Retried(items) => self.open.add(&items),
             BookEntry::WrittenOff(items) => self.open.subtract(&items),
             BookEntry::Purged(items) => self.purged(items),
             BookEntry::Opened { run, time, items, ledger } => {
                 let known = self.open.len();
-                self.runs.push(BookRun {
-                    run,
-                    opened: time,
-                    items,
-                    known,
-                    ledger,
-                    closed: None,
-                    bytes: 0,
-                    purged: 0,
-                });
+                self.runs.push(BookRun { run, opened: time, items, known, ledger, closed: None, purged: 0 });
             }
-            BookEntry::Closed { run, time, settled, bytes } => {
+            BookEntry::Closed { run, time, settled, missing, done, failed, bytes } => {
                 self.open.subtract(&settled);
+                self.open.subtract(&missing);
+                self.repeated = 0;
                 if let Some(of) = self.runs.iter_mut().find(|of| of.run == run) {
-                    (of.closed, of.bytes) = (Some(time), bytes);
+                    of.closed = Some(ClosedRun { time, missing, done, failed, bytes });
                 }
             }
             BookEntry::Deleted(run) => self.runs.retain(|of| of.run != run),
@@ -150,6 +174,10 @@ mod tests {
         ItemSet::range("k2x9bcdf", 1, last)
     }
 
+    fn enqueued(last: u32) -> BookEntry {
+        BookEntry::Enqueued { items: batch(last), repeated: 0 }
+    }
+
     fn opened(run: &str, items: u64) -> BookEntry {
         BookEntry::Opened { run: run.to_owned(), time: at(1), items, ledger: true }
     }
@@ -165,31 +193,35 @@ mod tests {
 
     #[test]
     fn what_a_closed_run_has_settled_is_open_no_longer() {
-        let closed = BookEntry::Closed { run: "r1".to_owned(), time: at(2), settled: batch(8), bytes: 100 };
-        let book = book(vec![
-            BookEntry::Enqueued(batch(10)),
-            opened("r1", 12),
-            closed,
-            BookEntry::Mark,
-            BookEntry::Retried(batch(1)),
-        ]);
+        let closed = BookEntry::Closed {
+            run: "r1".to_owned(),
+            time: at(2),
+            settled: batch(7),
+            missing: ItemSet::range("k2x9bcdf", 8, 8),
+            done: 7,
+            failed: 0,
+            bytes: 100,
+        };
+        let book =
+            book(vec![enqueued(10), opened("r1", 12), closed, BookEntry::Mark, BookEntry::Retried(batch(1))]);
         assert_eq!(book.open.iter().map(|item| item.number).collect::<Vec<_>>(), [1, 9, 10]);
         let run = book.run("r1").expect("it was opened");
-        assert_eq!((run.items, run.known, run.closed, run.bytes), (12, 10, Some(at(2)), 100));
+        let closed = run.closed.as_ref().expect("it was closed");
+        assert_eq!((run.items, run.known, closed.done, closed.bytes), (12, 10, 7, 100));
     }
 
     #[test]
     fn a_purge_clears_the_book_unless_a_run_is_open() {
-        let idle = book(vec![BookEntry::Enqueued(batch(10)), BookEntry::Purged(10)]);
+        let idle = book(vec![enqueued(10), BookEntry::Purged(10)]);
         assert!(idle.open.is_empty());
-        let running = book(vec![BookEntry::Enqueued(batch(10)), opened("r1", 10), BookEntry::Purged(3)]);
+        let running = book(vec![enqueued(10), opened("r1", 10), BookEntry::Purged(3)]);
         assert_eq!((running.open.len(), running.runs[0].purged), (10, 3));
     }
 
     #[test]
     fn entries_can_be_written_off_and_runs_deleted() {
         let book = book(vec![
-            BookEntry::Enqueued(batch(10)),
+            enqueued(10),
             BookEntry::WrittenOff(batch(9)),
             opened("r1", 1),
             BookEntry::Deleted("r1".to_owned()),

@@ -41,6 +41,9 @@ impl std::fmt::Display for ItemId<'_> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ItemSet(BTreeMap<String, RoaringBitmap>);
 
+// RoaringBitmap does not say so, but its equality is one.
+impl Eq for ItemSet {}
+
 impl ItemSet {
     /// The items `first..=last` of a batch; empty if `last` is less than `first`.
     pub fn range(batch: &str, first: u32, last: u32) -> Self {

@@ -8,7 +8,7 @@ mod book;
 mod item_set;
 mod page;
 
-pub use book::{Book, BookEntry, BookRun};
+pub use book::{Book, BookEntry, BookRun, ClosedRun};
 pub use item_set::{ItemId, ItemSet};
 pub use page::LedgerPage;
 

@@ -18,7 +18,7 @@ use crate::{Ending, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
 use console::{Log, say, write_out};
 use flags::WorkFlags;
 use workqueue_amqp::Endpoint;
-use workqueue_amqp::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER};
+use workqueue_amqp::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER, LedgerPlan};
 use workqueue_core::causes::with_causes;
 use workqueue_core::duration::duration;
 use workqueue_core::names::QueueName;
@@ -89,6 +89,10 @@ struct RunArgs {
     /// Publish no records of results
     #[arg(long)]
     no_results: bool,
+    /// Record how each item ended in the ledger of the run, which WORKQUEUE_RUN names: QUEUE.ledger.RUN and
+    /// QUEUE.outcomes.RUN must exist
+    #[arg(long)]
+    ledger: bool,
     /// Log when each item starts and when it is done
     #[arg(short, long)]
     verbose: bool,
@@ -189,12 +193,20 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         (_, true) => WorkerMode::Forever,
         _ => WorkerMode::Drain,
     };
+    let run = variable("WORKQUEUE_RUN");
+    let ledger = match (args.ledger, &run) {
+        // One that comes and goes for a single item would only hand the keeping on.
+        (true, Some(run)) => Some(LedgerPlan { run: run.clone(), keeps: mode != WorkerMode::Once }),
+        (true, None) => return Err("WORKQUEUE_RUN is not set, and --ledger needs it".to_owned()),
+        (false, _) => None,
+    };
     let concurrency = if mode == WorkerMode::Once { 1 } else { args.concurrency };
     let consumer = ConsumerPlan {
         endpoint,
         queue: queue.clone(),
         concurrency,
         results: !args.no_results,
+        ledger,
         give_up_after: args.connect_timeout,
         purpose: format!("workqueue-worker {}", location.host),
     };
@@ -210,7 +222,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         failed_before: args.failed_before,
         linger: args.idle_timeout.unwrap_or(DEAD_AFTER.max(args.work.grace + AFTER_GRACE)),
         queue: queue.to_string(),
-        run: variable("WORKQUEUE_RUN"),
+        run,
         location,
         capture: None,
     };

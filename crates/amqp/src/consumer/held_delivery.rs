@@ -1,0 +1,46 @@
+//! A delivery that the worker holds, and what settles it.
+
+use lapin::options::{BasicAckOptions, BasicNackOptions};
+use lapin::{Acker, BasicProperties, Channel};
+
+use crate::Error;
+
+/// What is needed to settle a delivery.
+#[derive(Debug, Clone)]
+pub(super) struct HeldDelivery {
+    pub acker: Acker,
+    pub properties: BasicProperties,
+    pub id: String,
+    /// The channel that it came through, if that is not the session's own: closing it would requeue
+    /// the delivery.
+    #[expect(dead_code, reason = "it is held to stay open")]
+    pub channel: Option<Channel>,
+}
+
+impl HeldDelivery {
+    /// Acknowledges it.
+    ///
+    /// # Errors
+    /// The session is over: the item will be redelivered.
+    pub(super) async fn ack(&self) -> Result<(), Error> {
+        check_open(self.acker.ack(BasicAckOptions::default()).await)
+    }
+
+    /// Returns it to the queue.
+    ///
+    /// # Errors
+    /// As for [`ack`](Self::ack).
+    pub(super) async fn requeue(&self) -> Result<(), Error> {
+        let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        check_open(self.acker.nack(requeue).await)
+    }
+}
+
+/// lapin answers `false` for a delivery whose channel is closed.
+fn check_open(answered: lapin::Result<bool>) -> Result<(), Error> {
+    match answered {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::Connection("the channel is closed".to_owned())),
+        Err(error) => Err(Error::from_lapin("settling a delivery", &error)),
+    }
+}

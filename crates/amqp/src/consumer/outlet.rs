@@ -1,0 +1,86 @@
+//! One of the queues that a worker publishes to: one message at a time, again until the queue takes it.
+
+use std::time::Duration;
+
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::Mutex;
+
+use super::notes::Notes;
+use crate::confirms::{confirming_channel, publish};
+use crate::{Broker, Error};
+use workqueue_core::names::QueueName;
+
+/// Pause after a publish that the queue refused.
+const REFUSED_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2000 });
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Published {
+    /// The queue has it.
+    Confirmed,
+    /// There is no such queue.
+    NoQueue,
+}
+
+/// A queue that a worker publishes to.
+pub(super) struct Outlet {
+    broker: Broker,
+    pub queue: QueueName,
+    pub notes: Notes,
+    /// lapin hands out returned messages in order of arrival, not with their own confirm: messages
+    /// are published one at a time, so that no return is attributed to another message.
+    way: Mutex<Way>,
+}
+
+#[derive(Default)]
+struct Way {
+    /// None before the first message, and after one whose confirm nobody waits for any more.
+    channel: Option<Channel>,
+    /// The queue refuses messages, and that was said.
+    refused: bool,
+}
+
+impl Outlet {
+    pub(super) fn new(broker: &Broker, queue: QueueName, notes: &Notes) -> Self {
+        Self { broker: broker.clone(), queue, notes: notes.clone(), way: Mutex::default() }
+    }
+
+    /// Publishes a message, and waits for the confirm. While the queue refuses it, it is published again,
+    /// and that is said once. `waiting` says what waits meanwhile.
+    ///
+    /// # Errors
+    /// Lost connections, and messages that the broker does not take, such as one that is too large.
+    pub(super) async fn publish(
+        &self,
+        body: &[u8],
+        properties: &BasicProperties,
+        waiting: &str,
+    ) -> Result<Published, Error> {
+        let mut way = self.way.lock().await;
+        loop {
+            let channel = match way.channel.take() {
+                Some(channel) => channel,
+                None => confirming_channel(&self.broker).await?,
+            };
+            // Should the caller stop to wait, then the channel goes too, and a late confirm with it.
+            let confirmation = publish(&channel, &self.queue, body, properties.clone()).await?;
+            way.channel = Some(channel);
+            match confirmation {
+                Confirmation::Ack(None) | Confirmation::NotRequested => {
+                    if std::mem::take(&mut way.refused) {
+                        self.notes.say(format!("queue {} accepts messages again", self.queue));
+                    }
+                    return Ok(Published::Confirmed);
+                }
+                Confirmation::Ack(Some(_)) => return Ok(Published::NoQueue),
+                // The queue or its disk is full.
+                Confirmation::Nack(_) => {
+                    if !std::mem::replace(&mut way.refused, true) {
+                        self.notes.say(format!("queue {} refuses messages: {waiting}", self.queue));
+                    }
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The books of a run: opened before its Job is created, and closed once it has ended. What a report or
+//! an exit code says of a run's items comes from here.
+
+mod close;
+mod counts;
+mod open;
+mod verdict;
+
+pub(crate) use close::{close, close_earlier};
+pub(crate) use open::{Opening, open};
+pub use verdict::{Proof, Verdict};

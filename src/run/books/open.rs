@@ -1,0 +1,112 @@
+//! Opens the books of a run.
+
+use jiff::Timestamp;
+
+use super::close::close_earlier;
+use crate::error::Error;
+use crate::notice::{Observer, Warning};
+use crate::queue::connection::BrokerConnection;
+use workqueue_amqp as broker;
+use workqueue_amqp::{ledger, topology};
+use workqueue_core::ledger::{Book, BookEntry, ItemSet};
+use workqueue_core::names::QueueName;
+
+/// A run that is about to start.
+pub(crate) struct Opening<'a> {
+    pub queue: &'a QueueName,
+    pub run: &'a str,
+    /// Items in the queue, as its leader counted them.
+    pub items: u64,
+    /// Those that the same command has enqueued.
+    pub own: &'a ItemSet,
+    /// Whether its workers keep a ledger, if there is one.
+    pub ledger: bool,
+}
+
+/// Opens the books of a run. Returns whether there is a ledger that its workers keep.
+///
+/// # Errors
+/// Those of the broker connection. A broker without streams has no books, which is no error.
+pub(crate) async fn open(
+    connection: &BrokerConnection,
+    opening: &Opening<'_>,
+    observer: &dyn Observer,
+) -> Result<bool, Error> {
+    let opened = try_open(connection, opening, observer).await;
+    match opened {
+        Err(broker::Error::Refused { reason, .. }) => {
+            observer.warn(Warning::NoLedger { reason: &reason });
+            Ok(false)
+        }
+        opened => opened.map_err(|error| connection.explain(error)),
+    }
+}
+
+async fn try_open(
+    connection: &BrokerConnection,
+    opening: &Opening<'_>,
+    observer: &dyn Observer,
+) -> Result<bool, broker::Error> {
+    let (broker, queue) = (&connection.broker, opening.queue);
+    topology::ensure_book(broker, queue).await?;
+    let book = close_earlier(broker, queue, observer).await?;
+    let mut entries = Vec::new();
+    let gone = gone_before(&book, opening);
+    if let Some(gone) = &gone {
+        observer.warn(Warning::GoneBefore { queue, items: gone.number, ids: &gone.first_ids() });
+        entries.extend(gone.items.clone().map(BookEntry::WrittenOff));
+    }
+    if opening.ledger {
+        topology::ensure_ledger(broker, queue, opening.run).await?;
+    }
+    let (run, time) = (opening.run.to_owned(), Timestamp::now());
+    entries.push(BookEntry::Opened { run, time, items: opening.items, ledger: opening.ledger });
+    ledger::append(broker, queue, &entries).await?;
+    Ok(opening.ledger)
+}
+
+/// Items that are in the book and not in the queue.
+struct Gone {
+    number: u64,
+    /// Which; `None` if nobody knows.
+    items: Option<ItemSet>,
+}
+
+impl Gone {
+    fn first_ids(&self) -> Vec<String> {
+        let ids = self.items.iter().flat_map(ItemSet::iter).map(|item| item.to_string());
+        ids.take(5).collect()
+    }
+}
+
+/// If the queue holds no more than what this command has enqueued, all that was there before is gone.
+fn gone_before(book: &Book, opening: &Opening<'_>) -> Option<Gone> {
+    let number = book.open.len().saturating_sub(opening.items);
+    if number == 0 {
+        return None;
+    }
+    let is_own = opening.items <= opening.own.len();
+    let items = is_own.then(|| book.open.clone().without(opening.own)).filter(|items| !items.is_empty());
+    Some(Gone { number, items })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_that_are_gone_before_a_run_are_known_if_only_its_own_are_left() {
+        let [old, own] = ["bbbbbbbb", "k2x9bcdf"].map(|batch| ItemSet::range(batch, 1, 3));
+        let queue: QueueName = "job1".parse().expect("legal");
+        let mut book = Book { open: old.clone(), ..Book::default() };
+        book.open.add(&own);
+        let gone = |items| {
+            let opening = Opening { queue: &queue, run: "r1", items, own: &own, ledger: true };
+            gone_before(&book, &opening).map(|gone| (gone.number, gone.items))
+        };
+        assert_eq!(gone(6), None);
+        assert_eq!(gone(9), None, "others were enqueued by somebody else");
+        assert_eq!(gone(4), Some((2, None)), "nobody knows which two of the old ones");
+        assert_eq!(gone(3), Some((3, Some(old))));
+    }
+}
