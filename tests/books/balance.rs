@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use serde_json::Value;
+use workqueue_core::ledger::ItemSet;
 use workqueue_test_support::{Outcome, ids};
 
 use crate::trial::Trial;
 use crate::witness::Runs;
-
-/// The report of a run does not name its proof yet: what it says of that is not judged.
-const PROOF_IS_REPORTED: bool = false;
 
 /// What became of the items of a run whose books balance.
 pub struct Settled {
@@ -18,46 +16,43 @@ pub struct Settled {
     pub failed: BTreeSet<String>,
 }
 
-/// What the tool says of items, and where it says it.
+/// What the tool says of a run.
 struct Said {
     report: Value,
-    done: BTreeSet<String>,
-    failed: BTreeSet<String>,
-    /// The results were deleted: only numbers are known.
-    numbers_only: bool,
+    /// As the ledger has it.
+    settled: Settled,
+    /// The items that are done, as the results have it; `None` if they were deleted.
+    results: Option<BTreeSet<String>>,
 }
 
 impl Said {
     fn count(&self, key: &str) -> u64 {
         self.report["outcome"][key].as_u64().unwrap_or(0)
     }
-
-    fn settled(&self) -> u64 {
-        self.count("done") + self.count("failed")
-    }
 }
 
 /// Fails the test unless a run's end is true, item by item. Its line is in the table either way.
 #[track_caller]
-pub fn balance(trial: &Trial, run: Outcome, exit: i32) -> Settled {
+pub fn balance(trial: &Trial, run: &Outcome, exit: i32) -> Settled {
     let enqueued = enqueued(trial);
-    let said = said(trial, &run);
+    let said = said(trial, run);
     let runs = trial.witness.runs();
-    let repeats: u64 = runs.values().map(|item| item.starts.saturating_sub(1)).sum();
+    let is_settled = |id: &&String| said.settled.done.contains(*id) || said.settled.failed.contains(*id);
+    let lost: Vec<&String> = enqueued.iter().filter(|id| !is_settled(id)).collect();
 
-    let lost = lost(&enqueued, &said);
     let mut wrong = Vec::new();
-    if lost > 0 {
-        wrong.push(format!("{lost} items are lost"));
+    if !lost.is_empty() {
+        wrong.push(format!("lost: {}", first(lost.iter().copied())));
     }
     if run.code != Some(exit) {
         wrong.push(format!("exit code {:?}, not {exit}", run.code));
     }
     wrong.extend(unfounded(&said, &runs));
-    wrong.extend(unproven(trial, &said, repeats));
-    print_row(trial, &run, &said, lost, &runs, &wrong);
+    wrong.extend(contradictions(&said));
+    wrong.extend(unproven(trial, &said, &runs));
+    print_row(trial, run, &said, lost.len(), &runs, &wrong);
     assert!(wrong.is_empty(), "{}: {}\n{run}", trial.fault, wrong.join("; "));
-    Settled { done: said.done, failed: said.failed }
+    said.settled
 }
 
 /// The ids that `enqueue` says are in the queue: all of its input.
@@ -70,55 +65,66 @@ fn enqueued(trial: &Trial) -> BTreeSet<String> {
 }
 
 fn said(trial: &Trial, run: &Outcome) -> Said {
-    let report = serde_json::from_str(&run.stdout).unwrap_or(Value::Null);
-    let results = trial.bed.workqueue(&["results", "-o", "json"]);
-    let results = serde_json::from_str(&results.stdout).unwrap_or(Value::Null);
-    let of = |status: &str| -> BTreeSet<String> {
-        let records = results["records"].as_array().into_iter().flatten();
-        let records = records.filter(|record| record["status"] == status);
-        records.filter_map(|record| Some(record["id"].as_str()?.to_owned())).collect()
-    };
-    let mut failed = of("failed");
+    let report: Value = serde_json::from_str(&run.stdout).unwrap_or(Value::Null);
+    let page = report["run"].as_str().and_then(|run| trial.bed.ledger(run)).unwrap_or_default();
+    let named = |items: &ItemSet| items.iter().map(|item| item.to_string()).collect::<BTreeSet<_>>();
+    let mut failed = named(&page.only_failed());
     failed.extend(ids(&trial.bed.workqueue(&["failed", "list", "-o", "json"]).ok().json()));
-    Said { report, done: of("done"), failed, numbers_only: !trial.keeps_results }
+    let done = named(&page.done);
+    failed.retain(|id| !done.contains(id));
+    let settled = Settled { done, failed };
+    Said { report, settled, results: trial.keeps_results.then(|| done_results(trial)) }
 }
 
-/// Items that nobody calls done or failed.
-fn lost(enqueued: &BTreeSet<String>, said: &Said) -> u64 {
-    if said.numbers_only {
-        return (enqueued.len() as u64).saturating_sub(said.settled());
-    }
-    enqueued.iter().filter(|id| !said.done.contains(*id) && !said.failed.contains(*id)).count() as u64
+/// The items that are done, as the results have it.
+fn done_results(trial: &Trial) -> BTreeSet<String> {
+    ids(&trial.bed.workqueue(&["results", "--status", "done", "-o", "json"]).ok().json())
 }
 
 /// What is called done, and was not finished by its program.
 fn unfounded(said: &Said, runs: &BTreeMap<String, Runs>) -> Option<String> {
     let ended = |id: &&String| runs.get(*id).is_some_and(|item| item.ends > 0);
-    if said.numbers_only {
-        let ended = runs.values().filter(|item| item.ends > 0).count() as u64;
-        return (said.count("done") > ended)
-            .then(|| format!("{} are called done, but {ended} programs ended", said.count("done")));
+    let without: Vec<&String> = said.settled.done.iter().filter(|id| !ended(id)).collect();
+    (!without.is_empty()).then(|| format!("done without an end: {}", first(without.into_iter())))
+}
+
+/// Where the report, the ledger and the results do not say the same.
+fn contradictions(said: &Said) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (key, items) in [("done", &said.settled.done), ("failed", &said.settled.failed)] {
+        if said.count(key) != items.len() as u64 {
+            wrong.push(format!("{} {key} in the report, {} in the ledger", said.count(key), items.len()));
+        }
     }
-    let without: Vec<&String> = said.done.iter().filter(|id| !ended(id)).collect();
-    (!without.is_empty()).then(|| format!("called done without an end: {without:?}"))
+    if let Some(results) = &said.results {
+        let different = results.symmetric_difference(&said.settled.done);
+        if results != &said.settled.done {
+            wrong.push(format!("results and ledger differ: {}", first(different)));
+        }
+    }
+    wrong
 }
 
 /// What the report of a run must prove.
-fn unproven(trial: &Trial, said: &Said, repeats: u64) -> Vec<String> {
+fn unproven(trial: &Trial, said: &Said, runs: &BTreeMap<String, Runs>) -> Vec<String> {
     let outcome = &said.report["outcome"];
     let mut wrong = Vec::new();
-    if PROOF_IS_REPORTED && outcome["proof"] != "items" {
+    if outcome["proof"] != "items" {
         wrong.push(format!("the proof is {}", outcome["proof"]));
     }
-    if said.settled() != trial.items as u64 {
-        wrong.push(format!("the report accounts for {} items of {}", said.settled(), trial.items));
-    }
+    let repeats: u64 = runs.values().map(|item| item.starts.saturating_sub(1)).sum();
     // An item that `enqueue` published again can be in the queue twice, as its report says.
     let admitted = said.count("repeats") + trial.enqueued["republished"].as_u64().unwrap_or(0);
-    if PROOF_IS_REPORTED && repeats > admitted {
+    if repeats > admitted {
         wrong.push(format!("{repeats} repeats, but {admitted} admitted"));
     }
     wrong
+}
+
+/// The first few of some ids, and how many there are.
+fn first<'a>(ids: impl Iterator<Item = &'a String>) -> String {
+    let ids: Vec<&str> = ids.map(String::as_str).collect();
+    format!("{} items ({} …)", ids.len(), ids[..ids.len().min(5)].join(" "))
 }
 
 /// Appends the line to the table that `make books` prints at its end.
@@ -126,7 +132,7 @@ fn print_row(
     trial: &Trial,
     run: &Outcome,
     said: &Said,
-    lost: u64,
+    lost: usize,
     runs: &BTreeMap<String, Runs>,
     wrong: &[String],
 ) {

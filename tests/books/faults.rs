@@ -72,7 +72,7 @@ fn connections_of_the_plugin_are_cut_within_frames() {
     let run = ended(run);
     assert!(wire.cuts_left() < 5, "nothing was cut");
     wire.cut(0);
-    crate::balance::balance(&trial, run, 0);
+    crate::balance::balance(&trial, &run, 0);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn two_runs_start_at_once() {
     let (worked, refused): (Vec<_>, Vec<_>) = ends.into_iter().partition(|run| run.code != Some(1));
     assert!(!refused.is_empty(), "both worked: {}\n{}", worked[0], worked[1]);
     match worked.into_iter().next() {
-        Some(run) => crate::balance::balance(&trial, run, 0),
+        Some(run) => crate::balance::balance(&trial, &run, 0),
         // Created in the same second, both give way.
         None => trial.balances(trial.start(), 0),
     };

@@ -97,7 +97,7 @@ impl Trial {
     /// Waits for the run and fails the test unless the books balance.
     #[track_caller]
     pub fn balances(&self, run: Running, exit: i32) -> Settled {
-        balance(self, ended(run), exit)
+        balance(self, &ended(run), exit)
     }
 
     pub fn seconds(&self) -> u64 {
