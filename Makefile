@@ -79,6 +79,11 @@ bench-ten-million: cluster release ## Ten million items through the tunnel: rate
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/ten-million
 
+.PHONY: bench-ledger
+bench-ledger: cluster release ## The ledger of ten million items: disk, memory and time to read it
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/ledger
+
 .PHONY: bench-worker
 bench-worker: cluster release ## Rates, memory and size of workers: workqueue-worker against amqp-consume
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"

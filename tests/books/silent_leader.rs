@@ -77,6 +77,9 @@ const LOOKS: [Look; 9] = [
 /// Workers on this machine, whose program prints its item.
 const WORKERS: [(&str, &[&str]); 2] = [("drain", &["--drain"]), ("halt", &["--halt", "soon,fail=5"])];
 
+/// Queues of runs that are attached to: one that has ended and was not judged, and one that goes on.
+const RUNS: [&str; 2] = ["attach-ended", "attach"];
+
 #[test]
 #[ignore = "needs the test bed: run `make books`"]
 fn a_leader_that_is_silent_for_5_seconds_is_waited_for() {
@@ -92,7 +95,7 @@ fn a_leader_that_is_silent_for_good_is_no_empty_queue() {
 /// All commands at once, under leaders that are silent for some time, or for good.
 pub fn a_silent_leader(silence: Option<Duration>) {
     let bed = Bed::with_release("silent");
-    let attach = fill(&bed);
+    let runs = fill(&bed);
     let name = silence.map_or("for good".to_owned(), |silence| format!("for {} s", silence.as_secs()));
     each_leader(&bed, "sys:suspend", ", 10000");
     let begun = Instant::now();
@@ -105,7 +108,9 @@ pub fn a_silent_leader(silence: Option<Duration>) {
         let program = ["--", "sh", "-c", "echo ran $(cat)"];
         running.push((queue, bed.start_worker_on(queue, "one", &[flags, &program].concat())));
     }
-    running.push(("attach", bed.start(&["attach", &attach, "-o", "json"])));
+    for (name, run) in RUNS.iter().zip(&runs) {
+        running.push((name, bed.start(&["attach", run, "-o", "json"])));
+    }
     let mut wrong = Vec::new();
     match silence {
         Some(silence) => {
@@ -129,9 +134,9 @@ pub fn a_silent_leader(silence: Option<Duration>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Fills the queues, and starts the run that is attached to; its name.
-fn fill(bed: &Bed) -> String {
-    let queues: Vec<&str> = LOOKS.iter().map(|look| look.name).chain(["drain", "halt", "attach"]).collect();
+/// Fills the queues, and starts the runs that are attached to; their names.
+fn fill(bed: &Bed) -> Vec<String> {
+    let queues: Vec<&str> = LOOKS.iter().map(|look| look.name).chain(["drain", "halt"]).chain(RUNS).collect();
     let enqueue = |queue: &&str| {
         let count = if queue.starts_with("failed") { FAILED } else { ITEMS };
         let mut command = bed.command(&["enqueue", "--queue", queue, "-f", "-"]);
@@ -145,10 +150,21 @@ fn fill(bed: &Bed) -> String {
     for worker in failed.map(|queue| bed.start_worker_on(queue, "one", &failing)).collect::<Vec<_>>() {
         worker.finish().ok();
     }
-    let flags = ["--queue", "attach", "--parallelism", "1", "--concurrency", "10", "--detach", "-o", "json"];
+    RUNS.iter().map(|queue| start_run(bed, queue)).collect()
+}
+
+/// Starts a run that is attached to while the leader is silent; its name.
+fn start_run(bed: &Bed, queue: &str) -> String {
+    let flags = ["--queue", queue, "--parallelism", "1", "--concurrency", "10", "--detach", "-o", "json"];
     // Two rounds of ten items: some are at work when the leader falls silent.
-    let run = bed.run_script(&flags, "sleep 10").ok().json();
-    bed.running_workers(1);
+    let program = if queue == RUNS[0] { "cat" } else { "sleep 15" };
+    let run = bed.run_script(&flags, program).ok().json();
+    if queue == RUNS[0] {
+        let job = format!("job/{}", run["job"].as_str().expect("a name"));
+        bed.kubectl(&["wait", "--for=condition=complete", &job, "--timeout=120s"]).ok();
+    } else {
+        bed.running_workers(1);
+    }
     run["run"].as_str().expect("a name").to_owned()
 }
 
@@ -198,7 +214,7 @@ fn right(command: &str, run: &Outcome) -> bool {
     }
     run.code == Some(0)
         && match command {
-            "attach" => run.json()["outcome"]["done"] == ITEMS,
+            "attach" | "attach-ended" => run.json()["outcome"]["done"] == ITEMS,
             _ => run.stdout.lines().filter(|line| line.contains("ran ")).count() == ITEMS,
         }
 }
@@ -209,7 +225,7 @@ fn note(silence: &str, command: &str, end: Result<&'static str, String>, wrong: 
         Ok(word) => word,
         Err(_) => "WRONG",
     };
-    append(&format!("leader silent {silence:<9} {command:<14} {word}\n"));
+    append(&format!("leader silent {silence:<9} {command:<12} {word}\n"));
     if let Err(what) = end {
         wrong.push(format!("{command}, {silence}: {what}"));
     }
