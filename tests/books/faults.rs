@@ -37,6 +37,16 @@ fn the_broker_goes_twice_while_items_are_worked_on() {
 
 #[test]
 #[ignore = "needs the test bed: run `make books`"]
+fn the_broker_goes_while_the_books_are_closed() {
+    let trial = Trial::new("broker deleted while closing the books");
+    let mut run = trial.start();
+    run.wait_for("0 pods active, 4 succeeded");
+    trial.restart_broker();
+    trial.balances(run, 0);
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make books`"]
 fn connections_of_workers_are_cut_within_frames() {
     let values = json!({"worker": {"env": [{"name": "BROKER_URL", "valueFrom": {
         "secretKeyRef": {"name": "cut", "key": "url"}}}]}});

@@ -10,6 +10,7 @@ mod api_wire;
 mod balance;
 mod faults;
 mod full;
+mod gone;
 mod silent_leader;
 mod trial;
 mod wire;
