@@ -15,7 +15,7 @@ const FAILED: usize = 3;
 const NAMED: Duration = Duration::from_secs(10);
 
 /// What has to be said of a leader that is silent for longer.
-const WORDS: [&str; 2] = ["answer", "cannot be asked"];
+const WORDS: [&str; 3] = ["answer", "cannot be asked", "waiting for the broker"];
 
 /// A command that looks into a queue of its own, so that all of them can do so at once.
 struct Look {
@@ -193,7 +193,7 @@ fn refused(mut run: Running, deadline: Instant) -> Result<&'static str, String> 
         std::thread::sleep(Duration::from_millis(200));
     }
     if !run.has_ended() {
-        run.wait_for(WORDS[0]);
+        run.wait_for("answer");
         return Ok("waits, with its reason");
     }
     let run = run.finish();
