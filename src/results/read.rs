@@ -6,11 +6,11 @@ use crate::error::Error;
 use crate::queue::connection::BrokerConnection;
 use crate::results::files::ResultFiles;
 use crate::results::last_record::LastRecords;
-use workqueue_amqp::result_stream::{self, ReadFrom, RecordMessage, ResultReader, StreamEnd};
+use workqueue_amqp::result_stream::{self, ReadFrom, RecordMessage, RecordPosition, ResultReader, StreamEnd};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::{ResultRecord, Status};
 
-/// How many bytes of messages are kept from the first pass for the second one: some 100,000 records of
+/// How many bytes of records are kept from the first pass for the second one: some 100,000 records of
 /// programs that write little.
 const KEPT_BYTES: usize = 64 << 20;
 
@@ -70,27 +70,31 @@ pub async fn results(
     let Some(end) = end else { return Ok(report) };
     let mut first = FirstPass::default();
     report.truncated = read(session, plan, ReadFrom::Oldest, end, |message| {
-        first.take(message, plan, sink);
+        first.take(&message, plan, sink);
         Ok(())
     })
     .await?;
     let (mut last, FirstPass { latest, kept, selected, unreadable }) = (0, first);
-    let mut take = |message: RecordMessage| {
-        for (position, record) in message.records() {
-            let is_wanted = |record: &ResultRecord| plan.selects(record) && latest.is_last(record, position);
-            let Some(record) = record.filter(is_wanted) else { continue };
+    let mut take = |position, record: &ResultRecord| {
+        if plan.selects(record) && latest.is_last(record, position) {
             last += 1;
-            if plan.has_status(&record) {
-                report.count(&record);
-                sink.take(&record);
-                files.write(&record)?;
+            if plan.has_status(record) {
+                report.count(record);
+                sink.take(record);
+                files.write(record)?;
             }
         }
         Ok(())
     };
-    let from = kept.read_on_from();
-    kept.messages.into_iter().try_for_each(&mut take)?;
-    read(session, plan, from, end, take).await?;
+    let rest = kept.rest();
+    for (position, record) in kept.complete() {
+        take(position, &record)?;
+    }
+    read(session, plan, rest, end, |message| {
+        let mut records = message.records();
+        records.try_for_each(|(position, record)| record.map_or(Ok(()), |record| take(position, &record)))
+    })
+    .await?;
     files.finish()?;
     // Records may have been dropped from the stream between the two passes.
     report.repeated = u64::saturating_sub(selected, last);
@@ -102,14 +106,14 @@ pub async fn results(
 #[derive(Default)]
 struct FirstPass {
     latest: LastRecords,
-    kept: KeptMessages,
+    kept: KeptRecords,
     /// Records that the plan selects.
     selected: u64,
     unreadable: u64,
 }
 
 impl FirstPass {
-    fn take(&mut self, message: RecordMessage, plan: &ResultsPlan, sink: &mut dyn RecordSink) {
+    fn take(&mut self, message: &RecordMessage, plan: &ResultsPlan, sink: &mut dyn RecordSink) {
         for (position, record) in message.records() {
             let Some(record) = record else {
                 self.unreadable += 1;
@@ -121,33 +125,58 @@ impl FirstPass {
                 if plan.has_status(&record) {
                     sink.survey(&record);
                 }
+                self.kept.keep(position, record);
             }
         }
-        self.kept.keep(message);
+        self.kept.end_message(message.offset());
     }
 }
 
-/// The first messages of the stream, as many as memory is meant for.
+/// The selected records of the first messages, as many as memory is meant for.
 #[derive(Default)]
-struct KeptMessages {
-    messages: Vec<RecordMessage>,
+struct KeptRecords {
+    records: Vec<(RecordPosition, ResultRecord)>,
     bytes: usize,
     is_full: bool,
+    /// The offset of the last message of which all records were kept.
+    last: Option<i64>,
 }
 
-impl KeptMessages {
-    fn keep(&mut self, message: RecordMessage) {
-        self.bytes += message.size();
+impl KeptRecords {
+    fn keep(&mut self, position: RecordPosition, record: ResultRecord) {
+        self.bytes += memory(&record);
         self.is_full |= self.bytes > KEPT_BYTES;
         if !self.is_full {
-            self.messages.push(message);
+            self.records.push((position, record));
         }
     }
 
-    /// Where the messages begin that were not kept.
-    fn read_on_from(&self) -> ReadFrom {
-        self.messages.last().map_or(ReadFrom::Oldest, |last| ReadFrom::After(last.offset()))
+    fn end_message(&mut self, offset: i64) {
+        if !self.is_full {
+            self.last = Some(offset);
+        }
     }
+
+    /// The records of the messages that were kept as a whole.
+    fn complete(self) -> impl Iterator<Item = (RecordPosition, ResultRecord)> {
+        let last = self.last;
+        self.records.into_iter().take_while(move |(position, _)| Some(position.offset) <= last)
+    }
+
+    /// Where the other messages begin.
+    fn rest(&self) -> ReadFrom {
+        self.last.map_or(ReadFrom::Oldest, ReadFrom::After)
+    }
+}
+
+/// About how much memory a record takes.
+fn memory(record: &ResultRecord) -> usize {
+    size_of::<(RecordPosition, ResultRecord)>()
+        + [&record.id, &record.queue, &record.stdout.tail, &record.stderr.tail, &record.location.host]
+            .into_iter()
+            .chain([&record.run, &record.location.pod, &record.location.node].into_iter().flatten())
+            .map(|text| text.capacity())
+            .sum::<usize>()
 }
 
 /// Reads to the end. Returns whether older records have been dropped from the stream.
@@ -189,5 +218,54 @@ impl ResultsReport {
         }
         let shortened = [&record.stdout, &record.stderr].iter().any(|output| output.is_shortened());
         self.shortened += u64::from(shortened);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use workqueue_core::record::{CapturedOutput, WorkerLocation};
+
+    fn record(tail: usize) -> ResultRecord {
+        ResultRecord {
+            id: "b.1".to_owned(),
+            run: None,
+            queue: "job1".to_owned(),
+            status: Status::Done,
+            reason: None,
+            exit: Some(0),
+            signal: None,
+            attempts: 1,
+            earlier_deliveries: 0,
+            first_started: Timestamp::UNIX_EPOCH,
+            started: Timestamp::UNIX_EPOCH,
+            ended: Timestamp::UNIX_EPOCH,
+            size: 5,
+            location: WorkerLocation::default(),
+            stdout: CapturedOutput { bytes: 0, tail: "x".repeat(tail) },
+            stderr: CapturedOutput::default(),
+        }
+    }
+
+    /// The offsets of the kept records, and where the rest begins, if a message has these records.
+    fn kept(messages: &[(i64, &[usize])]) -> (Vec<i64>, ReadFrom) {
+        let mut kept = KeptRecords::default();
+        for &(offset, tails) in messages {
+            for (index, &tail) in (0..).zip(tails) {
+                kept.keep(RecordPosition { offset, index }, record(tail));
+            }
+            kept.end_message(offset);
+        }
+        let rest = kept.rest();
+        (kept.complete().map(|(position, _)| position.offset).collect(), rest)
+    }
+
+    #[test]
+    fn a_message_that_was_not_kept_as_a_whole_is_read_again() {
+        assert_eq!(kept(&[]), (vec![], ReadFrom::Oldest));
+        assert_eq!(kept(&[(4, &[1, 1]), (6, &[])]), (vec![4, 4], ReadFrom::After(6)));
+        assert_eq!(kept(&[(4, &[1]), (5, &[1, KEPT_BYTES]), (6, &[1])]), (vec![4], ReadFrom::After(4)));
+        assert_eq!(kept(&[(4, &[1, KEPT_BYTES])]), (vec![], ReadFrom::Oldest));
     }
 }

@@ -11,6 +11,7 @@ mod errors;
 mod failed;
 mod faults;
 mod follow;
+mod ledger;
 mod queues;
 mod render;
 mod results;

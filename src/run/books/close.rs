@@ -211,6 +211,20 @@ fn open_items(book: &Book, run: &BookRun, pages: &LedgerPage) -> ItemSet {
     open
 }
 
+/// The pages of a run, with all outcomes that its workers have published; `None` if its ledger is gone.
+async fn all_pages(
+    broker: &Broker,
+    queue: &QueueName,
+    run: &str,
+    observer: &dyn Observer,
+) -> Result<Option<Pages>, broker::Error> {
+    match take_rest(broker, queue, run, observer).await {
+        Err(broker::Error::NoQueue(_)) => Ok(None),
+        Err(error) => Err(error),
+        Ok(_) => ledger::read_pages_marked(broker, queue, run).await,
+    }
+}
+
 async fn take_rest(
     broker: &Broker,
     queue: &QueueName,
@@ -234,11 +248,8 @@ pub(crate) async fn close_earlier(
         return Ok(book);
     }
     for run in unclosed {
-        let mut pages = Pages::default();
-        if run.ledger {
-            take_rest(broker, queue, &run.run, observer).await?;
-            pages = ledger::read_pages_marked(broker, queue, &run.run).await?.unwrap_or_default();
-        }
+        let pages = if run.ledger { all_pages(broker, queue, &run.run, observer).await? } else { None };
+        let pages = pages.unwrap_or_default();
         write_closed(broker, queue, run, &pages, &ItemSet::default(), ItemSet::default()).await?;
     }
     Ok(ledger::read_marked(broker, queue).await?.unwrap_or_default())

@@ -82,6 +82,7 @@ pub(super) async fn judge_by_counts(
         ready: Some(ready),
         missing: 0,
         missing_ids: Vec::new(),
+        purged: 0,
         repeats: None,
         leftover: 0,
     };

@@ -45,6 +45,8 @@ pub struct Verdict {
     pub missing: u64,
     /// The first of these, by id.
     pub missing_ids: Vec<String>,
+    /// Items that somebody purged from the queue meanwhile.
+    pub purged: u64,
     /// How often programs may have been started beyond once per item; `None` if nobody has counted.
     pub repeats: Option<u64>,
     /// Copies of items that are done, in the queue or in its queue of failed items.
@@ -63,6 +65,7 @@ impl Verdict {
             ready: None,
             missing: 0,
             missing_ids: Vec::new(),
+            purged: 0,
             repeats: None,
             leftover: 0,
         }
@@ -114,6 +117,7 @@ impl Evidence<'_> {
             missing,
             // While items are in the queue, nobody knows which of them are.
             missing_ids: if self.ready == 0 { first(&unsettled) } else { Vec::new() },
+            purged: self.run.purged,
             repeats: Some(self.pages.repeats),
             leftover: self.leftover,
         }

@@ -133,6 +133,8 @@ pub struct OutcomeJson<'a> {
     pub missing: u64,
     /// The first of these, by id.
     pub missing_ids: &'a [String],
+    /// Items that somebody purged from the queue meanwhile.
+    pub purged: u64,
     /// How often programs may have been started beyond once per item. `null` without a ledger.
     pub repeats: Option<u64>,
     /// Copies of items that are done, in the queue or in QUEUE.failed.
@@ -150,6 +152,7 @@ impl<'a> From<&'a Verdict> for OutcomeJson<'a> {
             ready: verdict.ready,
             missing: verdict.missing,
             missing_ids: &verdict.missing_ids,
+            purged: verdict.purged,
             repeats: verdict.repeats,
             leftover: verdict.leftover,
         }

@@ -148,6 +148,7 @@ fn verdict() -> Verdict {
         ready: Some(0),
         missing: 2,
         missing_ids: ids,
+        purged: 0,
         repeats: Some(1),
         leftover: 0,
     }

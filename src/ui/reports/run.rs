@@ -7,7 +7,7 @@ use crate::run::delete::Deletable;
 use crate::run::follow::{RunEnd, RunReport};
 use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::QueueName;
-use workqueue_core::words::{are, count};
+use workqueue_core::words::{are, count, were};
 
 /// What is said if a run does not start.
 pub const NO_JOB: &str = "no Job was created";
@@ -134,11 +134,11 @@ fn unproven(report: &RunReport, verdict: &Verdict) -> Option<Failure> {
         are(verdict.missing, "item"),
         named(&verdict.missing_ids, verdict.missing),
     );
-    let hint = format!(
-        "somebody else took or deleted them from queue {queue}, or the broker lost them: enqueue them again if they \
-         are not done"
-    );
-    Some(Failure::new(message, hint))
+    let cause = match verdict.purged {
+        0 => format!("somebody else took or deleted them from queue {queue}, or the broker lost them"),
+        purged => format!("{} purged from queue {queue} during the run", were(purged, "item")),
+    };
+    Some(Failure::new(message, cause + ": enqueue them again if they are not done"))
 }
 
 /// Numbers of items by outcome: `7 done, 1 failed`.

@@ -131,7 +131,7 @@ impl Playground {
         self.finish(numbers.clone(), status);
         let mut settled = Vec::new();
         while !self.settlements.is_empty() {
-            settled.extend(self.settlements.next().await.expect("the session goes on"));
+            settled.extend(self.settlements.next(1).await.expect("the session goes on"));
         }
         assert_eq!(settled, numbers.collect::<Vec<u64>>());
     }
@@ -141,7 +141,7 @@ impl Playground {
             let record = Arc::new(record(number, status));
             let message = Message::mock(number, "".into(), "job1".into(), false, Vec::new());
             let (acker, properties) = (message.acker, message.properties);
-            let held = HeldDelivery { acker, properties, id: record.id.clone(), channel: None };
+            let held = HeldDelivery { acker, tag: number, properties, id: record.id.clone(), channel: None };
             let settlement = match status {
                 Status::Done => Settlement::Done(record),
                 Status::Failed => Settlement::Failed { record, body: Arc::default() },
@@ -237,7 +237,7 @@ async fn outcomes_that_are_not_confirmed_break_the_session() {
     let mut playground = Playground::with_plan(&[Answer::Ack, Answer::Nothing], false, true).await;
     playground.settle(1..=1, Status::Done).await;
     playground.finish(2..=2, Status::Done);
-    let error = playground.settlements.next().await.expect_err("an outcome is never dropped");
+    let error = playground.settlements.next(1).await.expect_err("an outcome is never dropped");
     assert!(error.is_transient() && error.to_string().contains("job1.outcomes.r1"), "{error}");
 }
 
@@ -247,4 +247,15 @@ async fn an_alarm_stops_the_clock() {
     playground.settlements.set_blocked(true);
     playground.settle(1..=1, Status::Done).await;
     assert_eq!(playground.end().await, (ids(&[""]), vec![]));
+}
+
+#[tokio::test]
+async fn quick_items_wait_for_others_and_not_for_long() {
+    let mut playground = Playground::new(&[Answer::Ack, Answer::Ack]).await;
+    playground.finish(1..=3, Status::Done);
+    playground.finish(4..=4, Status::Done);
+    assert_eq!(playground.settlements.next(4).await.expect("the session goes on"), [1, 2, 3, 4]);
+    playground.finish(5..=5, Status::Done);
+    assert_eq!(playground.settlements.next(4).await.expect("the session goes on"), [5]);
+    assert_eq!(playground.end().await, (ids(&["", "b.5"]), vec![]));
 }

@@ -9,21 +9,27 @@ use crate::Error;
 #[derive(Debug, Clone)]
 pub(super) struct HeldDelivery {
     pub acker: Acker,
+    /// Its tag within its channel.
+    pub tag: u64,
     pub properties: BasicProperties,
     pub id: String,
     /// The channel that it came through, if that is not the session's own: closing it would requeue
     /// the delivery.
-    #[expect(dead_code, reason = "it is held to stay open")]
     pub channel: Option<Channel>,
 }
 
 impl HeldDelivery {
-    /// Acknowledges it.
+    /// Its tag, if it came through the session's own channel.
+    pub(super) fn own_tag(&self) -> Option<u64> {
+        self.channel.is_none().then_some(self.tag)
+    }
+
+    /// Acknowledges it, and with `multiple` all earlier deliveries of its channel.
     ///
     /// # Errors
     /// The session is over: the item will be redelivered.
-    pub(super) async fn ack(&self) -> Result<(), Error> {
-        check_open(self.acker.ack(BasicAckOptions::default()).await)
+    pub(super) async fn ack(&self, multiple: bool) -> Result<(), Error> {
+        check_open(self.acker.ack(BasicAckOptions { multiple }).await)
     }
 
     /// Returns it to the queue.

@@ -8,6 +8,7 @@
 //! ledger, `counting` counts; all share the types in `request`, `plan`, `wanted` and `held_delivery`, tell
 //! the user by `notes`, and have the same `patience`.
 
+mod acknowledged;
 mod batch;
 mod counting;
 mod dead_letters;

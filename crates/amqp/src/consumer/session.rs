@@ -125,7 +125,7 @@ impl ConsumerSession {
                     None | Some(WorkerRequest::Close) => return Ok(()),
                     Some(request) => self.obey(request, options),
                 },
-                settled = self.settlements.next() => self.settled(&settled?),
+                settled = self.settlements.next(self.enough(options)) => self.settled(&settled?),
                 Some(counted) = self.counting.next() => self.counted(counted)?,
                 message = self.subscriptions.next() => self.deliver(message?),
                 Some(event) = self.events.next() => self.hear(event)?,
@@ -217,7 +217,13 @@ impl ConsumerSession {
         };
         self.held.insert(
             number,
-            HeldDelivery { acker: message.acker, properties: message.properties, id, channel },
+            HeldDelivery {
+                acker: message.acker,
+                tag: message.delivery_tag,
+                properties: message.properties,
+                id,
+                channel,
+            },
         );
         if role != ConsumerRole::Leaving {
             self.tell(QueueEvent::Delivery(delivery));
@@ -238,6 +244,12 @@ impl ConsumerSession {
             self.held.remove(&number);
             self.tell(QueueEvent::Settled(self.tag(number)));
         }
+    }
+
+    /// How many finished items make a batch. While quick items are prefetched, the next ones finish within
+    /// milliseconds, and most of what is held remains to be worked on.
+    fn enough(&self, options: &ConsumerOptions) -> usize {
+        if options.prefetch_extra { self.held.len().div_ceil(4) } else { 1 }
     }
 
     fn hear(&mut self, event: lapin::Event) -> Result<(), Error> {
@@ -274,7 +286,7 @@ impl ConsumerSession {
             options.consuming = Consuming::Paused;
             self.consume(options).await.ok();
             while !self.settlements.is_empty() {
-                match self.settlements.next().await {
+                match self.settlements.next(1).await {
                     Ok(settled) => self.settled(&settled),
                     Err(_) => return,
                 }

@@ -2,11 +2,12 @@
 //! outcomes are published; then its deliveries are acknowledged.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{try_join, try_join_all};
 use tokio::sync::watch;
 
+use super::acknowledged::Acknowledged;
 use super::batch::{Batch, Finished};
 use super::dead_letters::DeadLetters;
 use super::held_delivery::HeldDelivery;
@@ -24,6 +25,7 @@ pub(super) struct Settler {
     outcomes: Option<Outcomes>,
     dead_letters: DeadLetters,
     wanted: Arc<Wanted>,
+    acknowledged: Mutex<Acknowledged>,
     /// Whether the broker has an alarm and blocks the connection.
     blocked_tx: watch::Sender<bool>,
 }
@@ -40,6 +42,7 @@ impl Settler {
             outcomes,
             dead_letters: DeadLetters::new(broker, queue, blocked(), notes),
             wanted,
+            acknowledged: Mutex::default(),
             blocked_tx,
         }
     }
@@ -87,7 +90,31 @@ impl Settler {
             }
         };
         try_join(self.records.publish(&batch.records), outcomes).await?;
-        try_join_all(batch.items.iter().map(|item| item.held.ack())).await?;
+        self.acknowledge(&batch.items).await?;
         Ok(batch.items.iter().map(|item| item.number).collect())
+    }
+
+    /// Returns a delivery to the queue.
+    ///
+    /// # Errors
+    /// As for [`flush`](Self::flush).
+    pub(super) async fn requeue(&self, held: &HeldDelivery) -> Result<(), Error> {
+        held.requeue().await?;
+        self.settled_up_to(held.own_tag());
+        Ok(())
+    }
+
+    /// Acknowledges with as few acks as possible.
+    async fn acknowledge(&self, items: &[Finished]) -> Result<(), Error> {
+        let up_to = self.settled_up_to(items.iter().filter_map(|item| item.held.own_tag()));
+        let (together, alone): (Vec<_>, Vec<_>) =
+            items.iter().partition(|item| item.held.own_tag().is_some_and(|tag| tag <= up_to));
+        let last = together.into_iter().max_by_key(|item| item.held.tag);
+        let together = last.into_iter().map(|item| item.held.ack(true));
+        try_join_all(together.chain(alone.into_iter().map(|item| item.held.ack(false)))).await.map(|_| ())
+    }
+
+    fn settled_up_to(&self, tags: impl IntoIterator<Item = u64>) -> u64 {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).settle(tags)
     }
 }

@@ -1,17 +1,22 @@
 //! The settlements that are under way. At most one batch is; what is finished meanwhile forms the next one,
-//! so that batches grow with the load, and nothing waits for a timer.
+//! so that batches grow with the load.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::time::{Instant, sleep_until};
 
 use super::batch::Finished;
 use super::held_delivery::HeldDelivery;
 use super::settle::Settler;
 use crate::Error;
 use workqueue_core::queue::Settlement;
+
+/// How long a finished item waits for others at most.
+const LONGEST_WAIT: Duration = Duration::from_millis(10);
 
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
@@ -27,6 +32,8 @@ pub(super) struct Settlements {
     steps: FuturesUnordered<Pending<Step>>,
     /// Items for the next batch.
     finished: VecDeque<Finished>,
+    /// When the first of them was finished.
+    since: Instant,
     flush: Option<Pending<Vec<u64>>>,
 }
 
@@ -36,6 +43,7 @@ impl Settlements {
             settler: Arc::new(settler),
             steps: FuturesUnordered::new(),
             finished: VecDeque::new(),
+            since: Instant::now(),
             flush: None,
         }
     }
@@ -43,7 +51,7 @@ impl Settlements {
     /// Starts to settle a delivery. [`next`](Self::next) gives its number once it is settled.
     pub(super) fn settle(&mut self, number: u64, held: HeldDelivery, settlement: Settlement) {
         match settlement {
-            Settlement::Done(record) => self.finished.push_back(Finished { number, held, record }),
+            Settlement::Done(record) => self.finished(Finished { number, held, record }),
             Settlement::Failed { record, body } => {
                 let settler = self.settler.clone();
                 let dead_letter = async move {
@@ -52,7 +60,8 @@ impl Settlements {
                 self.steps.push(Box::pin(dead_letter));
             }
             Settlement::Requeue => {
-                let requeue = async move { held.requeue().await.map(|()| Step::Requeued(number)) };
+                let settler = self.settler.clone();
+                let requeue = async move { settler.requeue(&held).await.map(|()| Step::Requeued(number)) };
                 self.steps.push(Box::pin(requeue));
             }
         }
@@ -68,16 +77,25 @@ impl Settlements {
         self.flush.is_none() && self.finished.is_empty() && self.steps.is_empty()
     }
 
-    /// The numbers of the deliveries that are settled next. Waits if nothing is under way. Safe to cancel.
+    fn finished(&mut self, item: Finished) {
+        if self.finished.is_empty() {
+            self.since = Instant::now();
+        }
+        self.finished.push_back(item);
+    }
+
+    /// The numbers of the deliveries that are settled next. Waits if nothing is under way. A batch starts
+    /// with `enough` items, and after some milliseconds with fewer. Safe to cancel.
     ///
     /// # Errors
     /// The session is over.
-    pub(super) async fn next(&mut self) -> Result<Vec<u64>, Error> {
+    pub(super) async fn next(&mut self, enough: usize) -> Result<Vec<u64>, Error> {
         loop {
-            if self.flush.is_none() && !self.finished.is_empty() {
-                let (settler, batch) = (self.settler.clone(), self.settler.batch(&mut self.finished));
-                self.flush = Some(Box::pin(async move { settler.flush(batch).await }));
+            let is_due = self.flush.is_none() && !self.finished.is_empty();
+            if is_due && self.finished.len() >= enough {
+                self.start_flush();
             }
+            let starts_at = self.since + LONGEST_WAIT;
             tokio::select! {
                 biased;
                 flushed = flushed(&mut self.flush) => {
@@ -86,10 +104,17 @@ impl Settlements {
                 }
                 Some(step) = self.steps.next() => match step? {
                     Step::Requeued(number) => return Ok(vec![number]),
-                    Step::DeadLettered(finished) => self.finished.push_back(finished),
+                    Step::DeadLettered(item) => self.finished(item),
                 },
+                () = sleep_until(starts_at), if is_due && self.flush.is_none() => self.start_flush(),
             }
         }
+    }
+
+    fn start_flush(&mut self) {
+        let (settler, batch) = (self.settler.clone(), self.settler.batch(&mut self.finished));
+        self.since = Instant::now();
+        self.flush = Some(Box::pin(async move { settler.flush(batch).await }));
     }
 }
 
