@@ -48,10 +48,16 @@ e2e: cluster ## End-to-end tests on the test bed
 	# Somebody's own cluster keeps its API server.
 	[[ $$WORKQUEUE_TEST_KUBECONFIG != */kubectl-workqueue/cluster/* ]] || \
 	  cargo test --locked --test e2e_alone -- --ignored --test-threads=1
+	tests/books/run reduced
 	for image in "$$WORKQUEUE_TEST_BROKER_IMAGE" "$$WORKQUEUE_TEST_BROKER_IMAGE_OLD"; do
 	  tests/worker/with-broker "$$image" cargo test --locked \
 	    --test worker --test worker_alone -- --ignored --test-threads=6
 	done
+
+.PHONY: books
+books: cluster ## Whether every item is accounted for under twelve faults, with 2,000 items each
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	tests/books/run full
 
 .PHONY: fresh
 fresh: cluster build ## Install the programs in a fresh Debian container, and complete commands there with Tab
@@ -72,6 +78,11 @@ bench-seeding: cluster release ## Rates into a queue: the plugin against other c
 bench-ten-million: cluster release ## Ten million items through the tunnel: rate and peak memory
 	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
 	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/ten-million
+
+.PHONY: bench-ledger
+bench-ledger: cluster release ## The ledger of ten million items: disk, memory and time to read it
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/ledger
 
 .PHONY: bench-worker
 bench-worker: cluster release ## Rates, memory and size of workers: workqueue-worker against amqp-consume

@@ -15,6 +15,8 @@ pub const FRUITS: [&str; 8] = ["apple", "banana", "cherry", "date", "fig", "grap
 /// A namespace on the test bed; it is deleted at the end of the test.
 pub struct Bed {
     pub namespace: String,
+    /// Another way to the API server for the plugin than that of the tests.
+    pub kubeconfig: Option<PathBuf>,
     broker_image: String,
 }
 
@@ -24,7 +26,7 @@ impl Bed {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("e2e-{name}-{}-{number}", std::process::id());
-        let bed = Self { namespace, broker_image: variable(image_variable) };
+        let bed = Self { namespace, kubeconfig: None, broker_image: variable(image_variable) };
         bed.kubectl(&["create", "namespace", &bed.namespace]).ok();
         bed
     }
@@ -68,6 +70,9 @@ impl Bed {
         // Flags belong to the last of two words of a command.
         let words = if args[0] == "failed" { 2 } else { 1 };
         let mut command = kubectl();
+        if let Some(path) = &self.kubeconfig {
+            command.env("KUBECONFIG", path);
+        }
         command.arg("workqueue").args(&args[..words]).args(["--namespace", &self.namespace]);
         command.args(&args[words..]);
         command

@@ -7,6 +7,7 @@
 
 mod bed;
 mod bench;
+mod ledger;
 mod messages;
 mod outcome;
 mod programs;

@@ -72,13 +72,19 @@ impl Bed {
 
     /// Takes all messages out of a queue.
     pub fn drain(&self, queue: &str) -> Vec<Message> {
+        let (_forward, url) = self.forwarded_url();
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        runtime.block_on(drain(&url, queue))
+    }
+
+    /// An AMQP URL that leads to the broker's pod as long as the value lives.
+    pub(crate) fn forwarded_url(&self) -> (Running, String) {
         let forward = ["port-forward", "pod/workqueue-broker-0", ":5672", "--namespace", &self.namespace];
         let mut forward = Running::start(kubectl().args(forward));
         let said = forward.wait_for_output(" -> 5672");
         let address = said.split_whitespace().find(|word| word.starts_with("127.0.0.1:"));
         let url = self.broker_url("amqp", address.expect("kubectl tells where it listens"));
-        let runtime = tokio::runtime::Runtime::new().expect("threads");
-        runtime.block_on(drain(&url, queue))
+        (forward, url)
     }
 
     /// The records of a run, or of all runs, by the number of their item.

@@ -56,9 +56,14 @@ impl Bed {
 
     /// Starts a worker on this machine, which reaches the pods of the test bed.
     pub fn start_worker(&self, run: &str, args: &[&str]) -> Running {
+        self.start_worker_on("job1", run, args)
+    }
+
+    /// The same on another queue.
+    pub fn start_worker_on(&self, queue: &str, run: &str, args: &[&str]) -> Running {
         let url = self.broker_url("amqp", &self.broker_address());
         let mut command = Command::new(worker());
-        command.env("BROKER_URL", url).env("QUEUE", "job1").env("WORKQUEUE_RUN", run);
+        command.env("BROKER_URL", url).env("QUEUE", queue).env("WORKQUEUE_RUN", run);
         Running::start(command.args(args))
     }
 
