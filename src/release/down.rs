@@ -12,7 +12,7 @@ use crate::queue::connection::BrokerConnection;
 use crate::queue::peek::counted;
 use crate::release::storage;
 use workqueue_amqp::topology::Depth;
-use workqueue_core::names::{QueueName, ReleaseName};
+use workqueue_core::names::{QueueName, ReleaseName, STARTS};
 
 /// How long counting the messages may take. A broker that does not answer must not prevent its own
 /// deletion.
@@ -70,8 +70,10 @@ async fn messages(cluster: &Cluster, plan: &DownPlan) -> Result<Vec<(String, u64
     // The broker's own tool lists all queues and counts unacked messages too, but lags by seconds,
     // and the user may not be allowed to run it. AMQP is exact, but only answers for known names.
     let listed = cluster.broker_queues(connection.pod()).await.unwrap_or_default();
+    // Marks say nothing about items that are settled.
+    let listed = listed.into_iter().filter(|queue| !(queue.is_stream && queue.name.ends_with(STARTS)));
     let mut found: BTreeMap<String, Option<ListedQueue>> =
-        listed.into_iter().map(|queue| (queue.name.clone(), Some(queue))).collect();
+        listed.map(|queue| (queue.name.clone(), Some(queue))).collect();
     for name in [plan.queue.to_string(), plan.queue.failed().to_string()] {
         found.entry(name).or_default();
     }

@@ -94,6 +94,13 @@ pub(super) fn retry(record: &ResultRecord, seconds: f64) -> String {
 }
 
 fn queue_differs(queue: &QueueName, reason: &str) -> String {
+    if reason.contains("'x-delivery-limit'") {
+        return format!(
+            "queue {queue} was created with another delivery limit and is used as it is ({reason}); brokers count lost \
+             connections and requeued items too, so a low limit moves healthy items to {}",
+            queue.failed()
+        );
+    }
     format!(
         "queue {queue} was created with other arguments and is used as it is ({reason}); items may not survive a crash \
          of the broker, and items that kill their workers may not end up in {}",
@@ -111,6 +118,18 @@ mod tests {
             warning(&Warning::Halting { failed: 1, running: 2 }),
             "halting: 1 item has failed; 2 items are still running"
         );
+    }
+
+    #[test]
+    fn another_delivery_limit_is_named() {
+        let queue = "job1".parse().expect("a legal name");
+        let reason =
+            "inequivalent arg 'x-delivery-limit' for queue 'job1': received '1000' but current is '20'";
+        let text = warning(&Warning::QueueDiffers { queue: &queue, reason });
+        assert!(text.contains("another delivery limit") && text.contains("current is '20'"), "{text}");
+        let text =
+            warning(&Warning::QueueDiffers { queue: &queue, reason: "inequivalent arg 'x-queue-type'" });
+        assert!(text.contains("other arguments"), "{text}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | [`memory_queue`] | a queue in memory: work without a broker |
 //! | [`queue`] | what the worker asks of a queue, and what a queue reports |
 //! | [`failed_item`] | the headers of a failed item |
+//! | [`mark`] | what workers tell each other about items that came back |
 //! | [`record`], [`item`] | the record of a settled item; items and their sources |
 //! | [`names`], [`credentials`], [`duration`], [`causes`], [`words`] | names, logins, durations, errors and counts as text |
 //!
@@ -24,6 +25,7 @@ pub mod credentials;
 pub mod duration;
 pub mod failed_item;
 pub mod item;
+pub mod mark;
 pub mod memory_queue;
 pub mod names;
 pub mod queue;

@@ -10,6 +10,9 @@ pub const RUN_LABEL: &str = "kubectl-workqueue/run";
 /// Label of a Job and its pods: how items are assigned to pods, `fine` or `coarse`.
 pub const MODE_LABEL: &str = "kubectl-workqueue/mode";
 
+/// How the names of streams of marks end.
+pub const STARTS: &str = ".starts";
+
 /// A name that is not allowed, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {name:?} is not allowed: {rule}")]
@@ -22,7 +25,7 @@ pub struct NameError {
 /// The name of a queue: 1 to 240 bytes of UTF-8 without control characters, not starting with `amq.`.
 ///
 /// AMQP allows 255 bytes and reserves `amq.` for the broker; 15 bytes are kept for the suffixes
-/// of the queues beside it (`.failed`, `.results`).
+/// of the queues beside it (`.failed`, `.results`, `.starts`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct QueueName(String);
 
@@ -40,6 +43,11 @@ impl QueueName {
     /// The stream of the records of settled items: `NAME.results`.
     pub fn results(&self) -> QueueName {
         QueueName(format!("{}.results", self.0))
+    }
+
+    /// The stream in which workers mark the starts of items that came back: `NAME.starts`.
+    pub fn starts(&self) -> QueueName {
+        QueueName(format!("{}{STARTS}", self.0))
     }
 
     /// The name as a label value and as part of an object's name: at most 40 bytes of lowercase

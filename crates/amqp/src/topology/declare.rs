@@ -15,15 +15,26 @@ const RESULTS_MAX_BYTES: i64 = 256 * 1024 * 1024;
 /// Records are deleted a whole segment at a time.
 const RESULTS_SEGMENT_BYTES: i64 = 16 * 1024 * 1024;
 
+/// The size of a stream of marks: some 100,000 messages. A worker reads all of it.
+const STARTS_MAX_BYTES: i64 = 16 * 1024 * 1024;
+
+/// Marks are deleted a whole segment at a time.
+const STARTS_SEGMENT_BYTES: i64 = 4 * 1024 * 1024;
+
 /// How often a failed item may be read and requeued.
 const FAILED_DELIVERY_LIMIT: i64 = 1_000_000_000;
+
+/// The delivery limit of a queue, unless the user wants another. Workers count deaths themselves; this
+/// ends what they cannot count, and has to outlast every pause, scale-down and restart of a broker.
+pub const DELIVERY_LIMIT: u32 = 1000;
 
 /// How a work queue is declared if it is missing.
 #[derive(Debug, Clone)]
 pub struct QueueSpec {
     /// The queue of the items; `NAME.failed` is declared with it.
     pub name: QueueName,
-    /// How often an item may be delivered to a worker that dies before it is dead-lettered.
+    /// How often an item may be delivered before the broker dead-letters it. Brokers before 4.3 count
+    /// items that are requeued too, and all count lost connections.
     pub delivery_limit: u32,
 }
 
@@ -103,14 +114,30 @@ async fn declare_failed(broker: &Broker, failed: &QueueName) -> Result<(), Error
 /// # Errors
 /// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
 pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
-    let results = queue.results();
-    if exists(broker, &results).await? {
+    ensure_stream(broker, &queue.results(), RESULTS_MAX_BYTES, RESULTS_SEGMENT_BYTES).await
+}
+
+/// Makes sure that the stream for the marks of a queue's items exists.
+///
+/// # Errors
+/// As for [`ensure_results`].
+pub(crate) async fn ensure_starts(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
+    ensure_stream(broker, &queue.starts(), STARTS_MAX_BYTES, STARTS_SEGMENT_BYTES).await
+}
+
+async fn ensure_stream(
+    broker: &Broker,
+    name: &QueueName,
+    max_bytes: i64,
+    segment_bytes: i64,
+) -> Result<(), Error> {
+    if exists(broker, name).await? {
         return Ok(());
     }
     let mut arguments = queue_type("stream");
-    arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(RESULTS_MAX_BYTES));
-    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(RESULTS_SEGMENT_BYTES));
-    declare(broker, &results, arguments).await
+    arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(max_bytes));
+    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(segment_bytes));
+    declare(broker, name, arguments).await
 }
 
 async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {
