@@ -162,7 +162,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
     }
 
     fn delivered(&mut self, delivery: Delivery) {
-        let (bytes, came_back) = (delivery.body.len(), delivery.redelivered);
+        let (bytes, came_back) = (delivery.body.len(), delivery.earlier_deliveries > 0);
         match self.settling.items.take(delivery) {
             Taken::New(key) if self.shutdown.is_stopping() => self.settling.requeue(key),
             Taken::New(key) => {
