@@ -24,7 +24,7 @@ pub async fn queues(cluster: &Cluster, release: &ReleaseName) -> BTreeSet<String
     let listed = listed.ok().flatten().unwrap_or_default();
     from_runs
         .chain(listed.into_iter().map(|queue| queue.name))
-        .filter(|queue| !queue.is_empty() && !QueueName::is_of_ledger(queue))
+        .filter(|queue| !queue.is_empty() && !QueueName::is_bookkeeping(queue))
         .collect()
 }
 

@@ -74,8 +74,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     parallelism: u32,
     /// Fail the Job once more than this many pods have failed. Kubernetes waits 10 s before it
-    /// replaces the first failed pod, and twice as long before each further one (default: 3, and 20
-    /// in fine mode, where workers retry items themselves)
+    /// replaces the first failed pod, and twice as long before each further one (default: 100 in
+    /// fine mode and 20 in coarse mode, which the deaths of a few items do not use up; 3 without
+    /// `workqueue-worker`)
     #[arg(long, value_name = "N")]
     backoff_limit: Option<u32>,
     /// Refuse to create more pods than this in total

@@ -142,6 +142,13 @@ fn not_starting(wait: &StartWait) -> String {
 }
 
 fn queue_differs(queue: &QueueName, reason: &str) -> String {
+    if reason.contains("'x-delivery-limit'") {
+        return format!(
+            "queue {queue} was created with another delivery limit and is used as it is ({reason}); brokers count lost \
+             connections and requeued items too, so a low limit moves healthy items to {}",
+            queue.failed()
+        );
+    }
     format!(
         "queue {queue} was created with other arguments and is used as it is ({reason}); items may not survive a crash \
          of the broker, and items that kill their workers may not end up in {}",
@@ -176,6 +183,18 @@ mod tests {
             "2 pods have been waiting to start for 65 s: Unschedulable: 0/1 nodes are available: 1 Insufficient \
              cpu; `kubectl describe pod w-r1-a` shows more"
         );
+    }
+
+    #[test]
+    fn another_delivery_limit_is_named() {
+        let queue = "job1".parse().expect("a legal name");
+        let reason =
+            "inequivalent arg 'x-delivery-limit' for queue 'job1': received '1000' but current is '20'";
+        let text = warning(&Warning::QueueDiffers { queue: &queue, reason });
+        assert!(text.contains("another delivery limit") && text.contains("current is '20'"), "{text}");
+        let text =
+            warning(&Warning::QueueDiffers { queue: &queue, reason: "inequivalent arg 'x-queue-type'" });
+        assert!(text.contains("other arguments"), "{text}");
     }
 
     #[test]

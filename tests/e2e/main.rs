@@ -7,6 +7,7 @@ mod broker;
 mod build;
 mod chart;
 mod data;
+mod deaths;
 mod errors;
 mod failed;
 mod faults;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::output::console;
-use crate::{Ending, Error, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
+use crate::{Ending, Error, MAX_DEATHS, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
 use console::{Log, say, write_out};
 use flags::WorkFlags;
 use workqueue_amqp::Endpoint;
@@ -75,6 +75,11 @@ struct RunArgs {
     concurrency: u16,
     #[command(flatten)]
     work: WorkFlags,
+    /// Move an item to QUEUE.failed once this many workers have died while they ran it; the first
+    /// death is not counted, because only items that came back are marked
+    #[arg(long, value_name = "N", default_value_t = MAX_DEATHS)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    max_deaths: u32,
     /// With --halt: do not count this many items of QUEUE.failed, which failed before the run
     /// (default: those that are there at the start)
     #[arg(long, value_name = "N", requires = "halt")]
@@ -235,6 +240,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         grace: args.work.grace,
         halt: args.work.halt,
         failed_before: args.failed_before,
+        max_deaths: args.max_deaths,
         linger: args.idle_timeout.unwrap_or(DEAD_AFTER.max(args.work.grace + AFTER_GRACE)),
         queue: queue.to_string(),
         run,
