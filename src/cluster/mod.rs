@@ -28,6 +28,7 @@ pub mod pod_stream;
 mod pod_tls;
 pub mod rabbitmqctl;
 pub mod rollout;
+pub mod running_broker;
 mod scaling;
 pub mod secret;
 pub mod start_wait;
