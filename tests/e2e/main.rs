@@ -11,6 +11,7 @@ mod errors;
 mod failed;
 mod faults;
 mod follow;
+mod half_open;
 mod queues;
 mod render;
 mod results;
