@@ -160,11 +160,13 @@ impl Starting {
                 is_definite: false,
             });
         }
+        let mut existing = self.pods.values().filter(|waiting| waiting.exists);
+        let is_definite = !self.has_started && existing.all(|waiting| waiting.definite_since.is_some());
         for (name, waiting) in self.pods.iter().filter(|(_, waiting)| waiting.exists) {
             let Some(((reason, message), (_, since))) = waiting.reason().zip(waiting.since.as_ref()) else {
                 continue;
             };
-            let (waited, is_definite) = (now.duration_since(*since), waiting.definite_since.is_some());
+            let waited = now.duration_since(*since);
             let line = StartWait { reason, pods: 1, object: name.clone(), message, waited, is_definite };
             match lines.iter_mut().find(|other| other.pods > 0 && other.reason == line.reason) {
                 Some(other) => other.join(line),
@@ -333,7 +335,7 @@ mod tests {
         starting.take(&pod("w-r1-a", json!({"running": {}})), start);
         starting.take(&waiting("w-r1-b", "ErrImagePull", ABSENT), start);
         assert_eq!(starting.in_vain(&run, start + seconds(4000)), None);
-        assert!(starting.has_started());
+        assert!(starting.has_started() && !starting.lines(start)[0].is_definite);
     }
 
     #[test]
