@@ -99,6 +99,22 @@ pub enum Error {
     PvcsDeleted(ObjectRef),
     #[error("{0} is no longer rendered, and its queues may hold messages: nothing was applied")]
     BrokerPruned(ObjectRef),
+    /// A broker would not boot with the data of a version that is too old.
+    #[error(
+        "the broker runs RabbitMQ {from}, which cannot be upgraded to {to} in one step: nothing was applied"
+    )]
+    BrokerJump {
+        from: String,
+        to: String,
+        /// All versions on the way, both ends included.
+        steps: Vec<String>,
+        /// The command to run before each step.
+        enable: String,
+    },
+    #[error(
+        "the broker runs RabbitMQ {from}, and RabbitMQ {to} does not boot with its data: nothing was applied"
+    )]
+    BrokerDowngrade { from: String, to: String },
     #[error("nameOverride is {0:?}, but all commands find a release's objects by the chart's own name")]
     Renamed(String),
     /// A script does not fit into a ConfigMap.
@@ -125,6 +141,11 @@ impl Error {
             Self::WorkersStuck { cure: Some(cure), .. } => {
                 Some(format!("{cure}; the Job was deleted, and its items are still in the queue"))
             }
+            Self::BrokerJump { steps, enable, .. } => Some(format!(
+                "upgrade in steps ({}), each with `kubectl workqueue up --set broker.image.tag=TAG`; before each step \
+                 enable all stable feature flags: {enable}",
+                steps.join(" -> ")
+            )),
             Self::RunPaused(run) => Some(format!("resume it first with `kubectl workqueue resume {run}`")),
             _ => self.fixed_hint().map(str::to_owned),
         }
@@ -167,6 +188,9 @@ impl Error {
             }
             Self::PvcsDeleted(_) => {
                 "run `kubectl workqueue up --set broker.persistence.whenDeleted=Retain` first, or omit --keep-data"
+            }
+            Self::BrokerDowngrade { .. } => {
+                "keep the version, or use another release (--release) and move the messages with `dump` and `enqueue`"
             }
             Self::BrokerPruned(_) => "--yes prunes it, with what is in its queues",
             Self::Renamed(_) => {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::existing::Existing;
 use super::object_content::helm_release;
 use super::object_ref::ObjectRef;
-use super::{Cluster, Error};
+use super::{Cluster, Error, watch_config};
 use workqueue_core::names::ReleaseName;
 
 /// The kinds of the chart's objects, in the order of deletion: workers before their broker, and
@@ -123,7 +123,7 @@ impl Cluster {
     }
 
     async fn wait_pods_gone(&self, release: &ReleaseName, mut status: impl FnMut(&str)) -> Result<(), Error> {
-        let config = watcher::Config::default().labels(&release.selector());
+        let config = watch_config().labels(&release.selector());
         let mut events = std::pin::pin!(watcher::watcher(self.api::<Pod>(), config).default_backoff());
         let mut pods = BTreeSet::new();
         let mut listing = true;

@@ -21,7 +21,6 @@ impl StartWait {
     /// Adds a pod that waits for the same reason.
     pub fn join(&mut self, other: Self) {
         self.pods += 1;
-        self.is_definite &= other.is_definite;
         if other.waited > self.waited {
             (self.object, self.message, self.waited) = (other.object, other.message, other.waited);
         }

@@ -4,7 +4,7 @@ use futures_util::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 
-use super::Cluster;
+use super::{Cluster, watch_config};
 
 /// A warning about an object of our namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Cluster {
     /// Streams the warnings of our namespace: those that the server still has, and new ones. Says
     /// nothing if the user may not read events, and never fails: warnings only explain.
     pub fn watch_warnings(&self) -> impl Stream<Item = ObjectWarning> + use<> {
-        let config = watcher::Config::default().fields("type=Warning");
+        let config = watch_config().fields("type=Warning");
         let events = watcher::watcher(self.api::<Event>(), config).default_backoff();
         let allowed = events.take_while(|event| {
             let refused = event.as_ref().err().is_some_and(Cluster::is_refused);

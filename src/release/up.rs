@@ -12,9 +12,9 @@ use crate::cluster::rollout::Workload;
 use crate::error::Error;
 use crate::notice::{Deadline, Notice, ObjectChange, Observer, Wait, deadline_after};
 use crate::queue::connection::BrokerConnection;
-use crate::release::contents;
 use crate::release::manifests::{self, ChartPlan, DEFAULT_KUBE_VERSION, Installation};
 use crate::release::storage::{self, StoredRelease};
+use crate::release::{broker_upgrade, contents};
 use workqueue_core::names::{CHART, ReleaseName};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,6 +124,7 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
     refuse_renamed(&rendered.values)?;
     let installation = Installation::of(rendered, &plan.release, cluster.namespace());
     let workloads = installation.workloads.clone();
+    broker_upgrade::check(cluster, &plan.release, &workloads).await?;
     let mut report = apply(cluster, plan, values.merged()?, installation, observer).await?;
     if plan.dry_run == DryRun::None && plan.wait && !workloads.is_empty() {
         wait(cluster, &plan.release, &workloads, deadline, observer).await?;

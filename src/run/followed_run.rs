@@ -72,7 +72,7 @@ impl<'a> FollowedRun<'a> {
                 if std::mem::take(&mut self.broker_is_away) {
                     self.observer.on(Notice::Recovered(Recovery::Broker));
                 }
-                self.failures.counted(counts);
+                self.failures.counted(counts, &self.job);
                 self.observer.on(Notice::Items { job: &self.job, counts });
             }
             // The broker is reached through the API server, whose absence was reported already.
@@ -177,7 +177,7 @@ impl<'a> FollowedRun<'a> {
 
     /// Ends a run whose program starts in no pod, and says when Kubernetes tries again.
     fn judge_programs(&mut self, now: Instant) -> Result<(), Error> {
-        if let Some((pod, failure)) = self.failures.in_vain(&self.job) {
+        if let Some((pod, failure)) = self.failures.in_vain(&self.job, now) {
             let mut reason = format!("pod {pod}: {}", failure.reason);
             for line in self.pods.last_lines(pod) {
                 reason += &format!("\n  {line}");

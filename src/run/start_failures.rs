@@ -2,7 +2,7 @@
 //!
 //! Kubernetes tries again with ever longer pauses, up to the Job's backoffLimit: for hours.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -25,6 +25,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(360);
 
+/// A program that runs for so long has started.
+const WORKS_AFTER: Duration = Duration::from_secs(10);
+
 /// How often the time until the next pod is said.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
@@ -32,15 +35,15 @@ const SAID_EVERY: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(crate) struct StartFailures {
     pods: BTreeMap<String, StartFailure>,
-    /// Pods that run, or may yet.
-    on_their_way: BTreeSet<String>,
+    /// Pods that run, and since when.
+    running: BTreeMap<String, Instant>,
     /// Whether a pod did some work.
     has_worked: bool,
     /// The pod that failed last, and when.
     last: Option<(String, Instant)>,
     said_at: Option<Instant>,
-    /// What the queues held after the last failure.
-    counts: Option<RunCounts>,
+    /// How many failures there had been when the queue was last seen with all its items.
+    untouched_after: u32,
 }
 
 impl StartFailures {
@@ -48,53 +51,53 @@ impl StartFailures {
     pub(crate) fn take(&mut self, pod: &Pod, now: Instant) {
         let name = pod.name_any();
         if let Some(failure) = start_failure(pod) {
-            self.on_their_way.remove(&name);
+            self.running.remove(&name);
             if self.pods.insert(name.clone(), failure.clone()) != Some(failure) {
-                (self.last, self.counts) = (Some((name, now)), None);
+                self.last = Some((name, now));
             }
         } else if has_ended(pod) {
-            self.on_their_way.remove(&name);
+            self.running.remove(&name);
             self.has_worked |= has_started(pod);
-        } else {
-            self.on_their_way.insert(name);
+        } else if has_started(pod) {
+            self.running.entry(name).or_insert(now);
         }
     }
 
     pub(crate) fn forget(&mut self, name: &str) {
-        self.on_their_way.remove(name);
+        self.running.remove(name);
     }
 
-    pub(crate) fn counted(&mut self, counts: RunCounts) {
-        self.counts = Some(counts);
+    /// Takes over what is in the queues.
+    pub(crate) fn counted(&mut self, counts: RunCounts, job: &JobState) {
+        if counts.failed == 0 && job.items.is_some_and(|items| counts.waiting >= items) {
+            self.untouched_after = self.failures();
+        }
+    }
+
+    fn failures(&self) -> u32 {
+        self.pods.values().map(|failure| failure.times).sum()
     }
 
     /// A pod whose program could not be started, once every pod that the run can have has failed so
-    /// twice and no item was taken.
-    pub(crate) fn in_vain(&self, job: &JobState) -> Option<(&str, &StartFailure)> {
-        let failures: u32 = self.pods.values().map(|failure| failure.times).sum();
-        let enough = failures as usize >= possible_pods(job).max(1) * TIMES as usize;
-        if self.has_worked || job.succeeded > 0 || !enough || !self.on_their_way.is_empty() {
+    /// twice, and no item was done.
+    pub(crate) fn in_vain(&self, job: &JobState, now: Instant) -> Option<(&str, &StartFailure)> {
+        let enough = u32::try_from(possible_pods(job)).unwrap_or(u32::MAX).max(1).saturating_mul(TIMES);
+        let works = self.running.values().any(|since| now.duration_since(*since) >= WORKS_AFTER);
+        if self.has_worked || works || job.succeeded > 0 || self.failures() < enough {
             return None;
         }
         let ran = self.pods.values().any(|failure| failure.ran);
-        (!ran || self.nothing_taken(job)).then(|| self.last()).flatten()
-    }
-
-    /// Whether the queue holds at least as many items as at the start of the run.
-    fn nothing_taken(&self, job: &JobState) -> bool {
-        let Some((counts, items)) = self.counts.zip(job.items) else { return false };
-        counts.failed == 0 && counts.waiting >= items
+        (!ran || self.untouched_after >= enough).then(|| self.last()).flatten()
     }
 
     /// How long until the next pod, and why the last one has failed, if it is time to say so.
     pub(crate) fn due(&mut self, job: &JobState, now: Instant) -> Option<(Duration, String)> {
-        let (_, last_at) = self.last.as_ref().filter(|_| !self.has_worked && self.on_their_way.is_empty())?;
+        let (_, last_at) = self.last.as_ref().filter(|_| !self.has_worked && self.running.is_empty())?;
         if self.said_at.is_some_and(|said| now.duration_since(said) < SAID_EVERY) {
             return None;
         }
-        let failures: u32 = self.pods.values().map(|failure| failure.times).sum();
         let pods = u32::try_from(possible_pods(job)).unwrap_or(u32::MAX).max(1);
-        let rounds = failures.div_ceil(pods).clamp(1, 16);
+        let rounds = self.failures().div_ceil(pods).clamp(1, 16);
         let pause = (FIRST_PAUSE * 2_u32.pow(rounds - 1)).min(MAX_PAUSE);
         let (pod, failure) = self.last()?;
         let due =
@@ -109,13 +112,20 @@ impl StartFailures {
     }
 }
 
+const NAME_A_PROGRAM: &str =
+    "name a program that is in the image after `--`, bring one with --script FILE, or use another --image";
+
 /// What cures a program that cannot be started, by its container's words.
 pub(crate) fn cure(words: &str) -> &'static str {
     let says = |what: &str| words.contains(what);
+    // What the worker says of the program; its lines begin with its own name.
+    let program = says("cannot start ") && !says("exec:");
     if says("exec format error") {
         "build the image for the platform of the nodes: `kubectl workqueue build --platform`"
     } else if says("/run/workqueue/script/") {
         "use an --image that has the interpreter in the first line of the script"
+    } else if program {
+        NAME_A_PROGRAM
     } else if says("/run/workqueue/bin/") {
         "name a --worker-image that runs on the nodes"
     } else if says("workqueue-worker") {
@@ -124,7 +134,7 @@ pub(crate) fn cure(words: &str) -> &'static str {
     } else if says("amqp-consume") || says("mktemp") {
         "--amqp-consume needs amqp-tools and a shell in the image; --inject or --worker-image REF need nothing"
     } else {
-        "name a program that is in the image after `--`, bring one with --script FILE, or use another --image"
+        NAME_A_PROGRAM
     }
 }
 
@@ -160,27 +170,34 @@ mod tests {
     #[test]
     fn a_program_that_starts_in_no_pod_twice_in_a_row_is_missing() {
         let one = |name| failed(name, 128, "StartError");
-        assert_eq!(after(&[one("a"), one("b"), one("c")]).in_vain(&job()), None, "b had one attempt only");
+        assert_eq!(
+            after(&[one("a"), one("b"), one("c")]).in_vain(&job(), Instant::now()),
+            None,
+            "b had one attempt only"
+        );
         let mut failures = after(&[one("a"), one("b"), one("c"), one("d")]);
-        let (name, failure) = failures.in_vain(&job()).expect("each had two");
+        let (name, failure) = failures.in_vain(&job(), Instant::now()).expect("each had two");
         assert_eq!((name, failure.reason.as_str()), ("d", "StartError: no such file or directory"));
         failures.take(&pod("e", "Running", json!({"running": {}})), Instant::now());
-        assert_eq!(failures.in_vain(&job()), None, "one runs");
+        assert!(failures.in_vain(&job(), Instant::now()).is_some(), "it may end as the others did");
+        assert_eq!(failures.in_vain(&job(), Instant::now() + WORKS_AFTER), None, "it runs");
         failures.take(&failed("e", 3, "Error"), Instant::now());
-        assert_eq!(failures.in_vain(&job()), None, "one has worked");
+        assert_eq!(failures.in_vain(&job(), Instant::now()), None, "one has worked");
     }
 
     #[test]
     fn a_shell_that_finds_no_program_counts_if_nothing_was_taken() {
         let pods = ["a", "b", "c", "d"].map(|name| failed(name, 127, "Error"));
         let mut failures = after(&pods);
-        assert_eq!(failures.in_vain(&job()), None, "nobody knows what was taken");
-        failures.counted(RunCounts { waiting: 4, failed: 0 });
-        assert_eq!(failures.in_vain(&job()), None, "one item was");
-        failures.counted(RunCounts { waiting: 5, failed: 0 });
-        assert!(failures.in_vain(&job()).is_some());
-        failures.take(&failed("e", 127, "Error"), Instant::now());
-        assert_eq!(failures.in_vain(&job()), None, "that count was before its failure");
+        assert_eq!(failures.in_vain(&job(), Instant::now()), None, "nobody knows what was taken");
+        failures.counted(RunCounts { waiting: 4, failed: 0 }, &job());
+        assert_eq!(failures.in_vain(&job(), Instant::now()), None, "one item was");
+        failures.counted(RunCounts { waiting: 5, failed: 0 }, &job());
+        assert!(failures.in_vain(&job(), Instant::now()).is_some());
+        let mut early = after(&pods[..3]);
+        early.counted(RunCounts { waiting: 5, failed: 0 }, &job());
+        early.take(&pods[3], Instant::now());
+        assert_eq!(early.in_vain(&job(), Instant::now()), None, "that count was before its failure");
     }
 
     #[test]
@@ -204,6 +221,7 @@ mod tests {
         assert_eq!(cured("exec: \"workqueue-worker\": executable file not found in $PATH"), "bring");
         assert_eq!(cured("exec /run/workqueue/bin/workqueue-worker: exec format error"), "build");
         assert_eq!(cured("error: cannot start /run/workqueue/script/work.py: No such file"), "use");
+        assert_eq!(cured("workqueue-worker: error: cannot start /bin/missing: No such file"), "name");
         assert_eq!(cured("worker: 3: amqp-consume: not found"), "--amqp-consume");
         assert_eq!(cured("exec: \"/bin/missing\": no such file or directory"), "name");
     }

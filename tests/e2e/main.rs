@@ -13,6 +13,7 @@ mod failed;
 mod faults;
 mod follow;
 mod ledger;
+mod half_open;
 mod queues;
 mod render;
 mod results;
