@@ -1,10 +1,11 @@
 //! A fault while items are enqueued or worked on; the books balance after each.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use workqueue_test_support::{Running, run_with_input};
+use workqueue_test_support::{Running, run_with_input, seed_worker, worker_image};
 
 use crate::api_wire::ApiWire;
 use crate::full;
@@ -222,4 +223,31 @@ fn two_runs_start_at_once() {
         // Created in the same second, both give way.
         None => trial.balances(trial.start(), 0),
     };
+}
+
+/// A run looks whether the queue is free, enqueues its items, and looks again: another one can begin
+/// in between.
+#[test]
+#[ignore = "needs the test bed: run `make books`"]
+fn a_run_that_is_refused_late_leaves_the_books_of_the_other_alone() {
+    let trial = Trial::new("another run refused late");
+    let image = seed_worker();
+    let late = ["run", "--image", &image, "--worker-image", worker_image(), "-f", "-", "--", "cat"];
+    let (go_tx, go_rx) = std::sync::mpsc::channel::<()>();
+    let late = Running::start_fed(&mut trial.bed.command(&late), move |mut stdin| {
+        stdin.write_all(b"late\n")?;
+        // The input ends with the sender, too.
+        go_rx.recv().ok();
+        Ok(())
+    });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while trial.bed.messages("job1") == trial.items as u64 {
+        assert!(Instant::now() < deadline, "the item of the other run does not come");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let run = trial.start();
+    trial.until(1, 10);
+    go_tx.send(()).expect("it reads");
+    ended(late).exits(1);
+    trial.balances(run, 0);
 }
