@@ -69,6 +69,11 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
                 are(*running as u64, "item")
             )
         }
+        Warning::CrLf { first } => format!(
+            "{first}: the line ends with CR LF, as on Windows, and its item ends with CR: split there with \
+             --delimiter '\\r\\n'"
+        ),
+        Warning::BlankLines { skipped } => format!("{} skipped", have_been(*skipped)),
         Warning::Worker(text) => (*text).to_owned(),
     }
 }
@@ -91,6 +96,10 @@ pub(super) fn retry(record: &ResultRecord, seconds: f64) -> String {
         record.attempts,
         record.how()
     )
+}
+
+fn have_been(blank: u64) -> String {
+    format!("{} been", have(blank, "blank line"))
 }
 
 fn queue_differs(queue: &QueueName, reason: &str) -> String {

@@ -7,6 +7,7 @@
 mod build;
 mod context;
 mod engine;
+mod input;
 mod install;
 mod terminal;
 mod usage;
