@@ -6,10 +6,12 @@
 
 pub mod apply;
 pub mod broker_pod;
+mod client_certificate;
 mod container_log;
 pub mod delete;
 pub mod diagnosis;
 mod error;
+mod exec_plugin;
 pub mod job;
 pub mod job_watch;
 pub mod kubeconfig;
@@ -39,6 +41,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 
 pub use error::{Error, MissingRule};
+pub use exec_plugin::PluginError;
 use kubeconfig::load_config;
 
 /// The field manager of all our changes. Server-side apply uses it to track who owns a field.
@@ -73,13 +76,23 @@ impl Cluster {
     /// Loads the configuration. Makes no request to the server yet.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is no usable configuration, or no such context.
+    /// [`Error::Config`] if there is no usable configuration, or no such context; [`Error::Plugin`].
     pub async fn connect(target: &Target) -> Result<Self, Error> {
         let mut config = load_config(target).await.map_err(Error::Config)?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let url = config.cluster_url.to_string();
         let namespace = target.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| Error::Config(error.to_string()))?;
+        let plugin = exec_plugin::take(&mut config).await?;
+        let auth = config.auth_info.clone();
+        let client =
+            Client::try_from(config).map_err(|error| match client_certificate::is_version_1(&auth) {
+                true => Error::OldCertificate,
+                false => Error::Config(error.to_string()),
+            })?;
+        let client = match plugin {
+            Some(plugin) => exec_plugin::with_token(client, &namespace, plugin),
+            None => client,
+        };
         Ok(Self { client, namespace, url })
     }
 

@@ -6,6 +6,7 @@
 
 mod build;
 mod context;
+mod credentials;
 mod engine;
 mod input;
 mod install;

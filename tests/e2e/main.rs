@@ -6,6 +6,7 @@
 mod broker;
 mod build;
 mod chart;
+mod credentials;
 mod data;
 mod errors;
 mod failed;
