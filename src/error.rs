@@ -133,7 +133,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Cluster(error) => error.hint(),
-            Self::Item(error) => error.hint().map(str::to_owned),
+            Self::Item(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::QueueBusy { run, .. } => Some(format!(
                 "wait for it with `kubectl workqueue attach {run}`, or use another queue with --queue"

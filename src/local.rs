@@ -44,6 +44,8 @@ pub struct LocalReport {
     pub done: u64,
     /// Items that failed and are not retried.
     pub failed: u64,
+    /// Blank lines of the input, which are no items.
+    pub blank: u64,
     /// The first failed items.
     pub failures: Vec<ResultRecord>,
     /// Whether a signal ended the run before its last item.
@@ -62,14 +64,16 @@ pub async fn local(
     observer: &dyn Observer,
     stop_rx: mpsc::UnboundedReceiver<StopSignal>,
 ) -> (LocalReport, Result<(), Error>) {
+    let opened = plan.source.check().and_then(|()| Items::open(plan.source.clone(), plan.max_item_size));
+    let items = match opened {
+        Ok(items) => items,
+        Err(error) => return (Tally::default().report(None), Err(error.into())),
+    };
     let mut files = match LocalFiles::create(&plan) {
         Ok(files) => files,
         Err(error) => return (Tally::default().report(None), Err(error)),
     };
-    let items = match Items::open(plan.source, plan.max_item_size) {
-        Ok(items) => items,
-        Err(error) => return (Tally::default().report(None), Err(error.into())),
-    };
+    let notes = items.notes();
     let queue = MemoryQueue::over_items(items, plan.work.concurrency + READ_AHEAD);
     let (events_tx, mut events_rx) = mpsc::unbounded_channel();
     let (console, mut chunks_rx) = console();
@@ -88,6 +92,7 @@ pub async fn local(
                 if let Err(error) = files.take(&event) {
                     written = written.and(Err(error));
                 }
+                observer.warn_of_input(&notes);
                 tally.take(event, observer);
             }
             Some(chunk) = chunks_rx.recv() => output(observer, &chunk),
@@ -99,7 +104,9 @@ pub async fn local(
         Some(Err(error)) => (None, Err(error.into())),
         None => (None, Ok(())),
     };
-    (tally.report(ending.as_ref()), result.and(written))
+    observer.warn_of_input(&notes);
+    let report = LocalReport { blank: notes.blank(), ..tally.report(ending.as_ref()) };
+    (report, result.and(written))
 }
 
 fn output(observer: &dyn Observer, chunk: &Chunk) {
@@ -180,6 +187,7 @@ impl Tally {
         LocalReport {
             done: self.done,
             failed: self.failed,
+            blank: 0,
             failures: self.failures,
             interrupted: matches!(ending, Some(Ending::Stopped(_))),
             halted: ending == Some(&Ending::Halted),

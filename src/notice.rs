@@ -8,6 +8,8 @@ use crate::cluster::apply::Change;
 use crate::cluster::job::JobState;
 use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::start_wait::StartWait;
+use crate::items::InputNotes;
+use workqueue_core::item::Position;
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 use workqueue_worker::output::OutputStream;
@@ -113,6 +115,10 @@ pub enum Warning<'a> {
     Halting { failed: u64, running: usize },
     /// A message from the worker's event loop.
     Worker(&'a str),
+    /// The lines of an input end with CR and LF; the first of them.
+    CrLf { first: &'a Position },
+    /// Blank lines of an input were skipped.
+    BlankLines { skipped: u64 },
 }
 
 /// What works again.
@@ -151,6 +157,13 @@ pub trait Observer: Sync {
     /// Reports something that needs the user's attention.
     fn warn(&self, warning: Warning<'_>) {
         self.on(Notice::Warning(warning));
+    }
+
+    /// Reports what is new about an input.
+    fn warn_of_input(&self, notes: &InputNotes) {
+        if let Some(first) = notes.take_crlf() {
+            self.warn(Warning::CrLf { first });
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::ui::{Ui, usage};
 
 /// Put items into the queue
 ///
-/// An item is any sequence of bytes that is not empty. Each is published as a persistent message,
+/// An item is any sequence of bytes. Each is published as a persistent message,
 /// and counted once the broker has confirmed it. The queue is created if it does not exist: a
 /// durable quorum queue, and next to it QUEUE.failed for items that kill their workers.
 ///
@@ -85,7 +85,7 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 }
 
 async fn dry_run(source: InputSource, args: &EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let (input, result) = summarize(source, args.items.max_item_size, SHOWN, ui.interrupted()).await;
+    let (input, result) = summarize(source, args.items.max_item_size, SHOWN, ui, ui.interrupted()).await;
     if args.output.is_json() {
         ui.json(&InputJson::from(&input));
     } else {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 
 use crate::cluster::{Cluster, Target};
@@ -28,7 +29,7 @@ pub struct ClusterFlags {
     #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
     /// Use this kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
-    #[arg(help_heading = CLUSTER, long, value_name = "FILE")]
+    #[arg(help_heading = CLUSTER, long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     kubeconfig: Option<PathBuf>,
     /// Use this release, one installation by `up`
     #[arg(help_heading = CLUSTER, long, value_name = "NAME", default_value = "workqueue")]
@@ -47,13 +48,22 @@ impl ClusterFlags {
 
     /// The cluster and namespace of the flags.
     pub fn target(&self) -> Target {
-        Target {
-            kubeconfig: self.kubeconfig.clone(),
-            context: self.context.clone(),
-            // kubectl and helm take an empty name, which scripts produce, for none.
-            namespace: self.namespace.clone().filter(|name| !name.is_empty()),
-        }
+        target(&self.kubeconfig, &self.context, &self.namespace)
     }
+}
+
+/// kubectl and helm take an empty value, which scripts produce, for none.
+fn target(kubeconfig: &Option<PathBuf>, context: &Option<String>, namespace: &Option<String>) -> Target {
+    Target {
+        kubeconfig: kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
+        context: context.clone().filter(|name| !name.is_empty()),
+        namespace: namespace.clone().filter(|name| !name.is_empty()),
+    }
+}
+
+/// A path that may be empty.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Which cluster, for commands that work without one.
@@ -63,14 +73,14 @@ pub struct ContextFlags {
     #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
     /// Use this kubeconfig file (default: $KUBECONFIG or ~/.kube/config)
-    #[arg(help_heading = CLUSTER, long, value_name = "FILE")]
+    #[arg(help_heading = CLUSTER, long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     kubeconfig: Option<PathBuf>,
 }
 
 impl ContextFlags {
     /// The cluster of the flags.
     pub fn target(&self) -> Target {
-        Target { kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), namespace: None }
+        target(&self.kubeconfig, &self.context, &None)
     }
 }
 

@@ -4,14 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::flags::duration;
-use crate::items::{DEFAULT_MAX_SIZE, Framing, InputSource};
+use crate::items::{BlankLines, DEFAULT_MAX_SIZE, Framing, InputSource, Reading};
 use workqueue_amqp::publisher::BatchProperties;
 
 /// The longest time to live that RabbitMQ takes, in milliseconds.
 const LONGEST_TTL: u128 = u32::MAX as u128;
+
+/// The values of `--blank-lines`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BlankLinesFlag {
+    Skip,
+    Refuse,
+    Keep,
+}
 
 /// Where items come from.
 #[derive(Debug, Args)]
@@ -30,10 +38,18 @@ pub struct ItemFlags {
     /// mean in C
     #[arg(long, value_name = "TEXT", value_parser = delimiter, conflicts_with = "json")]
     delimiter: Option<Arc<[u8]>>,
-    /// Read files as JSON: one array, or one value per line. Strings become items without their
-    /// quotes, other values become compact JSON
+    /// Read files as JSON: one array, or values one after the other, as `jq` prints them. Strings
+    /// become items without their quotes, other values become compact JSON
     #[arg(long)]
     json: bool,
+    /// What to do with lines that are empty or hold only white space, and with what is empty between
+    /// other delimiters: skip and count them, refuse the input, or keep them as items
+    #[arg(long, value_name = "ACTION", default_value = "skip")]
+    blank_lines: BlankLinesFlag,
+    /// Take the bytes of files as they are: decompress nothing, strip no byte order mark, and refuse
+    /// no kind of file
+    #[arg(long)]
+    raw: bool,
     /// Refuse items with more bytes than this
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_SIZE)]
     pub max_item_size: usize,
@@ -44,10 +60,19 @@ impl ItemFlags {
     pub fn source(&self) -> Option<InputSource> {
         use std::os::unix::ffi::OsStrExt as _;
         if !self.file.is_empty() {
-            return Some(InputSource::Files { paths: self.file.clone(), framing: self.framing() });
+            return Some(InputSource::Files { paths: self.file.clone(), reading: self.reading() });
         }
         let arguments: Vec<Vec<u8>> = self.items.iter().map(|item| item.as_bytes().to_vec()).collect();
         (!arguments.is_empty()).then_some(InputSource::Arguments(arguments))
+    }
+
+    fn reading(&self) -> Reading {
+        let blank_lines = match self.blank_lines {
+            BlankLinesFlag::Skip => BlankLines::Skip,
+            BlankLinesFlag::Refuse => BlankLines::Refuse,
+            BlankLinesFlag::Keep => BlankLines::Keep,
+        };
+        Reading { framing: self.framing(), blank_lines, raw: self.raw }
     }
 
     fn framing(&self) -> Framing {

@@ -217,7 +217,7 @@ mod tests {
             }
         });
         let config = kube::Config::new(url.parse().expect("a URL"));
-        Cluster::with_config(config).expect("a client")
+        Cluster::with_config(config).await.expect("a client")
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::fmt;
 use kube::client::UpgradeConnectionError;
 
 use super::diagnosis::Diagnosis;
+use super::exec_plugin::PluginError;
 use workqueue_core::causes::with_causes;
 
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,11 @@ pub enum Error {
     /// There is no usable kubeconfig, or no such context.
     #[error("no cluster to talk to: {0}")]
     Config(String),
+    #[error("the client certificate in the kubeconfig is of X.509 version 1, which is not supported")]
+    OldCertificate,
+    /// The credential plugin of the kubeconfig.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     #[error("the cluster at {url} cannot be reached: {reason}")]
     Unreachable { url: String, reason: String },
     #[error("the cluster at {url} does not accept the credentials in the kubeconfig")]
@@ -83,6 +89,9 @@ impl Error {
             kube::Error::Auth(error) => {
                 Self::Config(format!("the credentials cannot be obtained: {}", with_causes(&error)))
             }
+            kube::Error::Service(source) if plugin_error(&*source).is_some() => {
+                Self::Plugin(plugin_error(&*source).unwrap_or(PluginError::NoCommand))
+            }
             kube::Error::HyperError(_) | kube::Error::Service(_) => {
                 Self::Unreachable { url: url.to_owned(), reason: innermost(&error) }
             }
@@ -104,6 +113,12 @@ impl Error {
     pub fn is_already_exists(&self) -> bool {
         matches!(self, Self::Api { code: Some(409), .. })
     }
+}
+
+/// The error of a plugin that had to run again, below the layers of the client.
+fn plugin_error(error: &(dyn std::error::Error + 'static)) -> Option<PluginError> {
+    let plugin = error.downcast_ref::<PluginError>().cloned();
+    plugin.or_else(|| plugin_error(error.source()?))
 }
 
 /// The last source of an error: below hyper's and tower's layers, it has the actual reason.
@@ -160,6 +175,16 @@ impl Error {
             Self::Config(_) => {
                 "`kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig".to_owned()
             }
+            Self::OldCertificate => {
+                "have it signed again as version 3: `openssl x509 -req` makes one if it gets an \
+                                     -extfile with a line such as extendedKeyUsage=clientAuth"
+                    .to_owned()
+            }
+            Self::Plugin(PluginError::Failed { .. }) => {
+                "the plugin gets no standard input: log in first, for instance with `kubectl get pods`"
+                    .to_owned()
+            }
+            Self::Plugin(_) => "`kubectl config view --minify` shows the plugin, under users".to_owned(),
             Self::Unreachable { .. } => "`kubectl cluster-info` shows whether the cluster is up".to_owned(),
             Self::Unauthorized { .. } => {
                 "log in to the cluster again; `kubectl auth whoami` shows who you are".to_owned()

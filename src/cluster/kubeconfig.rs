@@ -1,5 +1,8 @@
 //! Reads the kubeconfig.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError, NamedCluster};
 
@@ -50,8 +53,19 @@ pub(super) async fn load_config(target: &Target) -> Result<Config, String> {
 fn read(target: &Target) -> Result<Kubeconfig, KubeconfigError> {
     match &target.kubeconfig {
         Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
+        None => read_list(&std::env::var_os("KUBECONFIG").unwrap_or_default()),
     }
+}
+
+/// Reads and merges the files of a list as kubectl does: those that are missing are skipped. If all
+/// are, the error names the first.
+fn read_list(list: &OsStr) -> Result<Kubeconfig, KubeconfigError> {
+    let paths: Vec<PathBuf> = std::env::split_paths(list).collect();
+    let mut there = paths.iter().filter(|path| path.try_exists().unwrap_or(true)).peekable();
+    if there.peek().is_none() {
+        return Kubeconfig::read();
+    }
+    there.try_fold(Kubeconfig::default(), |merged, path| merged.merge(Kubeconfig::read_from(path)?))
 }
 
 fn names(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Option<ContextNames> {

@@ -6,10 +6,12 @@
 
 pub mod apply;
 pub mod broker_pod;
+mod client_certificate;
 mod container_log;
 pub mod delete;
 pub mod diagnosis;
 mod error;
+mod exec_plugin;
 pub mod existing;
 pub mod image_pull;
 pub mod job;
@@ -45,6 +47,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 
 pub use error::{Error, MissingRule};
+pub use exec_plugin::PluginError;
 use kubeconfig::load_config;
 
 /// The field manager of all our changes. Server-side apply uses it to track who owns a field.
@@ -87,23 +90,33 @@ impl Cluster {
     /// Loads the configuration. Makes no request to the server yet.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is no usable configuration, or no such context.
+    /// [`Error::Config`] if there is no usable configuration, or no such context; [`Error::Plugin`].
     pub async fn connect(target: &Target) -> Result<Self, Error> {
         let mut config = load_config(target).await.map_err(Error::Config)?;
         if let Some(namespace) = &target.namespace {
             namespace.clone_into(&mut config.default_namespace);
         }
-        Self::with_config(config)
+        Self::with_config(config).await
     }
 
     /// A client with this configuration, in its default namespace.
-    fn with_config(mut config: kube::Config) -> Result<Self, Error> {
+    async fn with_config(mut config: kube::Config) -> Result<Self, Error> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(SILENCE);
         // Otherwise the time that a connection was idle counts.
         config.reset_reader_on_write = true;
         let (url, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| Error::Config(error.to_string()))?;
+        let plugin = exec_plugin::take(&mut config).await?;
+        let auth = config.auth_info.clone();
+        let client =
+            Client::try_from(config).map_err(|error| match client_certificate::is_version_1(&auth) {
+                true => Error::OldCertificate,
+                false => Error::Config(error.to_string()),
+            })?;
+        let client = match plugin {
+            Some(plugin) => exec_plugin::with_token(client, &namespace, plugin),
+            None => client,
+        };
         Ok(Self { client, namespace, url })
     }
 
@@ -244,7 +257,7 @@ mod tests {
             }
         });
         let config = kube::Config::new(url.parse().expect("a URL"));
-        let cluster = Cluster::with_config(config).expect("a client");
+        let cluster = Cluster::with_config(config).await.expect("a client");
         let mut events = std::pin::pin!(cluster.watch_run(&JobState::default()));
         let watching = async {
             let mut seen = Vec::new();

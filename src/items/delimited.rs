@@ -2,15 +2,25 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
 
 use super::framing::{ItemSender, Splitter, Step};
 use super::{Error, Position};
 
+/// Whether items are lines of text.
+#[derive(PartialEq)]
+enum Text {
+    No,
+    Lines,
+    /// Lines, of which the first must hold no NUL byte, as in any text.
+    Checked,
+}
+
 /// Splits input into items that end with a delimiter. The last one may lack it.
 pub(super) struct Delimited {
     finder: Finder<'static>,
+    text: Text,
     input: Arc<str>,
     /// Items so far.
     number: u64,
@@ -23,7 +33,26 @@ pub(super) struct Delimited {
 impl Delimited {
     /// `delimiter` has at least one byte.
     pub(super) fn new(delimiter: &[u8], input: Arc<str>) -> Self {
-        Self { finder: Finder::new(delimiter).into_owned(), input, number: 0, searched: 0, ends: Vec::new() }
+        let finder = Finder::new(delimiter).into_owned();
+        Self { finder, text: Text::No, input, number: 0, searched: 0, ends: Vec::new() }
+    }
+
+    /// Lines, which are expected to be text unless they are taken as they are.
+    pub(super) fn lines(input: Arc<str>, raw: bool) -> Self {
+        let text = if raw { Text::Lines } else { Text::Checked };
+        Self { text, ..Self::new(b"\n", input) }
+    }
+
+    fn push(&mut self, item: Bytes, out: &mut ItemSender) -> Step {
+        self.number += 1;
+        let position = self.position();
+        if self.text == Text::No {
+            return out.push(item, position);
+        }
+        if self.text == Text::Checked && self.number == 1 && item.contains(&0) {
+            return Err(Error::NotText { position }.into());
+        }
+        out.push_line(item, position)
     }
 
     fn find_ends(&mut self, buffer: &[u8]) {
@@ -48,12 +77,12 @@ impl Splitter for Delimited {
         if let Some(last) = self.ends.last() {
             let items = buffer.split_to(last + width).freeze();
             let mut start = 0;
-            for &end in &self.ends {
-                self.number += 1;
-                let position = Position::Record { input: self.input.clone(), number: self.number };
-                out.push(items.slice(start..end), position)?;
+            let ends = std::mem::take(&mut self.ends);
+            for &end in &ends {
+                self.push(items.slice(start..end), out)?;
                 start = end + width;
             }
+            self.ends = ends;
         }
         // A delimiter may be split across two reads.
         self.searched = buffer.len().saturating_sub(width - 1);
@@ -62,8 +91,7 @@ impl Splitter for Delimited {
             return Err(Error::TooLarge { position, limit: out.max_size }.into());
         }
         if at_end && !buffer.is_empty() {
-            self.number += 1;
-            out.push(buffer.split().freeze(), self.position())?;
+            self.push(buffer.split().freeze(), out)?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::Position;
+use super::json::AFTER_ARRAY;
+use super::kind::Cure;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -13,6 +15,11 @@ pub enum Error {
     TooLarge { position: Position, limit: usize },
     #[error("{position}: not JSON: {reason}")]
     Json { position: Position, reason: String },
+    /// `kind` completes "it is".
+    #[error("{input}: it is {kind}")]
+    Kind { input: String, kind: &'static str, cure: Cure },
+    #[error("{position}: the line holds a NUL byte, so the input is not text")]
+    NotText { position: Position },
     #[error("cannot open {}", path.display())]
     Open { path: PathBuf, source: std::io::Error },
     /// `position` is the last complete item.
@@ -24,16 +31,24 @@ pub enum Error {
 
 impl Error {
     /// What the user can do about it. How many items were taken is in the command's report.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Empty { position: Position::Argument(_) } => Some("leave out the empty argument"),
-            Self::Empty { .. } => Some("remove the empty line"),
-            Self::TooLarge { .. } => Some(
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Kind { input, cure, .. } => return Some(cure.hint(input)),
+            Self::Empty { position: Position::Argument(_) } => "leave out the empty argument",
+            Self::Empty { .. } => "remove it, or leave out `--blank-lines refuse` to have it skipped",
+            Self::NotText { .. } => {
+                "split at NUL bytes with -0, as `find -print0` writes them; or take the bytes as they are with --raw"
+            }
+            Self::TooLarge { .. } => {
                 "store the data where the workers can read it and enqueue its address; or raise the limit with \
-                 --max-item-size, up to the broker's max_message_size",
-            ),
-            Self::Json { .. } => Some("write one value per line, or one array"),
-            Self::Open { .. } | Self::Read { .. } | Self::Panicked => None,
-        }
+                 --max-item-size, up to the broker's max_message_size"
+            }
+            Self::Json { reason, .. } if reason == AFTER_ARRAY => {
+                "wrap it into one array: `jq -s .` makes an item of each value, `jq -s add` joins arrays"
+            }
+            Self::Json { .. } => "write JSON values one after the other, or one array",
+            Self::Open { .. } | Self::Read { .. } | Self::Panicked => return None,
+        };
+        Some(hint.to_owned())
     }
 }

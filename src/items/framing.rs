@@ -8,8 +8,7 @@ use std::sync::atomic::AtomicU64;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
-use super::open::unpack;
-use super::{Error, Item, Position, check};
+use super::{BlankLines, Error, InputNotes, Item, Position, check_size};
 
 /// Bytes that one read requests.
 const READ_SIZE: usize = 64 * 1024;
@@ -41,15 +40,18 @@ pub(super) struct ItemSender {
     chunk: Vec<Item>,
     pub(super) max_size: usize,
     pub(super) meter: Arc<AtomicU64>,
+    blank_lines: BlankLines,
+    notes: Arc<InputNotes>,
 }
 
 impl ItemSender {
     pub(super) fn new(
         chunks_tx: mpsc::Sender<Result<Vec<Item>, Error>>,
         max_size: usize,
-        meter: Arc<AtomicU64>,
+        blank_lines: BlankLines,
+        (meter, notes): (Arc<AtomicU64>, Arc<InputNotes>),
     ) -> Self {
-        Self { chunks_tx, chunk: Vec::new(), max_size, meter }
+        Self { chunks_tx, chunk: Vec::new(), max_size, meter, blank_lines, notes }
     }
 
     /// Runs `read` to its end. Items read before an error are sent before the error. A panic is one:
@@ -66,10 +68,31 @@ impl ItemSender {
     }
 
     pub(super) fn push(&mut self, body: Bytes, position: Position) -> Step {
+        if body.is_empty() {
+            match self.blank_lines {
+                BlankLines::Skip => {
+                    self.notes.count_blank();
+                    return Ok(());
+                }
+                BlankLines::Refuse => return Err(Error::Empty { position }.into()),
+                BlankLines::Keep => {}
+            }
+        }
         let item = Item { body, position };
-        check(&item, self.max_size)?;
+        check_size(&item, self.max_size)?;
         self.chunk.push(item);
         if self.chunk.len() >= CHUNK_ITEMS { self.flush() } else { Ok(()) }
+    }
+
+    /// A line of text: one of white space only is blank, and one that ends with CR is noted.
+    pub(super) fn push_line(&mut self, line: Bytes, position: Position) -> Step {
+        if self.blank_lines != BlankLines::Keep && line.trim_ascii().is_empty() {
+            return self.push(Bytes::new(), position);
+        }
+        if line.ends_with(b"\r") {
+            self.notes.found_crlf(&position);
+        }
+        self.push(line, position)
     }
 
     fn flush(&mut self) -> Step {
@@ -91,9 +114,8 @@ pub(super) trait Splitter {
     fn position(&self) -> Position;
 
     /// Reads input to its end.
-    fn read(&mut self, input: Box<dyn Read>, out: &mut ItemSender) -> Step {
+    fn read(&mut self, mut input: Box<dyn Read>, out: &mut ItemSender) -> Step {
         let unreadable = |cut: &Self, source| Stop::Bad(Error::Read { position: cut.position(), source });
-        let mut input = unpack(input).map_err(|source| unreadable(self, source))?;
         let mut buffer = BytesMut::new();
         loop {
             match fill(&mut buffer, &mut *input) {

@@ -1,12 +1,17 @@
-//! Splits JSON into items: the elements of one array, or one value per line.
+//! Splits JSON into items: the elements of one array, or values one after the other, as `jq` prints them.
 
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::framing::{ItemSender, Splitter, Step};
-use super::json_value::{decode, is_space};
+use super::json_value::{decode, is_space, mistake};
 use super::{Error, Position};
+
+/// Why input that starts with an array may hold nothing else: are its elements the items, or itself?
+pub(super) const AFTER_ARRAY: &str = "something follows the array";
+
+const RECORD_SEPARATOR: u8 = 0x1e;
 
 pub(super) struct Json {
     input: Arc<str>,
@@ -23,8 +28,8 @@ pub(super) struct Json {
 enum Shape {
     /// Only white space so far.
     Unknown,
-    /// One value per line.
-    Lines,
+    /// Values one after the other; in one of them, the parser's state in it.
+    Values(Option<Inside>),
     /// An array, and the parser's state in it.
     Array(ArrayState),
 }
@@ -36,11 +41,19 @@ enum ArrayState {
     /// After a comma.
     Value,
     /// In a value that starts at the front of the buffer.
-    Inside { depth: u32, in_string: bool, escaped: bool },
+    Inside(Inside),
     /// After a value.
     Comma,
     /// After `]`.
     End,
+}
+
+/// In a value that starts at the front of the buffer.
+#[derive(Clone, Copy, PartialEq, Default)]
+struct Inside {
+    depth: u32,
+    in_string: bool,
+    escaped: bool,
 }
 
 impl Json {
@@ -62,30 +75,51 @@ impl Json {
         buffer.advance(space);
     }
 
-    fn split_lines(&mut self, buffer: &mut BytesMut, at_end: bool, out: &mut ItemSender) -> Step {
-        while let Some(end) = memchr::memchr(b'\n', &buffer[self.seen..]) {
-            let line = buffer.split_to(self.seen + end + 1).freeze();
-            self.seen = 0;
-            self.push_line(line, out)?;
+    fn split_values(
+        &mut self,
+        mut inside: Option<Inside>,
+        buffer: &mut BytesMut,
+        at_end: bool,
+        out: &mut ItemSender,
+    ) -> Step {
+        loop {
+            if inside.is_none() {
+                self.skip_space(buffer);
+                self.seen = 0;
+            }
+            match buffer.first() {
+                None => break,
+                // `jq --seq` and RFC 7464 put it before each value.
+                Some(&RECORD_SEPARATOR) if inside.is_none() => {
+                    buffer.advance(1);
+                    continue;
+                }
+                Some(&byte @ (b',' | b':' | b']' | b'}')) => return self.unexpected(byte),
+                Some(_) => {}
+            }
+            match self.scan(inside.unwrap_or_default(), buffer, at_end) {
+                Ok(end) => self.push_value(buffer.split_to(end).freeze(), out)?,
+                Err(state) => {
+                    self.shape = Shape::Values(Some(state));
+                    return self.check_size(buffer, out);
+                }
+            }
+            inside = None;
         }
-        self.seen = buffer.len();
-        self.check_size(buffer, out)?;
-        if at_end {
-            self.push_line(buffer.split().freeze(), out)?;
-        }
+        self.shape = Shape::Values(None);
         Ok(())
     }
 
-    fn push_line(&mut self, line: Bytes, out: &mut ItemSender) -> Step {
-        let value = trim(&line);
-        self.line += 1;
-        if value.is_empty() {
-            return Ok(());
-        }
-        let position = self.at_line(self.line - 1);
+    fn push_value(&mut self, value: Bytes, out: &mut ItemSender) -> Step {
+        let line = self.line;
+        self.line += newlines(&value);
         match decode(&value) {
-            Ok(body) => out.push(body, position),
-            Err((_, reason)) => Err(Error::Json { position, reason }.into()),
+            Ok(body) => out.push(body, self.at_line(line)),
+            Err((0, reason)) => Err(Error::Json { position: self.at_line(line), reason }.into()),
+            Err((below, reason)) => {
+                let reason = format!("{reason}, in the value that starts in line {line}");
+                Err(Error::Json { position: self.at_line(line + below), reason }.into())
+            }
         }
     }
 
@@ -97,7 +131,7 @@ impl Json {
         out: &mut ItemSender,
     ) -> Step {
         loop {
-            if !matches!(state, ArrayState::Inside { .. }) {
+            if !matches!(state, ArrayState::Inside(_)) {
                 self.skip_space(buffer);
             }
             let Some(&byte) = buffer.first() else { break };
@@ -113,19 +147,23 @@ impl Json {
                 (ArrayState::Start | ArrayState::Value, b',' | b']' | b'}') => return self.unexpected(byte),
                 (ArrayState::Start | ArrayState::Value, _) => {
                     self.seen = 0;
-                    ArrayState::Inside { depth: 0, in_string: false, escaped: false }
+                    ArrayState::Inside(Inside::default())
                 }
-                (ArrayState::Inside { .. }, _) => match self.scan(state, buffer, at_end) {
+                (ArrayState::Inside(inside), _) => match self.scan(inside, buffer, at_end) {
                     Ok(end) => {
                         self.push_element(buffer.split_to(end).freeze(), out)?;
                         ArrayState::Comma
                     }
-                    Err(state) => {
-                        self.shape = Shape::Array(state);
+                    Err(inside) => {
+                        self.shape = Shape::Array(ArrayState::Inside(inside));
                         return self.check_size(buffer, out);
                     }
                 },
-                (ArrayState::Comma | ArrayState::End, _) => return self.unexpected(byte),
+                (ArrayState::Comma, _) => return self.unexpected(byte),
+                (ArrayState::End, _) => {
+                    let (position, reason) = (self.at_line(self.line), AFTER_ARRAY.to_owned());
+                    return Err(Error::Json { position, reason }.into());
+                }
             };
         }
         self.shape = Shape::Array(state);
@@ -137,11 +175,13 @@ impl Json {
     }
 
     /// Scans a value. Returns where it ends, or the parser's state if the buffer ends before it does.
-    fn scan(&mut self, state: ArrayState, buffer: &[u8], at_end: bool) -> Result<usize, ArrayState> {
-        let ArrayState::Inside { mut depth, mut in_string, mut escaped } = state else { return Err(state) };
+    fn scan(&mut self, inside: Inside, buffer: &[u8], at_end: bool) -> Result<usize, Inside> {
+        let Inside { mut depth, mut in_string, mut escaped } = inside;
         for (index, &byte) in buffer.iter().enumerate().skip(self.seen) {
             if in_string {
                 match byte {
+                    // No string may hold one. Where a quote is missing, this is the line to name.
+                    b'\n' => return Ok(index),
                     _ if escaped => escaped = false,
                     b'\\' => escaped = true,
                     b'"' => {
@@ -155,6 +195,8 @@ impl Json {
                 continue;
             }
             match byte {
+                // A number may be followed by another value without white space.
+                b'"' | b'{' | b'[' if depth == 0 && index > 0 => return Ok(index),
                 b'"' => in_string = true,
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' | b',' if depth == 0 => return Ok(index),
@@ -164,12 +206,12 @@ impl Json {
                         return Ok(index + 1);
                     }
                 }
-                _ if depth == 0 && is_space(byte) => return Ok(index),
+                _ if depth == 0 && (is_space(byte) || byte == RECORD_SEPARATOR) => return Ok(index),
                 _ => {}
             }
         }
         self.seen = buffer.len();
-        if at_end { Ok(buffer.len()) } else { Err(ArrayState::Inside { depth, in_string, escaped }) }
+        if at_end { Ok(buffer.len()) } else { Err(Inside { depth, in_string, escaped }) }
     }
 
     fn push_element(&mut self, value: Bytes, out: &mut ItemSender) -> Step {
@@ -193,6 +235,10 @@ impl Json {
         if buffer.len() <= out.max_size.saturating_add(out.max_size / 2).max(1024) {
             return Ok(());
         }
+        // Where a bracket is missing, everything behind it seems to be one value.
+        if let Some((below, reason)) = mistake(buffer) {
+            return Err(Error::Json { position: self.at_line(self.line + below), reason }.into());
+        }
         Err(Error::TooLarge { position: self.at_line(self.line), limit: out.max_size }.into())
     }
 }
@@ -207,29 +253,24 @@ impl Splitter for Json {
                     buffer.advance(1);
                     self.shape = Shape::Array(ArrayState::Start);
                 }
-                Some(_) => self.shape = Shape::Lines,
+                Some(_) => self.shape = Shape::Values(None),
             }
         }
         match self.shape {
             Shape::Array(state) => self.split_array(state, buffer, at_end, out),
-            Shape::Unknown | Shape::Lines => self.split_lines(buffer, at_end, out),
+            Shape::Values(inside) => self.split_values(inside, buffer, at_end, out),
+            Shape::Unknown => Ok(()),
         }
     }
 
     fn position(&self) -> Position {
         match self.shape {
             Shape::Array(_) => self.element(self.line),
-            Shape::Unknown | Shape::Lines => self.at_line(self.line - 1),
+            Shape::Unknown | Shape::Values(_) => self.at_line(self.line),
         }
     }
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
-}
-
-fn trim(line: &Bytes) -> Bytes {
-    let start = line.iter().take_while(|byte| is_space(**byte)).count();
-    let end = line.len() - line[start..].iter().rev().take_while(|byte| is_space(**byte)).count();
-    line.slice(start..end)
 }

@@ -19,6 +19,12 @@ pub(super) fn decode(value: &Bytes) -> Result<Bytes, (u64, String)> {
     Ok(compact(value))
 }
 
+/// What is wrong with the start of a value, if that can be told without its end: as [`decode`] has it.
+pub(super) fn mistake(start: &[u8]) -> Option<(u64, String)> {
+    let error = serde_json::from_slice::<IgnoredAny>(start).err()?;
+    (!error.is_eof()).then(|| reason(&error))
+}
+
 /// serde_json ends its messages with line and column. Only the column is right here, because the
 /// line counts from the start of the value.
 fn reason(error: &serde_json::Error) -> (u64, String) {

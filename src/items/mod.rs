@@ -1,6 +1,6 @@
 //! Items, the units of work, as a stream: from arguments, files and standard input.
 //!
-//! An item is a sequence of one or more bytes of any value. A thread reads the input and splits it
+//! An item is a sequence of bytes of any value. A thread reads the input and splits it
 //! into chunks of items. Items are slices of what was read: there is no allocation per item, and
 //! the whole input is never in memory.
 
@@ -9,6 +9,8 @@ mod error;
 mod framing;
 mod json;
 mod json_value;
+mod kind;
+mod notes;
 mod open;
 mod reader;
 
@@ -21,6 +23,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use error::Error;
+pub use notes::InputNotes;
 use workqueue_core::item::{Item, ItemSource, Position};
 
 /// The default limit for the size of an item, in bytes. It is RabbitMQ 4's default for
@@ -40,9 +43,36 @@ pub enum Framing {
     Nul,
     /// Each item ends with these bytes, at least one; the last one may lack them.
     Delimiter(Arc<[u8]>),
-    /// One JSON array, or one JSON value per line. Strings lose their quotes; all other values become
-    /// compact JSON.
+    /// One JSON array, or any number of JSON values. Strings lose their quotes; all other values
+    /// become compact JSON.
     Json,
+}
+
+/// What becomes of items without content: lines of white space, and what is empty in other framings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BlankLines {
+    /// They are no items, and are counted.
+    #[default]
+    Skip,
+    /// The first one ends the reading with an error.
+    Refuse,
+    /// They are items.
+    Keep,
+}
+
+/// How files are read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    pub framing: Framing,
+    pub blank_lines: BlankLines,
+    /// Take the bytes as they are: nothing is decompressed or stripped, and no kind of file refused.
+    pub raw: bool,
+}
+
+impl From<Framing> for Reading {
+    fn from(framing: Framing) -> Self {
+        Self { framing, ..Self::default() }
+    }
 }
 
 /// Where items come from.
@@ -52,7 +82,7 @@ pub enum InputSource {
     /// Files that are read in this order; the path `-` is standard input.
     Files {
         paths: Vec<PathBuf>,
-        framing: Framing,
+        reading: Reading,
     },
 }
 
@@ -61,11 +91,14 @@ impl InputSource {
     /// reported before the items of the first are sent.
     ///
     /// # Errors
-    /// [`Error::Open`] with the first file that cannot be read.
+    /// [`Error::Open`] with the first file that cannot be read, and [`Error::Kind`] with one of a kind
+    /// that is not supported.
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::Arguments(_) => Ok(()),
-            Self::Files { paths, .. } => paths.iter().try_for_each(|path| open::check(path)),
+            Self::Files { paths, reading } => {
+                paths.iter().try_for_each(|path| open::check(path, reading.raw))
+            }
         }
     }
 }
@@ -79,6 +112,7 @@ pub struct Items {
     meter: Arc<AtomicU64>,
     /// Bytes of all files; `None` if one of them is not a regular file.
     total: Option<u64>,
+    notes: Arc<InputNotes>,
 }
 
 impl Items {
@@ -95,11 +129,14 @@ impl Items {
                 };
                 let items: Vec<Item> = (1..).zip(arguments).map(item).collect::<Result<_, _>>()?;
                 let (_, chunks_rx) = mpsc::channel(1);
-                Ok(Self { chunks_rx, current: items.into_iter(), meter: Arc::default(), total: None })
+                let (meter, notes) = (Arc::default(), Arc::default());
+                Ok(Self { chunks_rx, current: items.into_iter(), meter, total: None, notes })
             }
-            InputSource::Files { paths, framing } => {
+            InputSource::Files { paths, reading } => {
                 let total = open::total_size(&paths);
-                let items = Self::spawn(move |out| reader::read_files(&paths, &framing, out), max_size);
+                let items = Self::spawn(reading.blank_lines, max_size, move |out| {
+                    reader::read_files(&paths, &reading, out)
+                });
                 Ok(Self { total, ..items })
             }
         }
@@ -109,23 +146,33 @@ impl Items {
     pub fn from_reader(
         input: impl Read + Send + 'static,
         name: &str,
-        framing: Framing,
+        reading: impl Into<Reading>,
         max_size: usize,
     ) -> Self {
-        let name = name.to_owned();
-        Self::spawn(move |out| reader::read_one(Box::new(input), &name, &framing, out), max_size)
+        let (name, reading) = (name.to_owned(), reading.into());
+        Self::spawn(reading.blank_lines, max_size, move |out| {
+            reader::read_one(Box::new(input), &name, &reading, out)
+        })
     }
 
     fn spawn(
-        read: impl FnOnce(&mut framing::ItemSender) -> framing::Step + Send + 'static,
+        blank_lines: BlankLines,
         max_size: usize,
+        read: impl FnOnce(&mut framing::ItemSender) -> framing::Step + Send + 'static,
     ) -> Self {
         let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS_AHEAD);
         // Not one of the runtime's threads, because a blocking read from a terminal cannot be cancelled.
         let meter = Arc::new(AtomicU64::new(0));
-        let out = framing::ItemSender::new(chunks_tx, max_size, Arc::clone(&meter));
+        let notes = Arc::new(InputNotes::default());
+        let sent = (Arc::clone(&meter), Arc::clone(&notes));
+        let out = framing::ItemSender::new(chunks_tx, max_size, blank_lines, sent);
         std::thread::spawn(move || out.run(read));
-        Self { chunks_rx, current: Vec::new().into_iter(), meter, total: None }
+        Self { chunks_rx, current: Vec::new().into_iter(), meter, total: None, notes }
+    }
+
+    /// What was noticed about the input so far.
+    pub fn notes(&self) -> Arc<InputNotes> {
+        Arc::clone(&self.notes)
     }
 
     /// The share of the input that has been read, from 0 to 1; `None` if its size is unknown.
@@ -162,6 +209,10 @@ fn check(item: &Item, limit: usize) -> Result<(), Error> {
     if item.body.is_empty() {
         return Err(Error::Empty { position: item.position.clone() });
     }
+    check_size(item, limit)
+}
+
+fn check_size(item: &Item, limit: usize) -> Result<(), Error> {
     if item.body.len() > limit {
         return Err(Error::TooLarge { position: item.position.clone(), limit });
     }

@@ -1,5 +1,5 @@
 //! Opens input: a file, which must not shrink while it is read, or standard input. Input in gzip or
-//! zstd format is recognized by its first bytes and decompressed.
+//! zstd format is decompressed, and other input that is not text is refused.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Cursor, ErrorKind, Read};
@@ -11,37 +11,11 @@ use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::Error;
+use super::kind::{Cure, HEAD, Kind};
+use super::{Error, Position};
 
 /// Bytes per read of compressed input.
 const COMPRESSED_BUFFER: usize = 64 * 1024;
-
-/// The first bytes that identify a format.
-struct Magic {
-    bytes: &'static [u8],
-    /// Mask of the bits of the first byte that matter.
-    first: u8,
-}
-
-/// RFC 1952.
-const GZIP: Magic = Magic { bytes: &[0x1f, 0x8b], first: 0xff };
-
-/// A zstd frame, and a skippable frame, which parallel compressors write first (RFC 8878).
-const ZSTD: Magic = Magic { bytes: &[0x28, 0xb5, 0x2f, 0xfd], first: 0xff };
-const ZSTD_SKIPPABLE: Magic = Magic { bytes: &[0x50, 0x2a, 0x4d, 0x18], first: 0xf0 };
-
-impl Magic {
-    /// Whether input that starts with `head` may be in this format.
-    fn agrees(&self, head: &[u8]) -> bool {
-        let mut masks = [self.first].into_iter().chain(std::iter::repeat(0xff));
-        head.iter().zip(self.bytes).zip(&mut masks).all(|((byte, own), mask)| (byte ^ own) & mask == 0)
-    }
-
-    /// Whether input that starts with `head` is in this format.
-    fn starts(&self, head: &[u8]) -> bool {
-        head.len() >= self.bytes.len() && self.agrees(head)
-    }
-}
 
 /// Opens a file, or standard input for the path `-`. `meter` counts the bytes read from files.
 pub(super) fn open(path: &Path, meter: &Arc<AtomicU64>) -> Result<Box<dyn Read>, Error> {
@@ -58,17 +32,21 @@ pub(super) fn open(path: &Path, meter: &Arc<AtomicU64>) -> Result<Box<dyn Read>,
     open().map_err(|source| Error::Open { path: path.to_owned(), source })
 }
 
-/// Checks whether a path can be opened. Does not open pipes: opening one may consume its data.
-pub(super) fn check(path: &Path) -> Result<(), Error> {
-    let check = || {
+/// Checks whether a path can be opened and is not of an unsupported kind. Does not open pipes: opening one may consume its data.
+pub(super) fn check(path: &Path, raw: bool) -> Result<(), Error> {
+    let open = || {
         let metadata = std::fs::metadata(path)?;
         refuse_directory(&metadata)?;
-        if metadata.is_file() { File::open(path).map(|_| ()) } else { Ok(()) }
+        if metadata.is_file() { File::open(path).map(Some) } else { Ok(None) }
     };
     if path == Path::new("-") {
         return Ok(());
     }
-    check().map_err(|source| Error::Open { path: path.to_owned(), source })
+    let file = open().map_err(|source| Error::Open { path: path.to_owned(), source })?;
+    match file {
+        Some(file) if !raw => unpack(Box::new(file), &path.display().to_string()).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// Opening a directory succeeds, and the error of the first read then does not name the path.
@@ -110,27 +88,58 @@ impl Read for UnshrunkFile {
     }
 }
 
-/// Decompresses gzip and zstd, and passes all other input on. Reads no more bytes ahead than needed
-/// to recognize a format, so that the first line of a slow pipe is not delayed.
-pub(super) fn unpack(mut input: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
+/// Decompresses gzip and zstd, strips a byte order mark, and passes all other input on. Input called
+/// `name` of another kind than text is refused, also inside a compressed one.
+pub(super) fn unpack(input: Box<dyn Read>, name: &str) -> Result<Box<dyn Read>, Error> {
+    let (input, kind) = sniff(input, name)?;
+    let input: Box<dyn Read> = match kind {
+        Some(Kind::Gzip) => Box::new(MultiGzDecoder::new(buffered(input))),
+        Some(Kind::Zstd) => Box::new(Zstd::new(buffered(input))),
+        _ => return text(input, kind, name),
+    };
+    let (input, kind) = sniff(input, name)?;
+    text(input, kind, name)
+}
+
+/// Reads no more bytes ahead than needed to recognize a kind, so that the first line of a slow pipe is
+/// not delayed.
+fn sniff(mut input: Box<dyn Read>, name: &str) -> Result<(Box<dyn Read>, Option<Kind>), Error> {
     let mut head = Vec::new();
-    let mut byte = [0];
-    let formats = [&GZIP, &ZSTD, &ZSTD_SKIPPABLE];
-    while formats.iter().any(|magic| magic.bytes.len() > head.len() && magic.agrees(&head)) {
-        match input.read(&mut byte) {
+    while head.is_empty() || Kind::needs_more(&head) {
+        let before = head.len();
+        head.resize(before + HEAD, 0);
+        let read = input.read(&mut head[before..]);
+        head.truncate(before + *read.as_ref().unwrap_or(&0));
+        match read {
             Ok(0) => break,
-            Ok(_) => head.push(byte[0]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                let position = Position::Record { input: name.into(), number: 0 };
+                return Err(Error::Read { position, source: error });
+            }
+            _ => {}
         }
     }
-    let (gzip, zstd) = (GZIP.starts(&head), ZSTD.starts(&head) || ZSTD_SKIPPABLE.starts(&head));
-    let input = Cursor::new(head).chain(input);
-    if !gzip && !zstd {
-        return Ok(Box::new(input));
+    let kind = Kind::of(&head);
+    Ok((Box::new(Cursor::new(head).chain(input)), kind))
+}
+
+fn text(mut input: Box<dyn Read>, kind: Option<Kind>, name: &str) -> Result<Box<dyn Read>, Error> {
+    let refused = |kind, cure| Err(Error::Kind { input: name.to_owned(), kind, cure });
+    match kind {
+        None => Ok(input),
+        // The mark is in memory.
+        Some(Kind::Utf8Marked) => match input.read_exact(&mut [0; 3]) {
+            Ok(()) => Ok(input),
+            Err(source) => Err(Error::Open { path: name.into(), source }),
+        },
+        Some(Kind::Gzip) => refused("compressed twice", Cure::Filter("gzip -dc")),
+        Some(Kind::Zstd) => refused("compressed twice", Cure::Filter("zstd -dc")),
+        Some(Kind::Unsupported(kind, cure)) => refused(kind, cure),
     }
-    let input: Compressed = BufReader::with_capacity(COMPRESSED_BUFFER, Box::new(input));
-    Ok(if gzip { Box::new(MultiGzDecoder::new(input)) } else { Box::new(Zstd::new(input)) })
+}
+
+fn buffered(input: Box<dyn Read>) -> Compressed {
+    BufReader::with_capacity(COMPRESSED_BUFFER, input)
 }
 
 type Compressed = BufReader<Box<dyn Read>>;

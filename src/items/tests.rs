@@ -30,11 +30,12 @@ async fn collect(mut items: Items) -> (Vec<Item>, Option<String>) {
 }
 
 /// Reads an input in pieces of several sizes and in one piece, and checks that the outcome is the same.
-async fn read(input: &[u8], framing: Framing, limit: usize) -> (Vec<Vec<u8>>, Option<String>) {
+async fn read(input: &[u8], reading: impl Into<Reading>, limit: usize) -> (Vec<Vec<u8>>, Option<String>) {
+    let reading = reading.into();
     let mut outcome = None;
     for most in [1, 2, 3, 7, 1 << 20] {
         let reader = Dribble { input: std::io::Cursor::new(input.to_vec()), most };
-        let (items, error) = collect(Items::from_reader(reader, "items.txt", framing.clone(), limit)).await;
+        let (items, error) = collect(Items::from_reader(reader, "items.txt", reading.clone(), limit)).await;
         let this = (items.iter().map(|item| item.body.to_vec()).collect::<Vec<_>>(), error);
         assert_eq!(outcome.get_or_insert_with(|| this.clone()), &this, "in pieces of {most} bytes");
     }
@@ -70,8 +71,11 @@ async fn other_delimiters_keep_newlines() {
 #[tokio::test]
 async fn bad_items_are_named_by_file_and_line() {
     let error = |text: &str| Some(text.to_owned());
-    let outcome = read(b"a\n\nb\n", Framing::Lines, 99).await;
-    assert_eq!(outcome, (bodies(&["a"]), error("items.txt:2: the item is empty")));
+    let refuse = Reading { blank_lines: BlankLines::Refuse, ..Reading::default() };
+    for blank in [&b"a\n\nb\n"[..], b"a\n \t\r\nb\n"] {
+        let outcome = read(blank, refuse.clone(), 99).await;
+        assert_eq!(outcome, (bodies(&["a"]), error("items.txt:2: the item is empty")));
+    }
     let outcome = read(b"a\nabcdef\nb\n", Framing::Lines, 5).await;
     assert_eq!(outcome, (bodies(&["a"]), error("items.txt:2: the item is larger than 5 bytes")));
     assert_eq!(read(b"abcde\n", Framing::Lines, 5).await, (bodies(&["abcde"]), None));
@@ -82,6 +86,26 @@ async fn json_lines_become_strings_and_compact_values() {
     let input = b"\"plain\"\n\n  \"esc\\u0061ped\\n\" \r\n{ \"a\" : [1.0, \"x y\\\" \"] }\n12e3\nnull";
     let expected = bodies(&["plain", "escaped\n", r#"{"a":[1.0,"x y\" "]}"#, "12e3", "null"]);
     assert_eq!(read(input, Framing::Json, 99).await, (expected, None));
+}
+
+#[tokio::test]
+async fn json_values_may_span_lines_as_jq_prints_them() {
+    let input = [
+        "{\n  \"a\": [\n    1,\n    \"}\\\"\"\n  ]\n}\n{\n}\n[\n  2\n]\n",
+        "\"s\"\n1 2{}\u{1e}{\"b\":3}\n\u{1e}4",
+    ]
+    .concat();
+    let expected = bodies(&[r#"{"a":[1,"}\""]}"#, "{}", "[2]", "s", "1", "2", "{}", r#"{"b":3}"#, "4"]);
+    assert_eq!(read(input.as_bytes(), Framing::Json, 99).await, (expected, None));
+}
+
+#[tokio::test]
+async fn a_bracket_that_is_not_closed_is_named_before_all_that_follows_is_read() {
+    let endless = std::io::repeat(b' ').take(1 << 30);
+    let input = std::io::Cursor::new(b"1\n{\"a\": [1}\n").chain(endless);
+    let (items, error) = collect(Items::from_reader(input, "f", Framing::Json, DEFAULT_MAX_SIZE)).await;
+    assert_eq!(items.len(), 1);
+    assert_eq!(error.as_deref(), Some("f:2: not JSON: expected `,` or `]` (column 9)"));
 }
 
 #[tokio::test]
@@ -97,15 +121,23 @@ async fn json_arrays_become_their_elements() {
 async fn bad_json_is_named_by_line() {
     for (input, good, expected) in [
         ("1\n{\"a\":}\n2", 1, "items.txt:2: not JSON: expected value (column 6)"),
-        ("1\n2 3\n", 1, "items.txt:2: not JSON: trailing characters (column 3)"),
+        ("1\n2, 3\n", 2, "items.txt:2: not JSON: unexpected ','"),
+        ("1\n{\"a\": 1}}", 2, "items.txt:2: not JSON: unexpected '}'"),
+        ("1\n12a", 1, "items.txt:2: not JSON: trailing characters (column 3)"),
+        ("1\nnul\n2", 1, "items.txt:2: not JSON: EOF while parsing a value (column 3)"),
+        ("1\n\"a\n\"b\"", 1, "items.txt:2: not JSON: EOF while parsing a string (column 2)"),
+        (
+            "1\n{\n\"a\" 1}",
+            1,
+            "items.txt:3: not JSON: expected `:` (column 5), in the value that starts in line 2",
+        ),
         ("[1,\n{\"a\":\n}]", 1, "items.txt:3 (element 2): not JSON: expected value (column 1)"),
         ("[1,\n2", 2, "items.txt:2: not JSON: the array is not closed"),
-        ("[1] 2", 1, "items.txt:1: not JSON: unexpected '2'"),
+        ("[1]\n[2]", 1, "items.txt:2: not JSON: something follows the array"),
         ("[1,]", 1, "items.txt:1: not JSON: unexpected ']'"),
         ("[1 2]", 1, "items.txt:1: not JSON: unexpected '2'"),
         ("[\"\\ud800\"]", 0, "items.txt:1 (element 1): not JSON: unexpected end of hex escape (column 8)"),
         ("\"a", 0, "items.txt:1: not JSON: EOF while parsing a string (column 2)"),
-        ("[\"\"]", 0, "items.txt:1 (element 1): the item is empty"),
     ] {
         let (items, error) = read(input.as_bytes(), Framing::Json, 99).await;
         assert_eq!((items.len(), error.as_deref()), (good, Some(expected)), "{input}");
@@ -121,7 +153,12 @@ async fn a_bad_line_far_down_is_named_and_everything_before_it_is_read() {
     let items = Items::from_reader(std::io::Cursor::new(input), "big.json", Framing::Json, 99);
     let (items, error) = collect(items).await;
     assert_eq!(items.len(), 699_999);
-    assert_eq!(error.as_deref(), Some("big.json:700000: not JSON: EOF while parsing an object (column 7)"));
+    assert_eq!(
+        error.as_deref(),
+        Some(
+            "big.json:700001: not JSON: expected `,` or `}` (column 1), in the value that starts in line 700000"
+        )
+    );
 }
 
 #[tokio::test]
@@ -158,7 +195,8 @@ impl Drop for Dir {
 }
 
 fn files(paths: Vec<PathBuf>) -> Items {
-    Items::open(InputSource::Files { paths, framing: Framing::Lines }, 99).expect("no arguments to refuse")
+    Items::open(InputSource::Files { paths, reading: Reading::default() }, 99)
+        .expect("no arguments to refuse")
 }
 
 #[tokio::test]
@@ -193,6 +231,81 @@ async fn compressed_input_is_recognized_by_its_first_bytes() {
     // One byte of a magic number is not enough.
     assert_eq!(read(b"(\n", Framing::Lines, 99).await, (bodies(&["("]), None));
     assert_eq!(read(b"P*\n", Framing::Lines, 99).await, (bodies(&["P*"]), None));
+}
+
+#[tokio::test]
+async fn blank_lines_are_skipped_and_counted_or_kept() {
+    let input = b"a\n\n \t\nb \n\r\n\n";
+    let mut items = Items::from_reader(&input[..], "f", Framing::Lines, 99);
+    let notes = items.notes();
+    assert_eq!(items.next_chunk().await.expect("good").expect("items")[1].position.to_string(), "f:4");
+    assert_eq!(notes.blank(), 4);
+    let keep = Reading { blank_lines: BlankLines::Keep, ..Reading::default() };
+    let all = bodies(&["a", "", " \t", "b ", "\r", ""]);
+    assert_eq!(read(input, keep.clone(), 99).await, (all, None));
+    // Elsewhere white space is content.
+    assert_eq!(read(b"a\0\0 \0", Framing::Nul, 99).await, (bodies(&["a", " "]), None));
+    assert_eq!(read(b"\"\" \" \"", Framing::Json, 99).await, (bodies(&[" "]), None));
+    let json = Reading { framing: Framing::Json, ..keep };
+    assert_eq!(read(b"[\"\"]", json, 99).await, (bodies(&[""]), None));
+}
+
+#[tokio::test]
+async fn lines_that_end_with_crlf_are_noted_once_and_kept() {
+    let items = Items::from_reader(&b"a\n\r\nb\r\nc\r\n"[..], "f", Framing::Lines, 99);
+    let notes = items.notes();
+    let (items, _) = collect(items).await;
+    assert_eq!(items[1].body, "b\r");
+    assert_eq!(notes.take_crlf().map(ToString::to_string).as_deref(), Some("f:3"));
+    assert_eq!(notes.take_crlf(), None);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_an_item() {
+    let marked = b"\xef\xbb\xbfa\nb";
+    for input in [&marked[..], &gzip(marked)] {
+        assert_eq!(read(input, Framing::Lines, 99).await, (bodies(&["a", "b"]), None));
+    }
+    assert_eq!(read(b"\xef\xbb\xbf[1]", Framing::Json, 99).await, (bodies(&["1"]), None));
+    assert_eq!(read(b"\xef\xbb\xbf", Framing::Lines, 99).await, (vec![], None));
+    let raw = Reading { raw: true, ..Reading::default() };
+    assert_eq!(read(marked, raw, 99).await.0[0], b"\xef\xbb\xbfa");
+}
+
+#[tokio::test]
+async fn what_is_no_text_is_named_and_gives_no_items() {
+    let mut tar = vec![0; 600];
+    tar[..8].copy_from_slice(b"items.tx");
+    tar[257..262].copy_from_slice(b"ustar");
+    for (input, kind) in [
+        (&b"\xfd7zXZ\0\0\x04"[..], "compressed with xz, which is not supported"),
+        (b"BZh91AY&SY\n", "compressed with bzip2, which is not supported"),
+        (b"\x04\x22\x4d\x18x", "compressed with lz4, which is not supported"),
+        (b"PK\x03\x04\n\n", "a zip archive (as .xlsx, .docx and .jar are, too)"),
+        (b"SQLite format 3\0x", "a SQLite database"),
+        (b"PAR1\x15\x04", "a Parquet file"),
+        (b"\xff\xfea\0\n\0", "text in UTF-16"),
+        (&gzip(b"a\n"), "compressed twice"),
+        (&gzip(b"PK\x03\x04"), "a zip archive (as .xlsx, .docx and .jar are, too)"),
+    ] {
+        let packed = gzip(input);
+        let input = if kind == "compressed twice" { &packed[..] } else { input };
+        for framing in [Framing::Lines, Framing::Nul, Framing::Json] {
+            let outcome = read(input, framing, 99).await;
+            assert_eq!(outcome, (vec![], Some(format!("items.txt: it is {kind}"))));
+        }
+        let raw = Reading { raw: true, ..Reading::default() };
+        assert!(!read(input, raw, 99).await.0.is_empty());
+    }
+    let (_, error) = collect(Items::from_reader(std::io::Cursor::new(tar), "f", Framing::Lines, 999)).await;
+    assert_eq!(error.as_deref(), Some("f: it is a tar archive"));
+    let (items, error) = read(b"a\0b\0", Framing::Lines, 99).await;
+    assert_eq!(items.len(), 0);
+    assert!(error.expect("NUL bytes").starts_with("items.txt:1: the line holds a NUL byte"));
+    // What only looks like it is text.
+    for text in ["PAR1", "BZh9", "ORC", "7z", "PK", "Rar!", "]", "Obj"] {
+        assert_eq!(read(text.as_bytes(), Framing::Lines, 99).await, (bodies(&[text]), None));
+    }
 }
 
 #[tokio::test]

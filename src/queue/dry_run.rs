@@ -4,6 +4,7 @@ use std::future::Future;
 
 use crate::error::Error;
 use crate::items::{InputSource, Items};
+use crate::notice::Observer;
 use workqueue_core::item::{Item, Position};
 
 /// What an input contains.
@@ -11,6 +12,8 @@ use workqueue_core::item::{Item, Position};
 pub struct InputSummary {
     /// Items read, not counting bad input.
     pub items: u64,
+    /// Blank lines of the input, which are no items.
+    pub blank: u64,
     /// Their total size.
     pub bytes: u64,
     /// Position and size in bytes of the largest item.
@@ -27,11 +30,12 @@ pub async fn summarize(
     source: InputSource,
     max_item_size: usize,
     keep: usize,
+    observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
 ) -> (InputSummary, Result<(), Error>) {
     let mut summary = InputSummary::default();
     let result = match Items::open(source, max_item_size) {
-        Ok(items) => summary.read(items, keep, interrupt).await,
+        Ok(items) => summary.read(items, keep, observer, interrupt).await,
         Err(error) => Err(error.into()),
     };
     (summary, result)
@@ -42,9 +46,11 @@ impl InputSummary {
         &mut self,
         mut items: Items,
         keep: usize,
+        observer: &dyn Observer,
         interrupt: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let mut interrupt = std::pin::pin!(interrupt);
+        let notes = items.notes();
         loop {
             let chunk = tokio::select! {
                 biased;
@@ -52,7 +58,11 @@ impl InputSummary {
                     self.interrupted = true;
                     return Ok(());
                 }
-                chunk = items.next_chunk() => chunk?,
+                chunk = items.next_chunk() => {
+                    observer.warn_of_input(&notes);
+                    self.blank = notes.blank();
+                    chunk?
+                }
             };
             let Some(chunk) = chunk else { return Ok(()) };
             for item in chunk {
@@ -77,11 +87,17 @@ impl InputSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notice::Notice;
+
+    struct Deaf;
+    impl Observer for Deaf {
+        fn on(&self, _: Notice<'_>) {}
+    }
 
     #[tokio::test]
     async fn the_items_of_an_input_are_counted() {
         let source = InputSource::Arguments(vec![b"a".to_vec(), b"ccc".to_vec(), b"bb".to_vec()]);
-        let (summary, result) = summarize(source, 99, 2, std::future::pending()).await;
+        let (summary, result) = summarize(source, 99, 2, &Deaf, std::future::pending()).await;
         result.expect("good items");
         assert_eq!((summary.items, summary.bytes, summary.first.len()), (3, 6, 2));
         assert_eq!(summary.largest, Some((Position::Argument(2), 3)));

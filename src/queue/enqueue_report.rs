@@ -12,6 +12,8 @@ pub struct EnqueueReport {
     pub skipped: u64,
     /// Items read, not counting bad input.
     pub read: u64,
+    /// Blank lines of the input, which are no items.
+    pub blank: u64,
     /// Items that the broker confirmed.
     pub confirmed: u64,
     /// Those of the whole batch that the broker confirmed, by identity.

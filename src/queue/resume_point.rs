@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
-use crate::items::{Framing, InputSource};
+use crate::items::{InputSource, Reading};
 use crate::queue::connection::BrokerTarget;
 use workqueue_core::names::QueueName;
 
@@ -59,10 +59,10 @@ impl ResumePoint {
         resume: bool,
     ) -> Result<Option<Self>, Error> {
         let refuse = |reason: &str| Err(Error::NotResumable(reason.to_owned()));
-        let Some((files, framing)) = identities(source) else {
+        let Some((files, reading)) = identities(source) else {
             return if resume { refuse("only files can be read a second time") } else { Ok(None) };
         };
-        let Some(path) = state_dir().map(|dir| dir.join(file_name(target, queue, &files, framing))) else {
+        let Some(path) = state_dir().map(|dir| dir.join(file_name(target, queue, &files, reading))) else {
             return if resume { refuse("there is no home directory to save the state in") } else { Ok(None) };
         };
         let saved =
@@ -123,10 +123,10 @@ fn state_dir() -> Option<PathBuf> {
     Some(home.join("kubectl-workqueue"))
 }
 
-fn identities(source: &InputSource) -> Option<(Vec<Identity>, &Framing)> {
-    let InputSource::Files { paths, framing } = source else { return None };
+fn identities(source: &InputSource) -> Option<(Vec<Identity>, &Reading)> {
+    let InputSource::Files { paths, reading } = source else { return None };
     let files = paths.iter().map(|path| identity(path)).collect::<Option<Vec<_>>>()?;
-    Some((files, framing))
+    Some((files, reading))
 }
 
 fn identity(path: &Path) -> Option<Identity> {
@@ -139,10 +139,10 @@ fn identity(path: &Path) -> Option<Identity> {
     Some(Identity { path, size: metadata.len(), modified, head: hex(&Sha256::digest(&head)) })
 }
 
-/// The file name, unique to this broker, queue, files and framing.
-fn file_name(target: &BrokerTarget, queue: &QueueName, files: &[Identity], framing: &Framing) -> String {
+/// The file name, unique to this broker, queue, files and way to read them.
+fn file_name(target: &BrokerTarget, queue: &QueueName, files: &[Identity], reading: &Reading) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("{}\n{queue}\n{framing:?}\n", target.identity()));
+    hash.update(format!("{}\n{queue}\n{reading:?}\n", target.identity()));
     for file in files {
         hash.update(format!("{}\n", file.path.display()));
     }
@@ -164,7 +164,7 @@ mod tests {
         std::fs::create_dir_all(&dir).expect("a temporary directory");
         let (file, path) = (dir.join("items"), dir.join("state/resume.json"));
         std::fs::write(&file, "a\nb\n").expect("writable");
-        let source = InputSource::Files { paths: vec![file.clone()], framing: Framing::Lines };
+        let source = InputSource::Files { paths: vec![file.clone()], reading: Reading::default() };
         let target = BrokerTarget::Direct(Endpoint::parse("amqp://mq", None).expect("legal"));
         let queue = "job1".parse().expect("legal");
         let mut resume_point =
@@ -179,7 +179,7 @@ mod tests {
         assert_ne!(saved.files, identities(&source).expect("files").0, "its head has changed");
         resume_point.remove();
         assert!(!path.exists());
-        let pipe = InputSource::Files { paths: vec!["-".into()], framing: Framing::Lines };
+        let pipe = InputSource::Files { paths: vec!["-".into()], reading: Reading::default() };
         assert!(
             ResumePoint::open(&target, &queue, &pipe, "b1", true).is_err(),
             "a pipe cannot be read again"

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::items;
-use crate::items::Items;
+use crate::items::{InputNotes, Items};
 use crate::notice::{Notice, Observer};
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::queue::reconnect::Reconnector;
@@ -32,6 +32,8 @@ pub(super) struct Transfer<'a> {
     /// Read, but not yet in the publisher's window.
     pending: std::vec::IntoIter<Item>,
     reading: bool,
+    /// Blank lines read.
+    blank: u64,
     bad_input: Option<Error>,
     /// When the user stopped the transfer.
     interrupted_at: Option<Instant>,
@@ -53,6 +55,7 @@ impl<'a> Transfer<'a> {
             skip,
             pending: Vec::new().into_iter(),
             reading: true,
+            blank: 0,
             bad_input: None,
             interrupted_at: None,
             reported_at: Instant::now(),
@@ -139,7 +142,7 @@ impl<'a> Transfer<'a> {
                         self.report_progress(items);
                     }
                 }
-                chunk = items.next_chunk(), if read_on => self.accept_items(chunk, reconnector),
+                chunk = items.next_chunk(), if read_on => self.accept_items(chunk, &items.notes(), reconnector),
                 () = tokio::time::sleep_until(reconnector.stalls_at()), if waiting && reconnector.can_stall() => {
                     return Err(reconnector.stalled());
                 }
@@ -161,8 +164,11 @@ impl<'a> Transfer<'a> {
     fn accept_items(
         &mut self,
         chunk: Result<Option<Vec<Item>>, items::Error>,
+        notes: &InputNotes,
         reconnector: &mut Reconnector<'_>,
     ) {
+        self.observer.warn_of_input(notes);
+        self.blank = notes.blank();
         match chunk {
             Ok(Some(mut chunk)) => {
                 let skipped = usize::try_from(self.skip).map_or(chunk.len(), |skip| skip.min(chunk.len()));
@@ -195,7 +201,7 @@ impl<'a> Transfer<'a> {
         skipped: u64,
         result: &Result<(), Error>,
     ) -> EnqueueReport {
-        let interrupted = self.interrupted_at.is_some();
+        let (interrupted, blank) = (self.interrupted_at.is_some(), self.blank);
         // After the loss of a queue nothing is settled any more: there is nothing to resume.
         let is_over =
             result.as_ref().map_or_else(|error| matches!(error, Error::QueueLost { .. }), |()| !interrupted);
@@ -214,6 +220,7 @@ impl<'a> Transfer<'a> {
             items,
             skipped,
             read: published,
+            blank,
             confirmed,
             refused,
             first_refused,

@@ -73,6 +73,9 @@ pub async fn start(
         if result.is_err() || !report.is_complete() {
             return Ok(Started::NotEnqueued(report, result.err()));
         }
+        if report.blank > 0 {
+            observer.warn(Warning::BlankLines { skipped: report.blank });
+        }
         own = Some(report.items);
     }
     let queue = plan.queue.name.clone();

@@ -97,6 +97,11 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
                 are(*running as u64, "item")
             )
         }
+        Warning::CrLf { first } => format!(
+            "{first}: the line ends with CR LF, as on Windows, and its item ends with CR: split there with \
+             --delimiter '\\r\\n'"
+        ),
+        Warning::BlankLines { skipped } => format!("{} skipped", have_been(*skipped)),
         Warning::Worker(text) => (*text).to_owned(),
     }
 }
@@ -139,6 +144,10 @@ fn not_starting(wait: &StartWait) -> String {
     };
     let end = if wait.is_definite { "; the run ends if this does not change within 40 s" } else { "" };
     format!("{what}: {why}{end}; `{}` shows more", wait.next_command())
+}
+
+fn have_been(blank: u64) -> String {
+    format!("{} been", have(blank, "blank line"))
 }
 
 fn queue_differs(queue: &QueueName, reason: &str) -> String {

@@ -6,7 +6,9 @@
 
 mod build;
 mod context;
+mod credentials;
 mod engine;
+mod input;
 mod install;
 mod terminal;
 mod usage;

@@ -94,7 +94,7 @@ fn kept_data_is_found_again() {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn bad_input_is_named_and_the_count_is_exact() {
     let bed = Bed::with_release("input");
-    bed.workqueue_with_input(&["enqueue", "-f", "-"], b"a\nb\n\nc\n")
+    bed.workqueue_with_input(&["enqueue", "-f", "-", "--blank-lines", "refuse"], b"a\nb\n\nc\n")
         .exits(3)
         .says("error: stdin:3: the item is empty")
         .says("job1: 2 items read, 2 confirmed");
@@ -104,6 +104,20 @@ fn bad_input_is_named_and_the_count_is_exact() {
         .exits(3)
         .says("error: stdin:2: the item is larger than 4 bytes");
     assert_eq!(bed.messages("job1"), 3, "arguments are checked before anything is sent");
+    bed.workqueue_with_input(&["enqueue", "-f", "-"], b"\xef\xbb\xbfd\n\ne\n")
+        .ok()
+        .says("job1: 2 items read, 2 confirmed, 1 blank line skipped");
+    bed.workqueue_with_input(&["enqueue", "-f", "-", "--blank-lines", "keep"], b"\n")
+        .ok()
+        .says("1 item read, 1 confirmed");
+    let all = bed.workqueue(&["peek", "-o", "json"]).ok().json();
+    let bodies: Vec<&str> =
+        all["items"].as_array().expect("a list").iter().filter_map(|item| item["body"].as_str()).collect();
+    assert_eq!(bodies, ["a", "b", "1234", "d", "e", ""]);
+    bed.workqueue_with_input(&["enqueue", "-f", "-"], b"BZh91AY&SY\x01")
+        .exits(3)
+        .says("error: stdin: it is compressed with bzip2");
+    assert_eq!(bed.messages("job1"), 6);
     bed.workqueue(&["enqueue", "-f", "/nonexistent"]).exits(3).says("error: cannot open /nonexistent");
     bed.workqueue(&["enqueue", "--queue", "amq.x", "a"]).exits(2).says("belong to the broker");
 }

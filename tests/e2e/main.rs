@@ -6,14 +6,15 @@
 mod broker;
 mod build;
 mod chart;
+mod credentials;
 mod data;
 mod deaths;
 mod errors;
 mod failed;
 mod faults;
 mod follow;
-mod ledger;
 mod half_open;
+mod ledger;
 mod queues;
 mod render;
 mod results;

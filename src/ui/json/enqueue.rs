@@ -19,6 +19,8 @@ pub struct EnqueueJson<'a> {
     pub skipped: u64,
     /// Items that were read, without those skipped.
     pub read: u64,
+    /// Blank lines that were skipped.
+    pub blank: u64,
     /// Items that the broker confirmed.
     pub confirmed: u64,
     /// Items that the broker refused.
@@ -51,6 +53,7 @@ impl<'a> EnqueueJson<'a> {
             batch: &report.batch,
             skipped: report.skipped,
             read: report.read,
+            blank: report.blank,
             confirmed: report.confirmed,
             refused: report.refused,
             first_refused: first_refused
@@ -69,6 +72,8 @@ pub struct InputJson {
     pub dry_run: bool,
     /// Items that were read.
     pub read: u64,
+    /// Blank lines that were skipped.
+    pub blank: u64,
     /// Their sizes added up, in bytes.
     pub total_size: u64,
     /// `null` if there is no item.
@@ -107,6 +112,7 @@ impl From<&InputSummary> for InputJson {
         Self {
             dry_run: true,
             read: summary.items,
+            blank: summary.blank,
             total_size: summary.bytes,
             largest: largest
                 .map(|(position, size)| InputSizeJson { position: position.to_string(), size: *size }),

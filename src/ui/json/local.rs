@@ -13,6 +13,8 @@ pub struct LocalJson<'a> {
     pub done: u64,
     /// Items that have failed.
     pub failed: u64,
+    /// Blank lines that were skipped.
+    pub blank: u64,
     /// Whether a signal ended it before the last item.
     pub interrupted: bool,
     /// Whether `--halt` did.
@@ -26,6 +28,7 @@ impl<'a> From<&'a LocalReport> for LocalJson<'a> {
         Self {
             done: report.done,
             failed: report.failed,
+            blank: report.blank,
             interrupted: report.interrupted,
             halted: report.halted,
             failed_records: &report.failures,

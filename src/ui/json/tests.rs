@@ -207,7 +207,8 @@ fn messages_are_documented() {
 
 #[test]
 fn local_is_documented() {
-    let report = LocalReport { done: 7, failed: 1, failures: Vec::new(), interrupted: false, halted: false };
+    let report =
+        LocalReport { done: 7, failed: 1, blank: 0, failures: Vec::new(), interrupted: false, halted: false };
     assert_documented("local", &LocalJson::from(&report));
 }
 

@@ -10,7 +10,7 @@ use workqueue_core::words::count;
 
 /// What became of the items.
 pub fn summary(queue: &QueueName, report: &EnqueueReport) -> String {
-    let EnqueueReport { read, confirmed, refused, skipped, repeated, .. } = report;
+    let EnqueueReport { read, confirmed, refused, skipped, repeated, blank, .. } = report;
     let in_doubt = read - confirmed - refused;
     let mut line = format!("{queue}: {} read, {confirmed} confirmed", count(*read, "item"));
     if *skipped > 0 {
@@ -18,6 +18,9 @@ pub fn summary(queue: &QueueName, report: &EnqueueReport) -> String {
     }
     if *refused > 0 {
         line += &format!(", {refused} refused");
+    }
+    if *blank > 0 {
+        line += &format!(", {} skipped", count(*blank, "blank line"));
     }
     if *repeated > 0 {
         line += &format!(
@@ -47,12 +50,13 @@ pub fn failure(queue: &QueueName, report: &EnqueueReport) -> Option<Failure> {
 
 /// What an input holds that was only read.
 pub fn input(summary: &InputSummary) -> String {
-    let InputSummary { items, bytes, largest, .. } = summary;
+    let InputSummary { items, bytes, largest, blank, .. } = summary;
+    let blank = if *blank > 0 { format!(", {} skipped", count(*blank, "blank line")) } else { String::new() };
     let largest = largest
         .as_ref()
         .map(|(position, size)| format!(", the largest with {} at {position}", count(*size as u64, "byte")));
     format!(
-        "{}, {}{}; nothing was enqueued",
+        "{}, {}{}{blank}; nothing was enqueued",
         count(*items, "item"),
         count(*bytes, "byte"),
         largest.unwrap_or_default()
@@ -71,9 +75,9 @@ mod tests {
     #[test]
     fn what_went_wrong_is_in_the_summary() {
         let queue = "job1".parse().expect("legal");
-        let report = EnqueueReport { read: 1, confirmed: 1, ..EnqueueReport::default() };
-        assert_eq!(summary(&queue, &report), "job1: 1 item read, 1 confirmed");
-        let report = EnqueueReport { read: 9, confirmed: 5, refused: 1, repeated: 2, ..report };
+        let report = EnqueueReport { read: 1, confirmed: 1, blank: 1, ..EnqueueReport::default() };
+        assert_eq!(summary(&queue, &report), "job1: 1 item read, 1 confirmed, 1 blank line skipped");
+        let report = EnqueueReport { read: 9, confirmed: 5, refused: 1, repeated: 2, blank: 0, ..report };
         assert_eq!(
             summary(&queue, &report),
             "job1: 9 items read, 5 confirmed, 1 refused, 2 published again after a broken connection (as many can \

@@ -10,7 +10,11 @@ pub fn summary(report: &LocalReport) -> String {
         (_, true) => "; halted before the rest was finished",
         _ => "",
     };
-    let mut text = format!("{} done, {} failed{ended}", count(report.done, "item"), report.failed);
+    let mut text = format!("{} done, {} failed", count(report.done, "item"), report.failed);
+    if report.blank > 0 {
+        text += &format!(", {} skipped", count(report.blank, "blank line"));
+    }
+    text += ended;
     for record in &report.failures {
         text += &format!("\n  item {}: {}", record.id, record.how());
         if let Some(line) = record.stderr.tail.lines().last() {
@@ -30,11 +34,17 @@ mod tests {
 
     #[test]
     fn the_end_of_the_work_is_told_with_its_reason() {
-        let report =
-            LocalReport { done: 1, failed: 3, failures: Vec::new(), interrupted: false, halted: true };
+        let report = LocalReport {
+            done: 1,
+            failed: 3,
+            blank: 2,
+            failures: Vec::new(),
+            interrupted: false,
+            halted: true,
+        };
         assert_eq!(
             summary(&report),
-            "1 item done, 3 failed; halted before the rest was finished\n  and 3 more"
+            "1 item done, 3 failed, 2 blank lines skipped; halted before the rest was finished\n  and 3 more"
         );
     }
 }

@@ -169,7 +169,10 @@ impl Publisher {
                 0
             });
             let end = entry.body.len().min(offset + connection.body_max);
-            frames::put_body(&mut connection.output, connection::CHANNEL, &entry.body[offset..end]);
+            // AMQP 0-9-1, 4.2.6: a message of size 0 has no body frame.
+            if end > offset {
+                frames::put_body(&mut connection.output, connection::CHANNEL, &entry.body[offset..end]);
+            }
             self.body_sent = Some(end);
             if end == entry.body.len() {
                 self.limit.sent(entry.number);
