@@ -50,8 +50,8 @@ e2e: cluster ## End-to-end tests on the test bed
 	  cargo test --locked --test e2e_alone -- --ignored --test-threads=1
 	tests/books/run reduced
 	for image in "$$WORKQUEUE_TEST_BROKER_IMAGE" "$$WORKQUEUE_TEST_BROKER_IMAGE_OLD"; do
-	  tests/worker/with-broker "$$image" cargo test --locked \
-	    --test worker --test worker_alone -- --ignored --test-threads=6
+	  tests/worker/with-broker "$$image" cargo test --locked --test worker -- --ignored --test-threads=6
+	  tests/worker/with-broker "$$image" cargo test --locked --test worker_alone -- --ignored --test-threads=1
 	done
 
 .PHONY: books

@@ -22,7 +22,10 @@ pub async fn queues(cluster: &Cluster, release: &ReleaseName) -> BTreeSet<String
         tokio::join!(cluster.runs(release), tokio::time::timeout(BROKER_TIMEOUT, from_broker));
     let from_runs = jobs.unwrap_or_default().into_iter().map(|job| job.queue);
     let listed = listed.ok().flatten().unwrap_or_default();
-    from_runs.chain(listed.into_iter().map(|queue| queue.name)).filter(|queue| !queue.is_empty()).collect()
+    from_runs
+        .chain(listed.into_iter().map(|queue| queue.name))
+        .filter(|queue| !queue.is_empty() && !QueueName::is_bookkeeping(queue))
+        .collect()
 }
 
 /// The runs of a release, each with a short description of its queue and state.

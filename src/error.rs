@@ -65,6 +65,16 @@ pub enum Error {
     WorkersStuck {
         /// A pod and its state.
         reason: String,
+        /// What to change; `None` if it is the image.
+        cure: Option<&'static str>,
+    },
+    /// Nothing of a run has started for longer than the user wants to wait.
+    #[error("no pod of run {run} has started within {seconds} s{}", because(reason.as_deref()))]
+    NotStarted {
+        run: String,
+        seconds: u64,
+        /// What the pods wait for, if it is known.
+        reason: Option<String>,
     },
     /// The named run does not exist; without a name, there is no run at all.
     #[error("{}", no_run(.0.as_deref()))]
@@ -87,6 +97,24 @@ pub enum Error {
         "deleting {0} would delete its PVCs, because of broker.persistence.whenDeleted: nothing was deleted"
     )]
     PvcsDeleted(ObjectRef),
+    #[error("{0} is no longer rendered, and its queues may hold messages: nothing was applied")]
+    BrokerPruned(ObjectRef),
+    /// A broker would not boot with the data of a version that is too old.
+    #[error(
+        "the broker runs RabbitMQ {from}, which cannot be upgraded to {to} in one step: nothing was applied"
+    )]
+    BrokerJump {
+        from: String,
+        to: String,
+        /// All versions on the way, both ends included.
+        steps: Vec<String>,
+        /// The command to run before each step.
+        enable: String,
+    },
+    #[error(
+        "the broker runs RabbitMQ {from}, and RabbitMQ {to} does not boot with its data: nothing was applied"
+    )]
+    BrokerDowngrade { from: String, to: String },
     #[error("nameOverride is {0:?}, but all commands find a release's objects by the chart's own name")]
     Renamed(String),
     /// A script does not fit into a ConfigMap.
@@ -109,6 +137,14 @@ impl Error {
             Self::Image(error) => error.hint(),
             Self::QueueBusy { run, .. } => Some(format!(
                 "wait for it with `kubectl workqueue attach {run}`, or use another queue with --queue"
+            )),
+            Self::WorkersStuck { cure: Some(cure), .. } => {
+                Some(format!("{cure}; the Job was deleted, and its items are still in the queue"))
+            }
+            Self::BrokerJump { steps, enable, .. } => Some(format!(
+                "upgrade in steps ({}), each with `kubectl workqueue up --set broker.image.tag=TAG`; before each step \
+                 enable all stable feature flags: {enable}",
+                steps.join(" -> ")
             )),
             Self::RunPaused(run) => Some(format!("resume it first with `kubectl workqueue resume {run}`")),
             _ => self.fixed_hint().map(str::to_owned),
@@ -140,6 +176,10 @@ impl Error {
             Self::WorkersStuck { .. } => {
                 "the Job was deleted; unfinished items are still in the queue: fix the image and run again"
             }
+            Self::NotStarted { .. } => {
+                "the Job continues: fix the cause and follow it with `kubectl workqueue attach`, with a longer \
+                 --start-timeout (0 for no limit), or delete the Job"
+            }
             Self::NoRun(_) => "`kubectl workqueue status` lists the runs",
             Self::RunEnded(_) => "`kubectl workqueue run` starts another run over the items in the queue",
             Self::NotResumable(_) => "without --resume, `enqueue` starts with the first item",
@@ -149,6 +189,10 @@ impl Error {
             Self::PvcsDeleted(_) => {
                 "run `kubectl workqueue up --set broker.persistence.whenDeleted=Retain` first, or omit --keep-data"
             }
+            Self::BrokerDowngrade { .. } => {
+                "keep the version, or use another release (--release) and move the messages with `dump` and `enqueue`"
+            }
+            Self::BrokerPruned(_) => "--yes prunes it, with what is in its queues",
             Self::Renamed(_) => {
                 "omit it and name the release with --release; only `helm install` supports it"
             }
@@ -186,6 +230,10 @@ impl From<worker::Error<items::Error>> for Error {
 
 pub(crate) fn cannot_write(path: &Path, source: std::io::Error) -> Error {
     Error::Write { path: path.display().to_string(), source }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
 fn no_run(run: Option<&str>) -> String {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::cluster::apply::Change;
 use crate::cluster::job::JobState;
 use crate::cluster::object_ref::ObjectRef;
+use crate::cluster::start_wait::StartWait;
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 use workqueue_worker::output::OutputStream;
@@ -57,6 +58,8 @@ pub enum Wait<'a> {
     Outcomes(Duration),
     /// The consumers of an ended run's queue, which may hold items.
     Consumers { queue: &'a QueueName, consumers: u32 },
+    /// This many pods to end, after their Job has.
+    LastPods(usize),
 }
 
 /// What needs the user's attention.
@@ -86,8 +89,14 @@ pub enum Warning<'a> {
     GoneBefore { queue: &'a QueueName, items: u64, ids: &'a [String] },
     /// A run was not started although its items were enqueued.
     ItemsStayInQueue { items: u64, queue: &'a QueueName },
+    /// Pods of a run have not started, or its Job cannot create any.
+    NotStarting(&'a StartWait),
+    /// The program of a run does not start; Kubernetes tries again `due` from now.
+    NextPod { due: Duration, failure: &'a str },
     /// A pod was deleted before it had ended.
     PodDeleted { pod: &'a str },
+    /// A pod does not end, long after its Job has.
+    PodRemains { pod: &'a str },
     /// A pod failed.
     PodFailed { pod: &'a str, failure: &'a str },
     /// Lines are missing from the log of a pod.

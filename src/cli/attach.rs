@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::flags::{ClusterFlags, OutputFlags, duration};
 use crate::notice::deadline_after;
-use crate::run::follow::{IfStuck, RunReport, follow};
+use crate::run::follow::{FollowPlan, IfStuck, RunReport, follow};
 use crate::run::logs::find_run;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
@@ -25,15 +25,21 @@ pub struct AttachArgs {
     /// Stop following after this time (0: never); the Job continues
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     timeout: Duration,
+    /// Stop following if no pod of the run has started after this time (0: never); the Job continues
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    start_timeout: Duration,
 }
 
 pub async fn run(args: AttachArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
-    let deadline = deadline_after(args.timeout);
+    let following = FollowPlan {
+        deadline: deadline_after(args.timeout),
+        start_timeout: args.start_timeout,
+        if_stuck: IfStuck::Leave,
+    };
     let if_stuck = report::if_stuck(&job);
-    let followed =
-        follow(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted(), IfStuck::Leave).await;
+    let followed = follow(&cluster, &args.cluster.release, job, following, ui, ui.interrupted()).await;
     print_end(ui, &followed.map_err(if_stuck)?, args.output)
 }
 

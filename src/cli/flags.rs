@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, Target};
 use crate::error::Error;
 use crate::release::manifests::ChartPlan;
 use crate::ui::failure::Failure;
-use workqueue_amqp::topology::QueueSpec;
+use workqueue_amqp::topology::{DELIVERY_LIMIT, QueueSpec};
 use workqueue_core::names::{QueueName, ReleaseName};
 
 pub use workqueue_core::duration::duration;
@@ -86,9 +86,11 @@ pub struct QueueFlags {
 pub struct QueueSpecFlags {
     #[command(flatten)]
     queue: QueueFlags,
-    /// Dead-letter an item to QUEUE.failed once it was delivered this often to workers that died;
-    /// fixed when the queue is created
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Let the broker dead-letter an item to QUEUE.failed once it was delivered this often. Brokers
+    /// also count lost connections, and before 4.3 items that are requeued, so it is the last
+    /// resort: workers count deaths themselves (`--max-deaths`). Fixed when the queue is created
+    #[arg(long, value_name = "N", default_value_t = DELIVERY_LIMIT)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     delivery_limit: u32,
 }
 

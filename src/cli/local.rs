@@ -16,7 +16,7 @@ use crate::ui::{Ui, reports, usage};
 use workqueue_core::names::random_suffix;
 use workqueue_worker::cli::flags::WorkFlags;
 use workqueue_worker::cli::{location, stop_signals};
-use workqueue_worker::{StopSignal, WorkerMode, WorkerPlan};
+use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan};
 
 /// Process items on this machine, without a cluster and without a broker
 ///
@@ -95,6 +95,7 @@ fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
         grace: args.work.grace,
         halt: args.work.halt,
         failed_before: None,
+        max_deaths: MAX_DEATHS,
         linger: std::time::Duration::ZERO,
         queue: QUEUE.to_owned(),
         run: Some(random_suffix(RUN_LENGTH)),

@@ -1,9 +1,11 @@
 //! `logs`: the logs of a run's pods.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::flags::ClusterFlags;
-use crate::run::follow::{IfStuck, RunEnd, follow};
+use crate::run::follow::{FollowPlan, IfStuck, RunEnd, follow};
 use crate::run::logs::{find_run, logs};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
@@ -26,8 +28,9 @@ pub async fn run(args: LogsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
     if args.follow {
         let if_stuck = report::if_stuck(&job);
-        let followed =
-            follow(&cluster, &args.cluster.release, job, None, ui, ui.interrupted(), IfStuck::Leave).await;
+        let following =
+            FollowPlan { deadline: None, start_timeout: Duration::ZERO, if_stuck: IfStuck::Leave };
+        let followed = follow(&cluster, &args.cluster.release, job, following, ui, ui.interrupted()).await;
         let interrupted = followed.map_err(if_stuck)?.end == RunEnd::Detached;
         return Ok(if interrupted { ExitStatus::Interrupted } else { ExitStatus::Success });
     }

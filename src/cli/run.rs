@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::image::Reference;
 use crate::notice::deadline_after;
 use crate::queue::enqueue_report::EnqueueReport;
-use crate::run::follow::{IfStuck, follow};
+use crate::run::follow::{FollowPlan, IfStuck, follow};
 use crate::run::plan::{Mode, RunPlan};
 use crate::run::start::{Started, check, start};
 use crate::ui::failure::{ExitStatus, Failure};
@@ -74,8 +74,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     parallelism: u32,
     /// Fail the Job once more than this many pods have failed. Kubernetes waits 10 s before it
-    /// replaces the first failed pod, and twice as long before each further one (default: 3, and 20
-    /// in fine mode, where workers retry items themselves)
+    /// replaces the first failed pod, and twice as long before each further one (default: 100 in
+    /// fine mode and 20 in coarse mode, which the deaths of a few items do not use up; 3 without
+    /// `workqueue-worker`)
     #[arg(long, value_name = "N")]
     backoff_limit: Option<u32>,
     /// Refuse to create more pods than this in total
@@ -98,6 +99,9 @@ pub struct RunArgs {
     /// Stop following after this time (0: never); the Job continues
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     timeout: Duration,
+    /// Stop following if no pod of the run has started after this time (0: never); the Job continues
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    start_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -143,8 +147,8 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         ui.status(&report::how_to_follow(&job));
         return Ok(ExitStatus::Success);
     }
-    let followed =
-        follow(&cluster, &args.cluster.release, job, deadline, ui, ui.interrupted(), IfStuck::Delete).await?;
+    let following = FollowPlan { deadline, start_timeout: args.start_timeout, if_stuck: IfStuck::Delete };
+    let followed = follow(&cluster, &args.cluster.release, job, following, ui, ui.interrupted()).await?;
     print_end(ui, &followed, output)
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::flags::{ClusterFlags, OutputFlags, ValueFlags, duration};
+use crate::cluster::Cluster;
+use crate::error::Error;
 use crate::release::up::{self, DryRun, UpPlan};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
@@ -38,6 +40,9 @@ pub struct UpArgs {
     /// Create the namespace if it does not exist
     #[arg(long)]
     create_namespace: bool,
+    /// Prune a broker with messages without asking
+    #[arg(short, long)]
+    yes: bool,
     /// Take over fields that other field managers own
     #[arg(long)]
     force_conflicts: bool,
@@ -64,12 +69,13 @@ impl From<DryRunFlag> for DryRun {
 }
 
 pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let plan = UpPlan {
+    let mut plan = UpPlan {
         release: args.cluster.release.clone(),
         chart: args.values.plan(&args.files),
         dry_run: args.dry_run.into(),
         create_namespace: args.create_namespace,
         force_conflicts: args.force_conflicts,
+        prune_brokers: false,
         wait: !args.no_wait,
         timeout: args.timeout,
     };
@@ -81,6 +87,7 @@ pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         report
     } else {
         let cluster = args.cluster.connect().await?;
+        plan.prune_brokers = plan.dry_run == DryRun::None && may_prune(&cluster, &plan, args.yes, ui).await?;
         up::up(&cluster, &plan, ui).await?
     };
     ui.done();
@@ -89,4 +96,20 @@ pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     }
     ui.status(&words::summary(&plan, &report));
     Ok(ExitStatus::Success)
+}
+
+/// Whether a broker is to be pruned: after saying what is in its queues.
+///
+/// # Errors
+/// The user does not agree, or cannot be asked.
+async fn may_prune(cluster: &Cluster, plan: &UpPlan, yes: bool, ui: &Ui) -> Result<bool, Failure> {
+    let Some(broker) = up::pruned_broker(cluster, plan).await? else { return Ok(false) };
+    if broker.is_empty() {
+        return Ok(true);
+    }
+    words::pruned_broker(&broker).iter().for_each(|line| ui.status(line));
+    if yes || ui.may_delete(&broker.object.to_string())? {
+        return Ok(true);
+    }
+    Err(Error::BrokerPruned(broker.object).into())
 }

@@ -9,6 +9,7 @@ use crate::image::Reference;
 use crate::run::plan::{Mode, Script, Work, Worker};
 use crate::ui::failure::Failure;
 use crate::ui::usage;
+use workqueue_worker::MAX_DEATHS;
 use workqueue_worker::cli::flags::WorkFlags;
 
 /// The heading of the flags in the help; `flags.rs` says why each flag names it.
@@ -37,6 +38,11 @@ pub struct WorkerFlags {
     concurrency: u16,
     #[command(flatten, next_help_heading = WORKER)]
     work: WorkFlags,
+    /// Move an item to QUEUE.failed once this many workers have died while they ran it alone; the
+    /// first death is not counted, since nothing was known of the item
+    #[arg(long, value_name = "N", default_value_t = MAX_DEATHS, help_heading = WORKER)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    max_deaths: u32,
 }
 
 impl WorkerFlags {
@@ -78,6 +84,7 @@ impl WorkerFlags {
             item_timeout: self.work.item_timeout,
             grace: self.work.grace,
             halt: self.work.halt,
+            max_deaths: self.max_deaths,
         }
     }
 

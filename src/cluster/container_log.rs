@@ -217,8 +217,7 @@ mod tests {
             }
         });
         let config = kube::Config::new(url.parse().expect("a URL"));
-        let client = kube::Client::try_from(config).expect("a client");
-        Cluster { client, namespace: "ns1".to_owned(), url }
+        Cluster::with_config(config).expect("a client")
     }
 
     #[tokio::test]

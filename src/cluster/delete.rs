@@ -6,16 +6,16 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
+use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use serde_json::Value;
 use tokio::time::Instant;
 
-use super::object_content::{content, helm_release, is_applied_by_us};
+use super::existing::Existing;
+use super::object_content::helm_release;
 use super::object_ref::ObjectRef;
-use super::{Cluster, Error};
+use super::{Cluster, Error, watch_config};
 use workqueue_core::names::ReleaseName;
 
 /// The kinds of the chart's objects, in the order of deletion: workers before their broker, and
@@ -55,7 +55,7 @@ impl Cluster {
         &self,
         release: &ReleaseName,
         keep_data: bool,
-    ) -> Result<Vec<ObjectRef>, Error> {
+    ) -> Result<Vec<Existing>, Error> {
         let mut found = Vec::new();
         for kind in KINDS {
             for object in self.labelled(kind, release).await? {
@@ -64,28 +64,16 @@ impl Cluster {
                         "release {release} was installed by Helm (as {helm:?}): remove it with helm uninstall"
                     )));
                 }
-                let name = object.metadata.name.unwrap_or_default();
-                let object = ObjectRef::new(&resource(kind).api_version, kind.2, &name);
+                let uid = object.uid().unwrap_or_default();
+                let object = ObjectRef::new(&resource(kind).api_version, kind.2, &object.name_any());
                 if !(keep_data && object.holds_data()) {
-                    found.push(object);
+                    found.push(Existing { object, uid });
                 }
             }
         }
         // A kind that is listed in two versions returns the same objects.
-        found.dedup_by(|a, b| a.kind == b.kind && a.name == b.name);
+        found.dedup_by(|a, b| a.uid == b.uid);
         Ok(found)
-    }
-
-    /// An object that we applied, without the server's bookkeeping. `None` if it does not exist, if
-    /// it is not ours, or if the server no longer knows its kind.
-    pub async fn find(&self, object: &ObjectRef) -> Result<Option<Value>, Error> {
-        let (_, api) = match self.dynamic_api(&object.manifest()).await {
-            Err(error) if error.is_not_found() => return Ok(None),
-            found => found?,
-        };
-        let found = self.call(format!("reading {object}"), api.get_opt(&object.name)).await?;
-        let is_ours = |found: &DynamicObject| helm_release(found).is_none() && is_applied_by_us(found);
-        Ok(found.filter(is_ours).map(|found| content(&found)))
     }
 
     /// A StatefulSet of a release whose PVCs are deleted with it.
@@ -97,16 +85,6 @@ impl Cluster {
         };
         let found = sets.into_iter().find(deletes_pvcs);
         Ok(found.map(|set| ObjectRef::new("apps/v1", "StatefulSet", &set.name_any())))
-    }
-
-    /// Deletes an object. It is not an error if the object does not exist.
-    pub async fn delete(&self, object: &ObjectRef, dry_run: bool) -> Result<(), Error> {
-        let params = DeleteParams { dry_run, ..DeleteParams::background() };
-        let (_, api) = self.dynamic_api(&object.manifest()).await?;
-        match self.call(format!("deleting {object}"), api.delete(&object.name, &params)).await {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
     }
 
     /// Waits until all objects of a release, and its pods, are gone.
@@ -134,7 +112,8 @@ impl Cluster {
                 if objects.is_empty() {
                     return Ok(());
                 }
-                left = objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                left =
+                    objects.iter().map(|existing| existing.object.to_string()).collect::<Vec<_>>().join(", ");
                 tokio::time::sleep(POLL_PAUSE).await;
             }
         };
@@ -144,7 +123,7 @@ impl Cluster {
     }
 
     async fn wait_pods_gone(&self, release: &ReleaseName, mut status: impl FnMut(&str)) -> Result<(), Error> {
-        let config = watcher::Config::default().labels(&release.selector());
+        let config = watch_config().labels(&release.selector());
         let mut events = std::pin::pin!(watcher::watcher(self.api::<Pod>(), config).default_backoff());
         let mut pods = BTreeSet::new();
         let mut listing = true;

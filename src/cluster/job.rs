@@ -1,6 +1,7 @@
 //! Creates, finds and deletes the Jobs of runs. A run has one Job, or several if it was scaled up.
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
@@ -22,6 +23,9 @@ pub(super) const STOPPED_ANNOTATION: &str = "kubectl-workqueue/stopped";
 pub const HISTORY_LIMIT_ANNOTATION: &str = "kubectl-workqueue/history-limit";
 /// Annotation of a paused Job: its parallelism before it was paused.
 pub(super) const PAUSED_ANNOTATION: &str = "kubectl-workqueue/paused";
+
+/// Selects pods that have not ended.
+const LIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// The state of a Job; or the combined state of all Jobs of a run, with the sums of their pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -205,6 +209,12 @@ impl Cluster {
             }
         }
         Ok(runs.into_iter().filter_map(JobState::together).collect())
+    }
+
+    /// The pods that match `selector` and have not ended: those that are being deleted, too.
+    pub async fn live_pods(&self, selector: &str) -> Result<Vec<Pod>, Error> {
+        let live = ListParams::default().labels(selector).fields(LIVE);
+        Ok(self.call("listing pods", self.api::<Pod>().list(&live)).await?.items)
     }
 
     /// Deletes a Job and its pods. It is not an error if the Job does not exist.

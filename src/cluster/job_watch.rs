@@ -8,7 +8,7 @@ use kube::ResourceExt as _;
 use kube::runtime::{WatchStreamExt as _, watcher};
 
 use super::job::{JobEnd, JobState};
-use super::{Cluster, Error};
+use super::{Cluster, Error, watch_config};
 use workqueue_core::names::RUN_LABEL;
 
 #[derive(Debug)]
@@ -27,9 +27,9 @@ impl Cluster {
     pub fn watch_run(&self, run: &JobState) -> impl Stream<Item = Result<RunEvent, Error>> + use<> {
         let cluster = self.clone();
         let config = if run.run.is_empty() {
-            watcher::Config::default().fields(&format!("metadata.name={}", run.name))
+            watch_config().fields(&format!("metadata.name={}", run.name))
         } else {
-            watcher::Config::default().labels(&format!("{RUN_LABEL}={}", run.run))
+            watch_config().labels(&format!("{RUN_LABEL}={}", run.run))
         };
         let mut jobs = WatchedJobs { known: run.clone(), ..WatchedJobs::default() };
         watcher::watcher(self.api::<Job>(), config).default_backoff().filter_map(move |event| {

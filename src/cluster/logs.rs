@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::container_log::{Container, LogStream, MAX_LINE, RETRY_PAUSE};
 use super::pod_event::PodEvent;
 use super::pod_state::has_ended;
-use super::{Cluster, Error};
+use super::{Cluster, Error, watch_config};
 
 /// Maximum number of streams open at the same time, the same as in stern. Other pods wait for their
 /// turn; their logs are not lost.
@@ -113,7 +113,7 @@ struct Watch {
 
 impl Watch {
     async fn run(mut self, mut finish_rx: tokio::sync::oneshot::Receiver<()>) {
-        let config = watcher::Config::default().labels(&self.selector);
+        let config = watch_config().labels(&self.selector);
         let pods = watcher::watcher(self.cluster.api::<Pod>(), config).default_backoff();
         let mut pods = std::pin::pin!(pods);
         loop {

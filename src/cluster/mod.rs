@@ -10,6 +10,8 @@ mod container_log;
 pub mod delete;
 pub mod diagnosis;
 mod error;
+pub mod existing;
+pub mod image_pull;
 pub mod job;
 pub mod job_watch;
 pub mod kubeconfig;
@@ -20,15 +22,19 @@ mod nodes;
 mod object_content;
 pub mod object_ref;
 pub mod pod_event;
+pub mod pod_start;
 pub mod pod_state;
 pub mod pod_stream;
 mod pod_tls;
 pub mod rabbitmqctl;
 pub mod rollout;
+pub mod running_broker;
 mod scaling;
 pub mod secret;
+pub mod start_wait;
 pub mod stuck_pods;
 pub mod tunnel;
+pub mod warning_events;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -46,6 +52,14 @@ pub const FIELD_MANAGER: &str = "kubectl-workqueue";
 
 /// Timeout of a request to the API server. Watches, logs and tunnels have none.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection to the API server may be silent while something is expected from it. A peer
+/// that is gone without a word, behind a load balancer or a VPN, is noticed by this. Silent logs are
+/// opened again; watches end earlier, and tunnels carry AMQP's heartbeats (30 s).
+const SILENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 45 });
+
+/// After how many seconds the server ends a watch, so that a silent one is an error.
+const WATCH_SECONDS: u32 = 30;
 
 /// Timeout for the TCP and TLS handshakes with the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,9 +90,19 @@ impl Cluster {
     /// [`Error::Config`] if there is no usable configuration, or no such context.
     pub async fn connect(target: &Target) -> Result<Self, Error> {
         let mut config = load_config(target).await.map_err(Error::Config)?;
+        if let Some(namespace) = &target.namespace {
+            namespace.clone_into(&mut config.default_namespace);
+        }
+        Self::with_config(config)
+    }
+
+    /// A client with this configuration, in its default namespace.
+    fn with_config(mut config: kube::Config) -> Result<Self, Error> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
-        let url = config.cluster_url.to_string();
-        let namespace = target.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        config.read_timeout = Some(SILENCE);
+        // Otherwise the time that a connection was idle counts.
+        config.reset_reader_on_write = true;
+        let (url, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| Error::Config(error.to_string()))?;
         Ok(Self { client, namespace, url })
     }
@@ -144,6 +168,15 @@ impl Cluster {
         self.watch_error(what, error).filter(Error::is_refusal)
     }
 
+    /// Whether the user may not open a watch.
+    fn is_refused(error: &watcher::Error) -> bool {
+        match error {
+            watcher::Error::InitialListFailed(kube::Error::Api(status))
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => matches!(status.code, 401 | 403),
+            _ => false,
+        }
+    }
+
     /// Why a watch could not be opened; `None` if an open watch has ended, which is normal. The
     /// watcher retries with backoff, even if the user may not open the watch.
     fn watch_error(&self, what: &str, error: watcher::Error) -> Option<Error> {
@@ -153,5 +186,77 @@ impl Cluster {
             }
             _ => None,
         }
+    }
+}
+
+/// The settings of every watch.
+fn watch_config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::job::JobState;
+    use super::job_watch::RunEvent;
+    use super::*;
+
+    /// Answers a list; then nothing more comes, and no connection is closed.
+    async fn answer_lists(mut stream: TcpStream) {
+        let mut request = Vec::new();
+        loop {
+            match stream.read_u8().await {
+                Ok(byte) => request.push(byte),
+                Err(_) => return,
+            }
+            if !request.ends_with(b"\r\n\r\n") {
+                continue;
+            }
+            if memchr::memmem::find(&request, b"watch=").is_none() {
+                let list = r#"{"apiVersion":"batch/v1","kind":"JobList","metadata":{"resourceVersion":"1"},"items":[]}"#;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                    list.len()
+                );
+                stream.write_all((head + list).as_bytes()).await.expect("it listens");
+            } else {
+                let head =
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+                stream.write_all(head.as_bytes()).await.expect("it listens");
+            }
+            request.clear();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_gone_without_a_word_is_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        tokio::spawn(async move {
+            // The first connections work. Behind later ones, nobody reads.
+            let mut open = Vec::new();
+            for number in 0.. {
+                let (stream, _) = listener.accept().await.expect("it connects");
+                if number < 1 { _ = tokio::spawn(answer_lists(stream)) } else { open.push(stream) }
+            }
+        });
+        let config = kube::Config::new(url.parse().expect("a URL"));
+        let cluster = Cluster::with_config(config).expect("a client");
+        let mut events = std::pin::pin!(cluster.watch_run(&JobState::default()));
+        let watching = async {
+            let mut seen = Vec::new();
+            while let Some(event) = events.next().await {
+                match event.expect("no refusal") {
+                    RunEvent::State(_) => seen.push("state"),
+                    RunEvent::Unreachable(_) => return seen,
+                }
+            }
+            seen
+        };
+        let seen = tokio::time::timeout(Duration::from_secs(60), watching).await;
+        assert_eq!(seen.expect("it was noticed"), ["state"]);
     }
 }

@@ -59,16 +59,6 @@ pub fn has_ended(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// Whether a pod's main container has started, now or earlier.
-pub fn has_started(pod: &Pod) -> bool {
-    let started = main_status(pod).is_some_and(|status| {
-        let state = status.state.as_ref();
-        let has_run = state.is_some_and(|state| state.running.is_some() || state.terminated.is_some());
-        has_run || status.restart_count > 0
-    });
-    started || has_ended(pod)
-}
-
 /// Why a pod failed, as far as Kubernetes knows: `exited with 3`, `OOMKilled`, `Evicted: …`.
 pub fn failure_reason(pod: &Pod) -> String {
     let Some(status) = &pod.status else { return "unknown".to_owned() };

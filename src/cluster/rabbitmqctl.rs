@@ -51,7 +51,7 @@ impl Cluster {
     }
 
     /// Runs a program in a pod with [`TOOL_TIMEOUT`], and returns its standard output.
-    async fn exec<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
+    pub(super) async fn exec<const N: usize>(&self, pod: &str, command: [&str; N]) -> Result<String, Error> {
         let running = tokio::time::timeout(TOOL_TIMEOUT, self.run_in(pod, command)).await;
         running.unwrap_or_else(|_| {
             let what = format!("running {} in pod {pod}", command[0]);

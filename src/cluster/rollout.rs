@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::pod_state::pod_state;
 use super::stuck_pods::StuckPods;
-use super::{Cluster, Error};
+use super::{Cluster, Error, watch_config};
 
 #[derive(Debug, Clone)]
 pub struct Workload {
@@ -89,7 +89,7 @@ fn watch_one(
     api: Api<DynamicObject>,
     name: &str,
 ) -> impl Stream<Item = watcher::Result<watcher::Event<DynamicObject>>> + use<> {
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let config = watch_config().fields(&format!("metadata.name={name}"));
     watcher::watcher(api, config).default_backoff()
 }
 
@@ -97,7 +97,7 @@ fn watch_pods(
     api: Api<Pod>,
     selector: &str,
 ) -> impl Stream<Item = watcher::Result<watcher::Event<Pod>>> + use<> {
-    watcher::watcher(api, watcher::Config::default().labels(selector)).default_backoff()
+    watcher::watcher(api, watch_config().labels(selector)).default_backoff()
 }
 
 /// What the two watches have shown so far.

@@ -38,22 +38,6 @@ impl StuckPods {
     pub fn first_give_up_at(&self) -> Option<Instant> {
         self.0.values().map(|(since, _)| *since + STUCK_PATIENCE).min()
     }
-
-    /// When `pods` pods have been stuck for [`STUCK_PATIENCE`]; `None` if fewer are stuck.
-    pub fn give_up_at(&self, pods: usize) -> Option<Instant> {
-        if self.0.len() < pods {
-            return None;
-        }
-        let mut since: Vec<Instant> = self.0.values().map(|(since, _)| *since).collect();
-        since.sort_unstable();
-        Some(*since.get(pods.checked_sub(1)?)? + STUCK_PATIENCE)
-    }
-
-    /// The pod that has been stuck the longest, with its state.
-    pub fn longest_stuck(&self) -> Option<String> {
-        let (name, (_, reason)) = self.0.iter().min_by_key(|(_, (since, _))| *since)?;
-        Some(format!("pod {name}: {reason}"))
-    }
 }
 
 /// Why a pod is stuck: an image that cannot be pulled, a container that cannot be created, or one

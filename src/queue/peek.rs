@@ -79,7 +79,7 @@ pub async fn queues(target: &BrokerTarget, known: &QueueName) -> Result<(Vec<Que
         found.entry(name).or_default();
     }
     // What keeps the books is no queue of items.
-    found.retain(|name, _| !QueueName::is_of_ledger(name));
+    found.retain(|name, _| !QueueName::is_bookkeeping(name));
     let mut rows = Vec::new();
     for (name, listed) in found {
         let Ok(name) = name.parse::<QueueName>() else { continue };

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::cluster::apply::Change;
+use crate::cluster::existing::Existing;
 use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::release::manifests::{self, ChartPlan, Installation};
@@ -33,7 +34,7 @@ pub async fn diff(
     let rendered = manifests::render(&loaded, &values, release, cluster.namespace(), &version)?;
     let mut diffs = Vec::new();
     let mut kept = Vec::new();
-    let installation = Installation::of(rendered, release);
+    let installation = Installation::of(rendered, release, cluster.namespace());
     if let Some(spec) = &installation.credentials
         && let Some((before, after)) = cluster.plan_credentials(spec).await?
     {
@@ -48,8 +49,8 @@ pub async fn diff(
             diffs.push(ObjectDiff { object: planned.object, before, after });
         }
     }
-    for object in storage::obsolete(cluster, release, &kept).await? {
-        let (before, after) = mask(cluster.find(&object).await?, None);
+    for Existing { object, .. } in storage::obsolete(cluster, release, &kept).await? {
+        let (before, after) = mask(cluster.find_content(release, &object).await?, None);
         diffs.push(ObjectDiff { object, before, after });
     }
     Ok(diffs)

@@ -1,22 +1,14 @@
 //! Deletes a release: everything that `up` and `run` created, after showing what would be lost.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
+use crate::cluster::existing::Existing;
 use crate::cluster::object_ref::ObjectRef;
-use crate::cluster::rabbitmqctl::ListedQueue;
 use crate::error::Error;
 use crate::notice::{Notice, ObjectChange, Observer, Wait, deadline_after};
-use crate::queue::connection::BrokerConnection;
-use crate::queue::peek::counted;
-use crate::release::storage;
-use workqueue_amqp::topology::Depth;
+use crate::release::{contents, storage};
 use workqueue_core::names::{QueueName, ReleaseName};
-
-/// How long counting the messages may take. A broker that does not answer must not prevent its own
-/// deletion.
-const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct DownPlan {
     pub release: ReleaseName,
@@ -34,7 +26,7 @@ pub struct DownPlan {
 #[derive(Debug)]
 pub struct DownPreview {
     /// The objects, in the order of deletion.
-    pub objects: Vec<ObjectRef>,
+    pub objects: Vec<Existing>,
     /// The queues that hold messages, and how many; `None` if the broker did not answer.
     pub messages: Option<Vec<(String, u64)>>,
 }
@@ -52,48 +44,18 @@ pub async fn preview(cluster: &Cluster, plan: &DownPlan) -> Result<DownPreview, 
     }
     let labelled = cluster.release_objects(&plan.release, plan.keep_data).await?;
     // Objects from a user's own chart may lack our labels.
-    let mut objects = storage::obsolete(cluster, &plan.release, &labelled).await?;
-    objects.retain(|object| !(plan.keep_data && object.holds_data()));
+    let refs: Vec<ObjectRef> = labelled.iter().map(|existing| existing.object.clone()).collect();
+    let mut objects = storage::obsolete(cluster, &plan.release, &refs).await?;
+    objects.retain(|existing| !(plan.keep_data && existing.object.holds_data()));
     objects.extend(labelled);
     // The release storage goes last: if we are interrupted, the next attempt finds the rest by it.
-    objects.sort_by_key(|object| storage::is_storage(object, &plan.release));
+    objects.sort_by_key(|existing| storage::is_storage(&existing.object, &plan.release));
     let messages = if objects.is_empty() {
         Some(Vec::new())
     } else {
-        tokio::time::timeout(COUNT_TIMEOUT, messages(cluster, plan)).await.ok().and_then(Result::ok)
+        contents::messages(cluster, &plan.release, Some(&plan.queue)).await
     };
     Ok(DownPreview { objects, messages })
-}
-
-async fn messages(cluster: &Cluster, plan: &DownPlan) -> Result<Vec<(String, u64)>, Error> {
-    let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue down").await?;
-    // The broker's own tool lists all queues and counts unacked messages too, but lags by seconds,
-    // and the user may not be allowed to run it. AMQP is exact, but only answers for known names.
-    let listed = cluster.broker_queues(connection.pod()).await.unwrap_or_default();
-    let mut found: BTreeMap<String, Option<ListedQueue>> =
-        listed.into_iter().map(|queue| (queue.name.clone(), Some(queue))).collect();
-    for name in [plan.queue.to_string(), plan.queue.failed().to_string()] {
-        found.entry(name).or_default();
-    }
-    // What keeps the books holds no items.
-    found.retain(|name, _| !QueueName::is_of_ledger(name));
-    let mut messages = Vec::new();
-    for (name, listed) in found {
-        let Ok(queue) = name.parse::<QueueName>() else { continue };
-        let depth = counted(&connection.broker, &queue, listed.as_ref()).await;
-        let depth = depth.map_err(|error| connection.explain(error))?.unwrap_or_default();
-        messages.push((name, larger(depth, listed.map_or(0, |queue| queue.messages))));
-    }
-    connection.close().await;
-    messages.retain(|(_, messages)| *messages > 0);
-    Ok(messages)
-}
-
-/// The larger of two counts: the tool's lags by seconds, and AMQP's leaves out unacked messages. Where
-/// no consumer can hold a message, AMQP's is complete.
-fn larger(depth: Depth, tool: u64) -> u64 {
-    let ready = u64::from(depth.ready);
-    if depth.consumers == 0 { ready } else { ready.max(tool) }
 }
 
 /// Deletes the objects and waits until they are gone.
@@ -103,29 +65,17 @@ fn larger(depth: Depth, tool: u64) -> u64 {
 pub async fn down(
     cluster: &Cluster,
     plan: &DownPlan,
-    objects: &[ObjectRef],
+    objects: &[Existing],
     observer: &dyn Observer,
 ) -> Result<(), Error> {
     let deadline = deadline_after(plan.timeout);
-    for object in objects {
-        cluster.delete(object, plan.dry_run).await?;
-        observer.on(Notice::Object { object, change: ObjectChange::Deleted });
+    for existing in objects {
+        cluster.delete(existing, plan.dry_run).await?;
+        observer.on(Notice::Object { object: &existing.object, change: ObjectChange::Deleted });
     }
     if !plan.dry_run {
         let waiting = |left: &str| observer.on(Notice::Waiting(Wait::Cluster(left)));
         cluster.wait_gone(&plan.release, plan.keep_data, deadline, waiting).await?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_that_a_consumer_may_hold_are_counted() {
-        assert_eq!(larger(Depth { ready: 2, consumers: 1 }, 9), 9, "the consumer holds the others");
-        assert_eq!(larger(Depth { ready: 9, consumers: 1 }, 2), 9, "the tool lags");
-        assert_eq!(larger(Depth { ready: 2, consumers: 0 }, 9), 2, "the tool lags");
-    }
 }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::chart;
+use crate::cluster::existing::{NAMESPACE_ANNOTATION, RELEASE_LABEL};
 use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::rollout::Workload;
 use crate::cluster::secret::CredentialsSpec;
@@ -99,7 +100,6 @@ pub fn render(
 
 /// The labels by which the objects of a release are found.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
-const RELEASE_LABEL: &str = "app.kubernetes.io/instance";
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 
 /// Labels an object as a part of the release unless the chart did so, so that all commands find it.
@@ -122,6 +122,22 @@ pub fn adopt(object: &mut Value, release: &ReleaseName) {
     }
 }
 
+/// Notes the release's namespace on an object that may be in another one, or in none. Two releases may
+/// have the same name in different namespaces, and each prunes only its own objects.
+fn note_namespace(object: &mut Value, namespace: &str) {
+    if object.pointer("/metadata/namespace").and_then(Value::as_str) == Some(namespace) {
+        return;
+    }
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let annotations = metadata.entry("annotations").or_insert_with(|| serde_json::json!({}));
+    if annotations.is_null() {
+        *annotations = serde_json::json!({});
+    }
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.insert(NAMESPACE_ANNOTATION.to_owned(), namespace.into());
+    }
+}
+
 /// What `up` installs.
 pub struct Installation {
     /// All objects except Jobs, in the order in which to apply them.
@@ -135,12 +151,15 @@ pub struct Installation {
 }
 
 impl Installation {
-    pub fn of(rendered: Rendered, release: &ReleaseName) -> Self {
+    pub fn of(rendered: Rendered, release: &ReleaseName, namespace: &str) -> Self {
         let values = rendered.values;
         let objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
         let (jobs, mut objects): (Vec<Value>, Vec<Value>) =
             objects.partition(|object| object["kind"] == "Job");
-        objects.iter_mut().for_each(|object| adopt(object, release));
+        for object in &mut objects {
+            adopt(object, release);
+            note_namespace(object, namespace);
+        }
         let workloads: Vec<Workload> = of_kind(&objects, &["StatefulSet", "ReplicationController"])
             .map(|manifest| Workload { manifest: manifest.clone() })
             .collect();
@@ -216,5 +235,18 @@ mod tests {
         let mut same = marked.clone();
         adopt(&mut same, &release);
         assert_eq!(same, marked);
+    }
+
+    #[test]
+    fn objects_elsewhere_carry_the_namespace_of_their_release() {
+        let annotations = |metadata: Value| {
+            let mut object = json!({"kind": "Role", "metadata": metadata});
+            note_namespace(&mut object, "work");
+            object["metadata"]["annotations"].clone()
+        };
+        assert_eq!(annotations(json!({"name": "r", "namespace": "work"})), Value::Null);
+        let noted = json!({NAMESPACE_ANNOTATION: "work"});
+        assert_eq!(annotations(json!({"name": "r", "namespace": "other", "annotations": null})), noted);
+        assert_eq!(annotations(json!({"name": "r"})), noted);
     }
 }

@@ -1,5 +1,7 @@
 //! Operations on a release, which is one installation of the chart.
 
+pub(crate) mod broker_upgrade;
+pub(crate) mod contents;
 pub mod diff;
 pub mod down;
 pub mod export;

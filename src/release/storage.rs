@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::cluster::existing::Existing;
 use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::release::manifests::ChartPlan;
@@ -67,21 +68,20 @@ pub(crate) fn is_storage(object: &ObjectRef, release: &ReleaseName) -> bool {
     object.kind == "Secret" && object.name == secret_name(release)
 }
 
-/// The objects that an earlier `up` applied, that still exist, and that are not among `current`.
+/// The objects that an earlier `up` applied, that still exist as a part of this release, and that are
+/// not among `current`.
 pub(crate) async fn obsolete(
     cluster: &Cluster,
     release: &ReleaseName,
     current: &[ObjectRef],
-) -> Result<Vec<ObjectRef>, Error> {
+) -> Result<Vec<Existing>, Error> {
     let applied = StoredRelease::load(cluster, release).await?.unwrap_or_default().objects;
     let mut obsolete = Vec::new();
     // Compares kind and name only: the API version may have changed.
     let is_current =
         |object: &ObjectRef| current.iter().any(|other| other.is_same_object(object, cluster.namespace()));
     for object in applied.into_iter().filter(|object| !is_current(object)) {
-        if cluster.find(&object).await?.is_some() {
-            obsolete.push(object);
-        }
+        obsolete.extend(cluster.find(release, &object).await?);
     }
     Ok(obsolete)
 }

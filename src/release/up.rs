@@ -14,6 +14,7 @@ use crate::notice::{Deadline, Notice, ObjectChange, Observer, Wait, deadline_aft
 use crate::queue::connection::BrokerConnection;
 use crate::release::manifests::{self, ChartPlan, DEFAULT_KUBE_VERSION, Installation};
 use crate::release::storage::{self, StoredRelease};
+use crate::release::{broker_upgrade, contents};
 use workqueue_core::names::{CHART, ReleaseName};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +35,8 @@ pub struct UpPlan {
     pub create_namespace: bool,
     /// Take over fields that others manage.
     pub force_conflicts: bool,
+    /// Prune brokers, with the messages in their queues.
+    pub prune_brokers: bool,
     /// Wait until the broker accepts a login.
     pub wait: bool,
     /// For the whole operation; 0 for no limit.
@@ -62,9 +65,49 @@ pub fn preview(plan: &UpPlan, namespace: &str) -> Result<UpReport, Error> {
     let values = plan.chart.load_values(&chart)?;
     let rendered = manifests::render(&chart, &values, &plan.release, namespace, DEFAULT_KUBE_VERSION)?;
     refuse_renamed(&rendered.values)?;
-    let Installation { objects, left_out, .. } = Installation::of(rendered, &plan.release);
+    let Installation { objects, left_out, .. } = Installation::of(rendered, &plan.release, namespace);
     let objects = objects.iter().filter_map(ObjectRef::of).map(|object| (object, Change::Created)).collect();
     Ok(UpReport { objects, left_out, ready_after: None })
+}
+
+/// A broker that `up` would prune.
+#[derive(Debug)]
+pub struct PrunedBroker {
+    pub object: ObjectRef,
+    /// The queues of the release that hold messages, and how many; `None` if nobody knows.
+    pub messages: Option<Vec<(String, u64)>>,
+}
+
+impl PrunedBroker {
+    /// Whether its queues hold no messages, for sure.
+    pub fn is_empty(&self) -> bool {
+        self.messages.as_ref().is_some_and(Vec::is_empty)
+    }
+}
+
+/// The broker that `up` would prune; `None` if it prunes none.
+///
+/// # Errors
+/// What the chart or the cluster refuse.
+pub async fn pruned_broker(cluster: &Cluster, plan: &UpPlan) -> Result<Option<PrunedBroker>, Error> {
+    let chart = plan.chart.load_chart()?;
+    let values = plan.chart.load_values(&chart)?;
+    let version = cluster.server_version().await?;
+    let rendered = manifests::render(&chart, &values, &plan.release, cluster.namespace(), &version)?;
+    let objects = Installation::of(rendered, &plan.release, cluster.namespace()).objects;
+    let objects: Vec<ObjectRef> = objects.iter().filter_map(ObjectRef::of).collect();
+    let obsolete = storage::obsolete(cluster, &plan.release, &objects).await?;
+    let Some(broker) = obsolete.into_iter().find(|existing| is_broker(&existing.object)) else {
+        return Ok(None);
+    };
+    let messages = contents::messages(cluster, &plan.release, None).await;
+    Ok(Some(PrunedBroker { object: broker.object, messages }))
+}
+
+/// Whether the pods or the volumes of an object may hold messages.
+fn is_broker(object: &ObjectRef) -> bool {
+    const KINDS: [&str; 4] = ["Deployment", "PersistentVolumeClaim", "ReplicationController", "StatefulSet"];
+    KINDS.contains(&object.kind.as_str())
 }
 
 /// Installs or upgrades a release. If it is interrupted, running it again continues from there.
@@ -79,8 +122,9 @@ pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Re
     let version = cluster.server_version().await?;
     let rendered = manifests::render(&chart, &values, &plan.release, cluster.namespace(), &version)?;
     refuse_renamed(&rendered.values)?;
-    let installation = Installation::of(rendered, &plan.release);
+    let installation = Installation::of(rendered, &plan.release, cluster.namespace());
     let workloads = installation.workloads.clone();
+    broker_upgrade::check(cluster, &plan.release, &workloads).await?;
     let mut report = apply(cluster, plan, values.merged()?, installation, observer).await?;
     if plan.dry_run == DryRun::None && plan.wait && !workloads.is_empty() {
         wait(cluster, &plan.release, &workloads, deadline, observer).await?;
@@ -109,10 +153,17 @@ async fn apply(
     }
     let objects: Vec<ObjectRef> = planned.iter().map(|planned| planned.object.clone()).collect();
     let obsolete = storage::obsolete(cluster, &plan.release, &objects).await?;
+    if let Some(broker) = obsolete.iter().find(|existing| is_broker(&existing.object))
+        && !plan.prune_brokers
+        && !dry_run
+    {
+        return Err(Error::BrokerPruned(broker.object.clone()));
+    }
     let mut stored = StoredRelease { values, objects };
     if !dry_run {
         // If we are interrupted below, the next `up` still finds the obsolete objects.
-        let all = stored.objects.iter().chain(&obsolete).cloned().collect();
+        let all =
+            stored.objects.iter().chain(obsolete.iter().map(|existing| &existing.object)).cloned().collect();
         StoredRelease { objects: all, ..stored.clone() }.save(cluster, &plan.release).await?;
     }
     let mut report = UpReport { objects: Vec::new(), left_out: installation.left_out, ready_after: None };
@@ -124,9 +175,10 @@ async fn apply(
         let change = if dry_run { planned.change() } else { cluster.carry_out(&planned).await? };
         report_change(&mut report, observer, planned.object, change);
     }
-    for object in obsolete {
-        cluster.delete(&object, dry_run).await?;
-        report_change(&mut report, observer, object, Change::Pruned);
+    for existing in obsolete {
+        if cluster.delete_ours(&plan.release, &existing, dry_run).await? {
+            report_change(&mut report, observer, existing.object, Change::Pruned);
+        }
     }
     if !dry_run {
         stored.objects.sort();

@@ -26,7 +26,7 @@ pub fn write_line(
     let started = record.started.as_millisecond() as f64 / 1000.0;
     // GNU parallel writes -1 for a job that exceeded its time limit.
     let exit = match record.reason {
-        Some(Reason::Timeout | Reason::Unstartable) => -1,
+        Some(Reason::Timeout | Reason::Unstartable | Reason::Deaths) => -1,
         _ => record.exit.unwrap_or(0),
     };
     writeln!(

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cluster::Cluster;
 use crate::cluster::job::{JobEnd, JobState};
@@ -19,6 +19,9 @@ use workqueue_core::names::ReleaseName;
 
 /// How long to wait for the last log lines after the run has ended.
 const LOG_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often the waiting pods are looked at.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How a run ended, as seen by the user who followed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,24 +69,34 @@ pub enum IfStuck {
     Leave,
 }
 
+/// How long to follow a run.
+#[derive(Debug, Clone, Copy)]
+pub struct FollowPlan {
+    /// When to stop.
+    pub deadline: Deadline,
+    /// How long nothing of the run may have started; 0 for no limit.
+    pub start_timeout: Duration,
+    pub if_stuck: IfStuck,
+}
+
 /// Follows a run until it ends, `interrupt` resolves, or the deadline passes.
 ///
 /// # Errors
-/// [`Error::WorkersStuck`] when pods cannot start (an image that cannot be pulled), even without
-/// a deadline; [`Error::Deadline`]; watches that the user is not allowed to open.
+/// [`Error::WorkersStuck`] when pods will never start (an image that does not exist), even without
+/// a deadline; [`Error::Deadline`], [`Error::NotStarted`]; watches that the user is not allowed to
+/// open.
 pub async fn follow(
     cluster: &Cluster,
     release: &ReleaseName,
     job: JobState,
-    deadline: Deadline,
+    plan: FollowPlan,
     observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
-    if_stuck: IfStuck,
 ) -> Result<RunReport, Error> {
     let mut run = FollowedRun::new(job, observer);
     let mut logs = cluster.follow_logs(&run.job.pod_selector());
-    let watched = watch(cluster, release, &mut run, &mut logs, deadline, interrupt).await;
-    if if_stuck == IfStuck::Delete && matches!(watched, Err(Error::WorkersStuck { .. })) {
+    let watched = watch(cluster, release, &mut run, &mut logs, plan, interrupt).await;
+    if plan.if_stuck == IfStuck::Delete && matches!(watched, Err(Error::WorkersStuck { .. })) {
         for name in run.job.names() {
             cluster.delete_job(name).await?;
         }
@@ -104,29 +117,33 @@ async fn watch(
     release: &ReleaseName,
     run: &mut FollowedRun<'_>,
     logs: &mut LogFollower,
-    deadline: Deadline,
+    plan: FollowPlan,
     interrupt: impl Future<Output = ()>,
 ) -> Result<RunEnd, Error> {
     let started = Instant::now();
     let mut states = std::pin::pin!(cluster.watch_run(&run.job));
+    let mut warnings = std::pin::pin!(cluster.watch_warnings());
     let mut counts = QueueWatch::start(cluster, release, &run.job);
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut interrupt = std::pin::pin!(interrupt);
     loop {
-        let give_up_at = run.give_up_at();
-        let wake_at = deadline.into_iter().chain(give_up_at).min();
         tokio::select! {
             () = &mut interrupt => return Ok(RunEnd::Detached),
-            () = sleep_until(wake_at) => {
-                return Err(if wake_at == give_up_at { run.stuck() } else { run.late(started) });
-            }
+            () = sleep_until(plan.deadline) => return Err(run.late(started)),
+            _ = ticks.tick() => match &run.job.end {
+                Some(end) => {
+                    let end = RunEnd::of(end);
+                    if run.on_last_pods(cluster.live_pods(&run.job.pod_selector()).await) {
+                        return Ok(end);
+                    }
+                }
+                None => run.on_tick(plan.start_timeout, Instant::now())?,
+            },
+            Some(warning) = warnings.next() => run.on_object_warning(warning),
             Some(count) = counts.next() => run.on_count(count),
             Some(event) = logs.next() => run.on_pod_event(event?),
-            Some(event) = states.next() => {
-                run.on_run_event(event?);
-                if let Some(end) = &run.job.end {
-                    return Ok(RunEnd::of(end));
-                }
-            }
+            Some(event) = states.next() => run.on_run_event(event?),
         }
     }
 }

@@ -1,13 +1,11 @@
-//! The pods of a followed run: which have failed, which cannot start, and their last log lines.
+//! The pods of a followed run: which have failed, and their last log lines.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use tokio::time::Instant;
 
 use crate::cluster::pod_state::failure_reason;
-use crate::cluster::stuck_pods::StuckPods;
 
 /// Log lines kept of each pod, to show them again if it fails.
 const LAST_LINES: usize = 10;
@@ -25,7 +23,6 @@ pub struct FailedPod {
 pub(crate) struct FollowedPods {
     /// By name, without the pods that succeeded.
     pods: BTreeMap<String, FollowedPod>,
-    stuck: StuckPods,
 }
 
 #[derive(Default)]
@@ -45,7 +42,6 @@ impl FollowedPods {
 
     /// Takes over a pod's new state. Returns why the pod failed if that is news.
     pub(crate) fn update(&mut self, pod: &Pod) -> Option<String> {
-        self.stuck.take(pod);
         match pod.status.as_ref()?.phase.as_deref()? {
             // Otherwise a long run would accumulate them.
             "Succeeded" => {
@@ -61,20 +57,9 @@ impl FollowedPods {
         }
     }
 
-    /// Forgets whether a deleted pod was stuck; its failure stays.
-    pub(crate) fn remove(&mut self, name: &str) {
-        self.stuck.forget(name);
-    }
-
-    /// When `pods` pods have been stuck long enough to give up on all of them; `None` while fewer
-    /// are stuck.
-    pub(crate) fn give_up_at(&self, pods: usize) -> Option<Instant> {
-        self.stuck.give_up_at(pods)
-    }
-
-    /// The pod that has been stuck longest, and its state.
-    pub(crate) fn longest_stuck(&self) -> Option<String> {
-        self.stuck.longest_stuck()
+    /// The end of a pod's log.
+    pub(crate) fn last_lines(&self, pod: &str) -> impl Iterator<Item = &str> {
+        self.pods.get(pod).into_iter().flat_map(|pod| &pod.last_lines).map(String::as_str)
     }
 
     pub(crate) fn failed(&self) -> Vec<FailedPod> {

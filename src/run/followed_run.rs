@@ -1,44 +1,52 @@
 //! The state of a run that is being followed: turns events into notices, and judges when a run
 //! whose pods cannot start is to be given up.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
+use crate::cluster;
 use crate::cluster::job::JobState;
 use crate::cluster::job_watch::RunEvent;
 use crate::cluster::pod_event::PodEvent;
-use crate::cluster::pod_state::{has_ended, has_started};
-use crate::cluster::stuck_pods::STUCK_PATIENCE;
+use crate::cluster::pod_state::has_ended;
+use crate::cluster::warning_events::ObjectWarning;
 use crate::error::Error;
-use crate::notice::{Notice, Observer, Recovery, Warning};
+use crate::notice::{Notice, Observer, Recovery, Wait, Warning};
 use crate::run::followed_pods::FollowedPods;
+use crate::run::last_pods::LastPods;
 use crate::run::queue_watch::QueueCount;
+use crate::run::start_failures::{StartFailures, cure};
+use crate::run::starting::Starting;
 
 pub(crate) struct FollowedRun<'a> {
     pub job: JobState,
     pub pods: FollowedPods,
     observer: &'a dyn Observer,
     server_is_away: bool,
-    /// When the API server last came back.
-    server_back_at: Option<Instant>,
     broker_is_away: bool,
-    /// Whether a pod of the run has started its program.
-    has_worked: bool,
+    starting: Starting,
+    failures: StartFailures,
+    last_pods: LastPods,
+    followed_since: Instant,
 }
 
 impl<'a> FollowedRun<'a> {
     pub(crate) fn new(job: JobState, observer: &'a dyn Observer) -> Self {
         let pods = FollowedPods::default();
-        let has_worked = job.succeeded > 0;
+        let starting = Starting::new(job.succeeded > 0);
         Self {
             job,
             pods,
             observer,
             server_is_away: false,
-            server_back_at: None,
             broker_is_away: false,
-            has_worked,
+            starting,
+            failures: StartFailures::default(),
+            last_pods: LastPods::default(),
+            followed_since: Instant::now(),
         }
     }
 
@@ -64,6 +72,7 @@ impl<'a> FollowedRun<'a> {
                 if std::mem::take(&mut self.broker_is_away) {
                     self.observer.on(Notice::Recovered(Recovery::Broker));
                 }
+                self.failures.counted(counts, &self.job);
                 self.observer.on(Notice::Items { job: &self.job, counts });
             }
             // The broker is reached through the API server, whose absence was reported already.
@@ -85,7 +94,8 @@ impl<'a> FollowedRun<'a> {
             }
             PodEvent::Pod(pod) => {
                 self.server_answered();
-                self.has_worked |= has_started(&pod);
+                self.starting.take(&pod, Instant::now());
+                self.failures.take(&pod, Instant::now());
                 if let Some(failure) = self.pods.update(&pod) {
                     self.observer.warn(Warning::PodFailed { pod: &pod.name_any(), failure: &failure });
                 }
@@ -102,7 +112,8 @@ impl<'a> FollowedRun<'a> {
 
     fn on_pod_deleted(&mut self, pod: &Pod) {
         let name = pod.name_any();
-        self.pods.remove(&name);
+        self.starting.forget(&name);
+        self.failures.forget(&name);
         // Kubernetes cleans up pods that have ended.
         if !has_ended(pod) && self.job.end.is_none() {
             self.observer.warn(Warning::PodDeleted { pod: &name });
@@ -113,26 +124,81 @@ impl<'a> FollowedRun<'a> {
     /// the Job's own may stay silent for hours.
     fn server_answered(&mut self) {
         if std::mem::take(&mut self.server_is_away) {
-            self.server_back_at = Some(Instant::now());
+            self.starting.restart(Instant::now());
             self.observer.on(Notice::Recovered(Recovery::ApiServer));
         }
     }
 
-    /// When to give up the run: once every pod that it can have has been stuck long enough. After
-    /// an outage of the API server all of them get the full time again, since what was known
-    /// before may no longer hold. A run that has worked is never given up: what its pods wait for
-    /// now, such as a registry, will be back.
-    pub(crate) fn give_up_at(&self) -> Option<Instant> {
-        if self.server_is_away || self.has_worked {
-            return None;
-        }
-        let give_up_at = self.pods.give_up_at(possible_pods(&self.job))?;
-        Some(self.server_back_at.map_or(give_up_at, |back_at| give_up_at.max(back_at + STUCK_PATIENCE)))
+    pub(crate) fn on_object_warning(&mut self, warning: ObjectWarning) {
+        self.starting.warned(warning, &self.job, Instant::now());
     }
 
-    /// The error of a run whose pods cannot start.
-    pub(crate) fn stuck(&self) -> Error {
-        Error::WorkersStuck { reason: self.pods.longest_stuck().unwrap_or_default() }
+    /// Says what pods wait for, and judges whether waiting is in vain; to be called every second.
+    /// `start_timeout` limits how long nothing of the run may start; 0 for no limit.
+    ///
+    /// # Errors
+    /// [`Error::WorkersStuck`], [`Error::NotStarted`].
+    pub(crate) fn on_tick(&mut self, start_timeout: Duration, now: Instant) -> Result<(), Error> {
+        let waited = now.duration_since(self.followed_since);
+        if !start_timeout.is_zero() && waited >= start_timeout && !self.starting.has_started() {
+            return Err(self.not_started(waited));
+        }
+        // What is known may no longer hold.
+        if self.server_is_away {
+            return Ok(());
+        }
+        for line in self.starting.due(&self.job, now) {
+            self.observer.warn(Warning::NotStarting(&line));
+        }
+        match self.starting.in_vain(&self.job, now) {
+            Some(reason) => Err(Error::WorkersStuck { reason, cure: None }),
+            None => self.judge_programs(now),
+        }
+    }
+
+    /// Takes the pods that have not ended after all Jobs have. Returns whether the run is over.
+    pub(crate) fn on_last_pods(&mut self, pods: Result<Vec<Pod>, cluster::Error>) -> bool {
+        let pods = match pods {
+            Ok(pods) => pods,
+            // Without the permission nobody knows; otherwise the server will answer again.
+            Err(error) => return error.is_refusal(),
+        };
+        self.server_answered();
+        let left = self.last_pods.take(&pods, Instant::now());
+        if !left.ending.is_empty() {
+            self.observer.on(Notice::Waiting(Wait::LastPods(left.ending.len())));
+            return false;
+        }
+        for pod in left.overdue {
+            self.observer.warn(Warning::PodRemains { pod: &pod });
+        }
+        true
+    }
+
+    /// Ends a run whose program starts in no pod, and says when Kubernetes tries again.
+    fn judge_programs(&mut self, now: Instant) -> Result<(), Error> {
+        if let Some((pod, failure)) = self.failures.in_vain(&self.job, now) {
+            let mut reason = format!("pod {pod}: {}", failure.reason);
+            for line in self.pods.last_lines(pod) {
+                reason += &format!("\n  {line}");
+            }
+            let cure = Some(cure(&reason));
+            return Err(Error::WorkersStuck { reason, cure });
+        }
+        if let Some((due, failure)) = self.failures.due(&self.job, now) {
+            self.observer.warn(Warning::NextPod { due, failure: &failure });
+        }
+        Ok(())
+    }
+
+    /// The error of a run whose pods have not started in time.
+    fn not_started(&self, waited: Duration) -> Error {
+        let line = self.starting.lines(Instant::now()).into_iter().next();
+        Error::NotStarted {
+            run: self.job.run.clone(),
+            seconds: waited.as_secs(),
+            reason: line.map(|line| format!("{}: {}", line.who(), line.why())),
+        }
     }
 
     /// The error of a run that misses its deadline.
@@ -140,17 +206,6 @@ impl<'a> FollowedRun<'a> {
         let what = format!("run {} did not end", self.job.run);
         Error::Deadline { what, seconds: started.elapsed().as_secs() }
     }
-}
-
-/// How many pods the run has, or could have, at this moment.
-fn possible_pods(job: &JobState) -> usize {
-    let pods = match job.remaining() {
-        Some(left) => left.min(job.parallelism),
-        // A Job without a number of completions starts no more pods once one has succeeded.
-        None if job.succeeded > 0 => job.active,
-        None => job.parallelism,
-    };
-    pods as usize
 }
 
 #[cfg(test)]
@@ -189,42 +244,17 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_given_up_once_all_pods_that_can_run_are_stuck() {
-        let heard = Heard::default();
-        let mut run = FollowedRun::new(job(0, 2), &heard);
-        run.on_pod_event(PodEvent::Pod(pod("a", "ErrImagePull")));
-        assert_eq!(run.give_up_at(), None, "the Job has not made its second pod yet");
-        run.on_pod_event(PodEvent::Pod(pod("b", "ContainerCreating")));
-        assert_eq!(run.give_up_at(), None);
-        let stuck_at = Instant::now();
-        run.on_pod_event(PodEvent::Pod(pod("b", "ErrImagePull")));
-        assert!(run.give_up_at() >= Some(stuck_at + STUCK_PATIENCE), "the second gets its full time too");
-        run.on_pod_event(PodEvent::Gone(pod("b", "ErrImagePull")));
-        assert_eq!(run.give_up_at(), None);
-        let mut on_job = |job| {
-            run.on_run_event(RunEvent::State(Box::new(job)));
-            run.give_up_at()
-        };
-        assert!(on_job(job(3, 2)).is_some(), "only one more has to succeed");
-        assert_eq!(on_job(job(3, 0)), None, "it is paused");
-        let uncounted = |job| JobState { completions: None, ..job };
-        assert_eq!(on_job(uncounted(job(0, 3))), None, "two more pods are to come");
-        assert!(on_job(uncounted(job(2, 3))).is_some(), "the others have left an empty queue");
-    }
-
-    #[test]
-    fn a_run_that_has_worked_is_not_given_up() {
+    fn a_run_of_which_nothing_starts_in_time_is_left() {
         let heard = Heard::default();
         let mut run = FollowedRun::new(job(0, 1), &heard);
-        let mut started = *pod("a", "");
-        started.spec = serde_json::from_value(json!({"containers": [{"name": "c"}]})).expect("a spec");
-        let status = &mut started.status.as_mut().expect("it has one").container_statuses;
-        status.as_mut().expect("it has some")[0].state =
-            serde_json::from_value(json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}}))
-                .expect("a state");
-        run.on_pod_event(PodEvent::Pod(Box::new(started)));
-        run.on_pod_event(PodEvent::Pod(pod("a", "ErrImagePull")));
-        assert_eq!(run.give_up_at(), None, "its registry will be back");
+        let (soon, late) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        run.on_pod_event(PodEvent::Pod(pod("a", "CreateContainerConfigError")));
+        assert!(run.on_tick(Duration::from_secs(60), soon).is_ok());
+        assert!(run.on_tick(Duration::ZERO, late).is_ok(), "0 is no limit");
+        let error = run.on_tick(Duration::from_secs(60), late).expect_err("it is late");
+        assert!(matches!(error, Error::NotStarted { seconds: 60, .. }), "{error}");
+        let mut worked = FollowedRun::new(job(1, 1), &heard);
+        assert!(worked.on_tick(Duration::from_secs(60), late).is_ok());
     }
 
     #[test]
@@ -232,13 +262,9 @@ mod tests {
         let counts = || QueueCount::Counted(RunCounts::default());
         let heard = Heard::default();
         let mut run = FollowedRun::new(job(0, 1), &heard);
-        run.on_pod_event(PodEvent::Pod(pod("a", "ErrImagePull")));
-        let first = run.give_up_at();
         run.on_run_event(RunEvent::Unreachable("no route".to_owned()));
-        assert_eq!(run.give_up_at(), None, "what is known may be outdated");
         run.on_count(QueueCount::Away("no tunnel".to_owned()));
         run.on_count(counts());
-        assert!(run.give_up_at() > first, "the pods get their full time again");
         run.on_count(QueueCount::Away("no broker".to_owned()));
         run.on_count(counts());
         run.on_run_event(RunEvent::Unreachable("no route".to_owned()));

@@ -28,12 +28,16 @@ const SCRIPT_DIR: &str = "/run/workqueue/script";
 /// The worker in an image that includes it, on PATH.
 const WORKER_IN_IMAGE: &str = "workqueue-worker";
 
-/// Failed pods that a coarse Job tolerates.
-pub const COARSE_BACKOFF_LIMIT: u32 = 3;
+/// Failed pods that a Job tolerates whose pods run the image's own command.
+const IMAGE_BACKOFF_LIMIT: u32 = 3;
 
-/// Failed pods that a fine Job tolerates. Failed items do not count, since the workers settle them;
-/// evictions and lost nodes do, and a long run sees some of them.
-const FINE_BACKOFF_LIMIT: u32 = 20;
+/// Failed pods that a coarse Job with workers tolerates: what the deaths of a few items cost. Other
+/// failed items do not count, since the workers settle them.
+const COARSE_BACKOFF_LIMIT: u32 = 20;
+
+/// Failed pods that a fine Job tolerates: the deaths of some items, and evictions and lost nodes, of
+/// which a long run sees some.
+const FINE_BACKOFF_LIMIT: u32 = 100;
 
 /// How much longer than the worker's grace period its pod gets, to requeue items.
 const AFTER_GRACE: Duration = Duration::from_secs(15);
@@ -106,11 +110,11 @@ fn injects_worker(job: &Value) -> bool {
 
 fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> Value {
     let parallelism = plan.parallelism.min(contents.items);
-    let (completions, backoff_limit) = match plan.mode {
-        Mode::Coarse => (contents.items, plan.backoff_limit.unwrap_or(COARSE_BACKOFF_LIMIT)),
+    let completions = match plan.mode {
+        Mode::Coarse => contents.items,
         // As many as run concurrently: then a lost pod is replaced even after others have completed,
         // and the item that it held is not stranded.
-        Mode::Fine => (parallelism, plan.backoff_limit.unwrap_or(FINE_BACKOFF_LIMIT)),
+        Mode::Fine => parallelism,
     };
     let mut values = json!({
         "name": name,
@@ -120,7 +124,7 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
         "mode": match plan.mode { Mode::Fine => "fine", Mode::Coarse => "coarse" },
         "completions": completions,
         "parallelism": parallelism,
-        "backoffLimit": backoff_limit,
+        "backoffLimit": plan.backoff_limit.unwrap_or(backoff_limit(plan.mode, &plan.worker)),
     });
     if let Some(command) = command(plan, contents) {
         values["command"] = json!(command);
@@ -134,6 +138,15 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
         values["script"] = json!({"configMap": name});
     }
     values
+}
+
+/// Failed pods that a run tolerates, unless the user says how many.
+fn backoff_limit(mode: Mode, worker: &Worker) -> u32 {
+    match (mode, worker) {
+        (_, Worker::Image | Worker::AmqpConsume) => IMAGE_BACKOFF_LIMIT,
+        (Mode::Coarse, _) => COARSE_BACKOFF_LIMIT,
+        (Mode::Fine, _) => FINE_BACKOFF_LIMIT,
+    }
 }
 
 fn job_name(release: &str, queue: &str, run: &str) -> String {
@@ -150,7 +163,7 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
         Worker::InImage => WORKER_IN_IMAGE,
         Worker::Injected(_) => INJECTED_WORKER,
     };
-    let Work { concurrency, retries, backoff, item_timeout, grace, halt } = &plan.work;
+    let Work { concurrency, retries, backoff, item_timeout, grace, halt, max_deaths } = &plan.work;
     let millis = |duration: Duration| format!("{}ms", duration.as_millis());
     let mut command = vec![worker.to_owned()];
     command.extend(match plan.mode {
@@ -166,6 +179,7 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
         format!("--backoff={}..{}", millis(backoff.initial), millis(backoff.max)),
         format!("--item-timeout={}", millis(*item_timeout)),
         format!("--grace={}", millis(*grace)),
+        format!("--max-deaths={max_deaths}"),
     ]);
     if let Some(halt) = halt {
         command.extend([format!("--halt={halt}"), format!("--failed-before={}", contents.failed)]);
@@ -185,6 +199,13 @@ fn consume_one(program: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn workers_that_count_deaths_may_die_more_often() {
+        let limits = [(Mode::Fine, Worker::InImage), (Mode::Coarse, Worker::Injected(None))];
+        assert_eq!(limits.map(|(mode, worker)| backoff_limit(mode, &worker)), [100, 20]);
+        assert_eq!(backoff_limit(Mode::Coarse, &Worker::Image), 3);
+    }
 
     #[test]
     fn job_names_fit_a_label_with_a_number_appended() {

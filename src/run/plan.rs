@@ -88,6 +88,8 @@ pub struct Work {
     pub grace: Duration,
     /// How many failures end the run.
     pub halt: Option<Halt>,
+    /// How many workers an item may end before it fails.
+    pub max_deaths: u32,
 }
 
 /// A script that is mounted into the pods.

@@ -1,13 +1,14 @@
 //! Starts a run: enqueues its items and creates the Job.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::cluster::job::{HISTORY_LIMIT_ANNOTATION, JobState};
-use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
-use crate::notice::{Observer, Warning};
-use crate::queue::connection::{BrokerConnection, BrokerTarget};
+use crate::notice::{Notice, Observer, Wait, Warning};
+use crate::queue::connection::{BrokerConnection, BrokerTarget, is_transient};
 use crate::queue::declare::ensure_queue;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
 use crate::queue::enqueue_report::EnqueueReport;
@@ -19,6 +20,10 @@ use workqueue_amqp::publisher::BatchProperties;
 use workqueue_amqp::topology;
 use workqueue_core::ledger::ItemSet;
 use workqueue_core::names::{QueueName, RUN_LENGTH, random_suffix};
+
+/// How often opening the books is repeated, and the pause before.
+const OPENING_RETRIES: u32 = 5;
+const OPENING_PAUSE: Duration = Duration::from_secs(1);
 
 pub enum Started {
     /// The Job was created.
@@ -110,7 +115,9 @@ async fn start_job(
         own: own.unwrap_or(&none),
         ledger: plan.worker.keeps_ledger(),
     };
-    contents.ledger = books::open(&connection, &opening, observer).await?;
+    let target = BrokerTarget::Release(cluster.clone(), plan.release.clone());
+    let (connection, ledger) = open_books(connection, &target, &opening, observer).await?;
+    contents.ledger = ledger;
     let manifest = renderer.job(&plan, &run, contents)?;
     let job = cluster.create_job(&manifest).await?;
     if let Some(other) = earlier_run(cluster, &plan, &job).await? {
@@ -122,13 +129,36 @@ async fn start_job(
         let created = cluster.create(&script_map(script, &manifest, &job.uid), false).await;
         if let Err(error) = created {
             // The pods would wait forever. The first error matters more than a Job that stays.
-            cluster.delete(&ObjectRef::new("batch/v1", "Job", &job.name), false).await.ok();
+            cluster.delete_job(&job.name).await.ok();
             return Err(error.into());
         }
     }
     prune(cluster, &connection, &plan, &manifest, observer).await;
     connection.close().await;
     Ok(Started::Job(job))
+}
+
+/// Opens the books of the run, over another connection if this one breaks: streams that are starting
+/// cannot be read for some seconds.
+async fn open_books(
+    mut connection: BrokerConnection,
+    target: &BrokerTarget,
+    opening: &Opening<'_>,
+    observer: &dyn Observer,
+) -> Result<(BrokerConnection, bool), Error> {
+    for _ in 0..OPENING_RETRIES {
+        match books::open(&connection, opening, observer).await {
+            Err(error) if is_transient(&error) => {
+                observer.on(Notice::Waiting(Wait::BrokerBack(&error.to_string())));
+            }
+            opened => return opened.map(|ledger| (connection, ledger)),
+        }
+        connection.close().await;
+        tokio::time::sleep(OPENING_PAUSE).await;
+        connection = BrokerConnection::open_target(target, "kubectl-workqueue run").await?;
+    }
+    let ledger = books::open(&connection, opening, observer).await?;
+    Ok((connection, ledger))
 }
 
 /// Deletes old runs of the queue, as many as the chart's values say. It is no reason to fail.

@@ -64,7 +64,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         use Error as E;
         let status = match &error {
-            E::Deadline { .. } | E::Cluster(cluster::Error::Deadline { .. }) => ExitStatus::Deadline,
+            E::Deadline { .. } | E::NotStarted { .. } | E::Cluster(cluster::Error::Deadline { .. }) => {
+                ExitStatus::Deadline
+            }
             E::Cluster(cluster::Error::BrokerNotReady { seconds, .. }) if *seconds > 0 => {
                 ExitStatus::Deadline
             }

@@ -1,5 +1,6 @@
 //! The sentences for what operations report.
 
+use crate::cluster::start_wait::StartWait;
 use crate::notice::{Recovery, Wait, Warning};
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
@@ -17,6 +18,7 @@ pub(super) fn wait(wait: &Wait<'_>) -> String {
         Wait::Consumers { queue, consumers } => {
             format!("{} of queue {queue} to leave", count(*consumers, "consumer"))
         }
+        Wait::LastPods(pods) => format!("{} to end", count(*pods as u64, "pod")),
     }
 }
 
@@ -56,9 +58,21 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
         Warning::ItemsStayInQueue { items, queue } => {
             format!("{} in queue {queue}: to continue, run again without naming items", are(*items, "item"))
         }
+        Warning::NotStarting(wait) => not_starting(wait),
+        Warning::NextPod { due, failure } => {
+            let when = match due.as_secs() {
+                0 => "the next pod is due".to_owned(),
+                seconds => format!("the next pod is due in about {seconds} s"),
+            };
+            format!("the program does not start: {failure}; {when}")
+        }
         Warning::PodDeleted { pod } => {
             format!("pod {pod} was deleted before it had ended; its items are requeued")
         }
+        Warning::PodRemains { pod } => format!(
+            "pod {pod} does not end, perhaps because its node is lost: items that it holds come back to the queue once \
+             the broker notices"
+        ),
         Warning::PodFailed { pod, failure } => format!("pod {pod} {failure}"),
         Warning::LogIncomplete { pod, reason } => format!("the log of pod {pod} is incomplete: {reason}"),
         Warning::LogsLate => "some logs did not arrive in time; `kubectl logs` has them".to_owned(),
@@ -116,7 +130,25 @@ fn gone_before(queue: &QueueName, items: u64, ids: &[String]) -> String {
     )
 }
 
+fn not_starting(wait: &StartWait) -> String {
+    let (who, why, seconds) = (wait.who(), wait.why(), wait.waited.as_secs());
+    let what = match wait.pods {
+        0 => format!("{who} has been unable to create pods for {seconds} s"),
+        1 => format!("{who} has been waiting to start for {seconds} s"),
+        _ => format!("{who} have been waiting to start for {seconds} s"),
+    };
+    let end = if wait.is_definite { "; the run ends if this does not change within 40 s" } else { "" };
+    format!("{what}: {why}{end}; `{}` shows more", wait.next_command())
+}
+
 fn queue_differs(queue: &QueueName, reason: &str) -> String {
+    if reason.contains("'x-delivery-limit'") {
+        return format!(
+            "queue {queue} was created with another delivery limit and is used as it is ({reason}); brokers count lost \
+             connections and requeued items too, so a low limit moves healthy items to {}",
+            queue.failed()
+        );
+    }
     format!(
         "queue {queue} was created with other arguments and is used as it is ({reason}); items may not survive a crash \
          of the broker, and items that kill their workers may not end up in {}",
@@ -134,6 +166,35 @@ mod tests {
             warning(&Warning::Halting { failed: 1, running: 2 }),
             "halting: 1 item has failed; 2 items are still running"
         );
+    }
+
+    #[test]
+    fn what_pods_wait_for_is_said_with_the_next_command() {
+        let wait = StartWait {
+            reason: "Unschedulable".to_owned(),
+            pods: 2,
+            object: "w-r1-a".to_owned(),
+            message: "0/1 nodes are available: 1 Insufficient cpu.".to_owned(),
+            waited: std::time::Duration::from_secs(65),
+            is_definite: false,
+        };
+        assert_eq!(
+            warning(&Warning::NotStarting(&wait)),
+            "2 pods have been waiting to start for 65 s: Unschedulable: 0/1 nodes are available: 1 Insufficient \
+             cpu; `kubectl describe pod w-r1-a` shows more"
+        );
+    }
+
+    #[test]
+    fn another_delivery_limit_is_named() {
+        let queue = "job1".parse().expect("a legal name");
+        let reason =
+            "inequivalent arg 'x-delivery-limit' for queue 'job1': received '1000' but current is '20'";
+        let text = warning(&Warning::QueueDiffers { queue: &queue, reason });
+        assert!(text.contains("another delivery limit") && text.contains("current is '20'"), "{text}");
+        let text =
+            warning(&Warning::QueueDiffers { queue: &queue, reason: "inequivalent arg 'x-queue-type'" });
+        assert!(text.contains("other arguments"), "{text}");
     }
 
     #[test]

@@ -85,3 +85,23 @@ fn a_broker_that_takes_only_tls_is_used_like_any_other() {
     bed.workqueue(&["peek"]).ok().prints("apple").prints("banana");
     bed.run_script(&[], "cat").ok().says("is complete: 2 done");
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_broker_does_not_jump_over_versions() {
+    let bed = Bed::with_old_broker("jump");
+    bed.up(&[]).ok();
+    bed.workqueue(&["enqueue", "apple"]).ok();
+    let image = workqueue_test_support::variable("WORKQUEUE_TEST_BROKER_IMAGE");
+    let (repository, tag) = image.rsplit_once(':').expect("a tag");
+    let set = format!("broker.image.repository={repository},broker.image.tag={tag}");
+    bed.workqueue(&["up", "--set", &set])
+        .exits(1)
+        .says("error: the broker runs RabbitMQ 3.10, which cannot be upgraded to 4.0 in one step")
+        .says("3.10 -> 3.11 -> 3.12 -> 3.13 -> 4.0")
+        .says("rabbitmqctl enable_feature_flag all");
+    bed.up(&["--set", "broker.image.tag=3.9"]).exits(1).says("RabbitMQ 3.9 does not boot with its data");
+    // Nothing was applied, and what is not known is not judged.
+    assert_eq!(bed.messages("job1"), 1);
+    bed.up(&["--dry-run=server", "--set", "broker.image.tag=nightly"]).ok();
+}

@@ -186,3 +186,36 @@ fn a_helm_release_works_and_is_left_to_helm() {
     assert_ne!(secret(&bed)["password"], before["password"]);
     assert_eq!(bed.messages("job1"), 1);
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn what_another_release_has_taken_over_is_not_pruned() {
+    let bed = Bed::new("taken");
+    let extra = r#"extraObjects=[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shared"}}]"#;
+    bed.up(&["--no-wait", "--set-json", extra]).ok();
+    bed.kubectl(&["label", "--overwrite", "configmap", "shared", "app.kubernetes.io/instance=other"]).ok();
+    bed.up(&["--no-wait"]).ok();
+    bed.kubectl(&["get", "configmap", "shared"]).ok();
+    // With the label of its release it is pruned.
+    bed.kubectl(&["delete", "configmap", "shared"]).ok();
+    bed.up(&["--no-wait", "--set-json", extra]).ok();
+    let pruned = bed.up(&["--no-wait"]).ok().stdout;
+    assert!(pruned.contains("configmap/shared pruned"), "{pruned}");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_broker_with_messages_is_not_pruned_without_asking() {
+    let bed = Bed::with_release("elsewhere");
+    bed.workqueue(&["enqueue", "apple", "banana"]).ok();
+    let elsewhere = ["--no-wait", "--set", "externalBroker.url=amqp://u:p@broker.invalid:5672"];
+    bed.up(&elsewhere)
+        .exits(1)
+        .says("statefulset.apps/workqueue-broker is no longer rendered and would be pruned")
+        .says("queue job1 holds 2 messages")
+        .says("standard input is not a terminal")
+        .says("hint: --yes deletes without asking");
+    assert_eq!(bed.messages("job1"), 2, "nothing was changed");
+    let pruned = bed.up(&[&elsewhere[..], &["--yes"]].concat()).ok().stdout;
+    assert!(pruned.contains("statefulset.apps/workqueue-broker pruned"), "{pruned}");
+}

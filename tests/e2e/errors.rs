@@ -101,18 +101,6 @@ fn a_broker_that_never_gets_ready_is_explained() {
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
-fn workers_whose_image_cannot_be_pulled_do_not_wait_forever() {
-    let bed = Bed::with_release("pull");
-    bed.workqueue(&["run", "--image", &format!("{}/nonesuch:1", registry()), "apple"])
-        .exits(4)
-        .says("error: the workers cannot start: pod workqueue-job1-")
-        .says("ImagePull");
-    assert_eq!(bed.names("jobs"), "", "the Job is gone");
-    assert_eq!(bed.messages("job1"), 1, "the item is still there");
-}
-
-#[test]
-#[ignore = "needs the test bed: run `make e2e`"]
 fn values_that_the_chart_does_not_know_are_refused_before_anything_is_done() {
     let bed = Bed::new("values");
     bed.up(&["--set", "broker.replcas=3"]).exits(1).says("replcas");

@@ -112,3 +112,16 @@ fn failures_halt_a_run_and_what_is_left_can_be_run_again() {
     let rest = bed.run_script(&flags, "cat").exits(0).json();
     assert_eq!(rest["itemsAtStart"], after, "{rest}");
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_run_is_not_over_before_the_pods_of_a_deleted_job_have_ended() {
+    let bed = Bed::with_release("grace");
+    let script = "read item; echo begin $item; sleep 20; echo end $item";
+    let mut followed = bed.start_script(&["--parallelism", "1", "--grace", "120s", "apple"], script);
+    followed.wait_for_output("begin apple");
+    // The Job is gone at once. Its pod has its grace period, and its program ends in it.
+    bed.kubectl(&["delete", "jobs", "--all", "--wait=false"]).ok();
+    let outcome = followed.finish().exits(4).says("1 pod to end").says("somebody deleted the Job");
+    outcome.prints("end apple").says("no items are left in the queue");
+}

@@ -9,13 +9,13 @@ use tokio::sync::Notify;
 use workqueue_test_support::{Bench, ended};
 
 /// A way to the broker that can be cut.
-struct Wire {
-    url: String,
-    cut: Arc<Notify>,
+pub struct Wire {
+    pub url: String,
+    pub cut: Arc<Notify>,
 }
 
 impl Wire {
-    async fn to(url: &str) -> Self {
+    pub async fn to(url: &str) -> Self {
         let (scheme, rest) = url.split_once("://").expect("a URL");
         assert_eq!(scheme, "amqp", "the test cuts plain connections");
         let (login, rest) = rest.split_once('@').expect("a URL with a login");

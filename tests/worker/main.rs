@@ -5,6 +5,7 @@
 //! worker -- --ignored` runs it. The test that restarts the broker is in `tests/worker_alone`.
 
 mod contract;
+mod deaths;
 mod draining;
 mod keeping;
 mod ledger;

@@ -12,8 +12,11 @@ pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Reply code of a broker that shuts down, or of an operator who closes a connection.
 const CONNECTION_FORCED: u16 = 320;
 
-/// Reply code for a queue that does not exist, or whose node is down.
+/// Reply code for a queue that does not exist, or of which the broker does not know more.
 const NOT_FOUND: u16 = 404;
+
+/// Reply code for arguments that do not fit, or for a stream that is starting.
+const PRECONDITION_FAILED: u16 = 406;
 
 /// Reply code for a fault in the broker itself.
 const INTERNAL_ERROR: u16 = 541;
@@ -81,7 +84,8 @@ impl Error {
     pub(crate) fn refused(code: u16, operation: impl Into<String>, reason: String) -> Self {
         match code {
             CONNECTION_FORCED | INTERNAL_ERROR => Self::Connection(reason),
-            NOT_FOUND if is_node_down(&reason) => Self::Connection(reason),
+            NOT_FOUND if !says_absent(&reason) => Self::Connection(reason),
+            PRECONDITION_FAILED if is_starting(&reason) => Self::Connection(reason),
             _ => Self::Refused { operation: operation.into(), reason },
         }
     }
@@ -92,15 +96,24 @@ impl Error {
     }
 }
 
-/// Whether a `NOT_FOUND` is about a queue whose node is down and will return.
-fn is_node_down(reason: &str) -> bool {
-    reason.contains("is down or inaccessible")
+/// Whether a `NOT_FOUND` says that something does not exist. RabbitMQ has the same code for a queue that
+/// exists, but whose node is down, whose process is stopped or has crashed, or whose leader did not
+/// answer in time (`rabbit_amqqueue:priv_absent` and `not_found`). Other brokers have their own words.
+fn says_absent(reason: &str) -> bool {
+    let text = reason.strip_prefix("NOT_FOUND - ").unwrap_or(reason).to_lowercase();
+    text.starts_with("no ") || text.contains("not found") || text.contains("does not exist")
+}
+
+/// Whether a stream cannot be read yet: it was declared a moment ago, or its broker has just started
+/// (`rabbit_stream_queue:consume`).
+fn is_starting(reason: &str) -> bool {
+    reason.contains("does not have a running replica")
 }
 
 /// Whether the broker says that a queue does not exist.
 pub(crate) fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(refusal)
-        if refusal.get_id() == NOT_FOUND && !is_node_down(refusal.get_message().as_str()))
+        if refusal.get_id() == NOT_FOUND && says_absent(refusal.get_message().as_str()))
 }
 
 #[cfg(test)]
@@ -111,6 +124,38 @@ mod tests {
     fn what_a_fault_of_the_broker_ended_is_worth_another_attempt() {
         let refused = |code| Error::refused(code, "reading queue q", "why".to_owned());
         assert!(refused(CONNECTION_FORCED).is_transient() && refused(INTERNAL_ERROR).is_transient());
+        let starting = "PRECONDITION_FAILED - stream queue 'q' in vhost '/' does not have a running replica on the \
+                        local node";
+        assert!(Error::refused(406, "reading queue q", starting.to_owned()).is_transient());
+        assert!(!refused(406).is_transient());
         assert_eq!(refused(403).to_string(), "reading queue q was refused by the broker: why");
+    }
+
+    #[test]
+    fn a_queue_that_is_out_of_reach_is_not_taken_for_a_missing_one() {
+        use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPSoftError};
+        let answer = |text: &str| {
+            let kind = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
+            let error = AMQPError::new(kind, format!("NOT_FOUND - {text}").into());
+            lapin::Error::from(ErrorKind::ProtocolError(error))
+        };
+        // RabbitMQ from 3.8 to 4.x.
+        for text in [
+            "home node 'rabbit@node1' of durable queue 'q' in vhost '/' is down or inaccessible",
+            "queue 'q' in vhost '/' process is stopped by supervisor",
+            "queue 'q' in vhost '/' has crashed and failed to restart",
+            "failed to perform operation on queue 'q' in vhost '/' due to timeout",
+            "failed to perform operation on queue 'q' in vhost '/': its master replica <0.1.0> may be stopping \
+             or being demoted",
+        ] {
+            let error = answer(text);
+            assert!(!is_not_found(&error), "{text}");
+            assert!(Error::from_lapin("counting queue q", &error).is_transient(), "{text}");
+        }
+        for text in ["no queue 'q' in vhost '/'", "no exchange 'e' in vhost '/'", "queue q does not exist"] {
+            let error = answer(text);
+            assert!(is_not_found(&error), "{text}");
+            assert!(!Error::from_lapin("counting queue q", &error).is_transient(), "{text}");
+        }
     }
 }

@@ -52,7 +52,7 @@ impl FailedItem {
             first_started: record.first_started.to_string(),
             ended: record.ended.to_string(),
             run: record.run.clone(),
-            pod: record.location.pod.clone().unwrap_or_else(|| record.location.host.clone()),
+            pod: record.location.name().to_owned(),
             node: record.location.node.clone(),
             stderr: record.stderr.tail.clone(),
             failures: failures_before + 1,

@@ -8,6 +8,7 @@
 //! | [`queue`] | what the worker asks of a queue, and what a queue reports |
 //! | [`failed_item`] | the headers of a failed item |
 //! | [`ledger`] | the books of a queue: what was enqueued, and how each item ended |
+//! | [`mark`] | what workers tell each other about items that came back |
 //! | [`record`], [`item`] | the record of a settled item; items and their sources |
 //! | [`names`], [`credentials`], [`duration`], [`causes`], [`words`] | names, logins, durations, errors and counts as text |
 //!
@@ -26,6 +27,7 @@ pub mod duration;
 pub mod failed_item;
 pub mod item;
 pub mod ledger;
+pub mod mark;
 pub mod memory_queue;
 pub mod names;
 pub mod queue;

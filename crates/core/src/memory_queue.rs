@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::item::{Item, ItemSource};
+use crate::mark::MarkMessage;
 use crate::queue::{Consuming, Delivery, DeliveryTag, Queue, QueueCounts, QueueEvent, Settlement};
 
 /// An item in a store.
@@ -31,13 +32,26 @@ struct State {
     failed: u64,
     /// Counts the breaks; a session ends when it sees a new one.
     broken: u64,
+    /// What workers have told each other.
+    told: Vec<MarkMessage>,
 }
 
 impl Store {
     /// Adds an item.
     pub fn push(&self, id: &str, body: &[u8]) {
-        let item = StoredItem { id: id.to_owned(), body: Arc::new(body.to_vec()), earlier_deliveries: 0 };
+        self.push_again(id, body, 0);
+    }
+
+    /// Adds an item that was delivered so often before.
+    pub fn push_again(&self, id: &str, body: &[u8], earlier_deliveries: u32) {
+        let item = StoredItem { id: id.to_owned(), body: Arc::new(body.to_vec()), earlier_deliveries };
         self.lock().ready.push_back(item);
+        self.changed.notify_waiters();
+    }
+
+    /// Tells the workers something, as another worker would.
+    pub fn tell(&self, message: MarkMessage) {
+        self.lock().told.push(message);
         self.changed.notify_waiters();
     }
 
@@ -79,6 +93,8 @@ pub struct MemoryQueue<S: ItemSource> {
     counted: bool,
     events: VecDeque<QueueEvent>,
     broken: u64,
+    /// Messages heard so far; `None` before this worker has told anything.
+    heard: Option<usize>,
 }
 
 enum Feed<S: ItemSource> {
@@ -123,6 +139,7 @@ impl<S: ItemSource> MemoryQueue<S> {
             counted: false,
             events: VecDeque::new(),
             broken: 0,
+            heard: None,
         }
     }
 
@@ -195,6 +212,13 @@ impl<S: ItemSource> MemoryQueue<S> {
         self.counted = counts;
     }
 
+    fn hear(&mut self) {
+        let Some(heard) = &mut self.heard else { return };
+        let state = self.store.lock();
+        self.events.extend(state.told.iter().skip(*heard).cloned().map(QueueEvent::Heard));
+        *heard = state.told.len();
+    }
+
     fn follow_breaks(&mut self) {
         let broken = self.store.lock().broken;
         if broken != self.broken {
@@ -218,6 +242,7 @@ impl<S: ItemSource> Queue for MemoryQueue<S> {
             let mut changed = std::pin::pin!(changed.notified());
             changed.as_mut().enable();
             self.follow_breaks();
+            self.hear();
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
@@ -260,6 +285,11 @@ impl<S: ItemSource> Queue for MemoryQueue<S> {
 
     fn prefetch_extra(&mut self, _extra: bool) -> bool {
         false
+    }
+
+    fn tell(&mut self, message: MarkMessage) {
+        self.heard.get_or_insert(0);
+        self.store.tell(message);
     }
 
     async fn close(mut self) {

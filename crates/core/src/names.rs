@@ -57,10 +57,15 @@ impl QueueName {
         QueueName(format!("{}.outcomes.{run}", self.0))
     }
 
-    /// Whether a name is that of a ledger or of the outcomes on their way to it.
-    pub fn is_of_ledger(name: &str) -> bool {
+    /// The stream in which workers mark the starts of items that came back: `NAME.starts`.
+    pub fn starts(&self) -> QueueName {
+        QueueName(format!("{}.starts", self.0))
+    }
+
+    /// Whether a queue or stream of this name holds no items, but keeps the books of another one.
+    pub fn is_bookkeeping(name: &str) -> bool {
         let of_run = |kind: &str| name.rsplit_once(kind).is_some_and(|(_, run)| is_run_name(run));
-        name.ends_with(".ledger") || of_run(".ledger.") || of_run(".outcomes.")
+        name.ends_with(".ledger") || name.ends_with(".starts") || of_run(".ledger.") || of_run(".outcomes.")
     }
 
     /// The name as a label value and as part of an object's name: at most 40 bytes of lowercase
@@ -201,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn ledgers_are_known_by_their_names() {
+    fn what_keeps_the_books_is_known_by_its_name() {
         let queue: QueueName = "job1".parse().expect("legal");
-        for ledger in [queue.ledger(), queue.run_ledger("h4f2c"), queue.outcomes("h4f2c")] {
-            assert!(QueueName::is_of_ledger(ledger.as_str()), "{ledger}");
+        for name in [queue.ledger(), queue.run_ledger("h4f2c"), queue.outcomes("h4f2c"), queue.starts()] {
+            assert!(QueueName::is_bookkeeping(name.as_str()), "{name}");
         }
         for other in ["job1", "job1.failed", "job1.results", "my.ledger.entries", "outcomes.h4f2c"] {
-            assert!(!QueueName::is_of_ledger(other), "{other}");
+            assert!(!QueueName::is_bookkeeping(other), "{other}");
         }
         let longest: QueueName = "q".repeat(240).parse().expect("legal");
         assert_eq!(longest.outcomes("h4f2c").as_str().len(), 255, "AMQP allows no more");

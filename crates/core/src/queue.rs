@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use crate::mark::MarkMessage;
 use crate::record::ResultRecord;
 
 /// Names one delivery, as AMQP's delivery tag does. It is valid as long as its session: after that
@@ -83,6 +84,12 @@ pub enum QueueEvent {
     Lost(DeliveryTag),
     /// The answer to [`Queue::request_counts`].
     Counts(QueueCounts),
+    /// A message that a worker of this queue has [told](Queue::tell), this one or another. All workers
+    /// hear the same messages in the same order.
+    Heard(MarkMessage),
+    /// What is told reaches nobody for now, for this reason. What was told since the last
+    /// [`Heard`](Self::Heard) is lost.
+    Deaf(String),
     /// Something that the user should know.
     Note(String),
     /// There are no more items and never will be.
@@ -113,6 +120,10 @@ pub trait Queue: Send {
     /// Asks for more items than there are slots, or for no more than that. Returns whether the
     /// queue does prefetch more.
     fn prefetch_extra(&mut self, extra: bool) -> bool;
+
+    /// Tells all workers of the queue something, this one included. The first message makes the queue
+    /// report all earlier ones that are kept. Without a connection it waits for the next one.
+    fn tell(&mut self, message: MarkMessage);
 
     /// Finishes pending settlements and closes the connection. Items that are not settled are
     /// requeued.

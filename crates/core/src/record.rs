@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::words::count;
+
 /// The record of one settled item. As JSON it is a message of `QUEUE.results`, which
 /// `docs/reference/json.md` describes.
 ///
@@ -28,7 +30,8 @@ pub struct ResultRecord {
     /// The number of the signal that ended the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// How often this worker started the program for it.
+    /// How often this worker started the program for it; with [`Reason::Deaths`], how many workers died
+    /// with it.
     pub attempts: u32,
     /// How often it had been delivered before.
     #[serde(default)]
@@ -64,6 +67,7 @@ impl ResultRecord {
                 format!("exited with {DO_NOT_RETRY}, which means that it is not to be retried")
             }
             (Some(Reason::Unstartable), ..) => "could not be started with this item".to_owned(),
+            (Some(Reason::Deaths), ..) => format!("ended its worker {}", count(self.attempts, "time")),
             (_, Some(code), _) => format!("exited with {code}"),
             (_, None, Some(signal)) => format!("was ended by signal {signal}"),
             (_, None, None) => "failed".to_owned(),
@@ -100,6 +104,8 @@ pub enum Reason {
     DoNotRetry,
     /// The item cannot be an argument of the program: it is too long or has a NUL byte.
     Unstartable,
+    /// Worker after worker died while it ran the item.
+    Deaths,
 }
 
 impl Reason {
@@ -111,6 +117,7 @@ impl Reason {
             Self::Timeout => "timeout",
             Self::DoNotRetry => "do-not-retry",
             Self::Unstartable => "unstartable",
+            Self::Deaths => "deaths",
         }
     }
 }
@@ -126,6 +133,13 @@ pub struct WorkerLocation {
     /// The node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+}
+
+impl WorkerLocation {
+    /// The pod, or the machine outside a cluster.
+    pub fn name(&self) -> &str {
+        self.pod.as_deref().unwrap_or(&self.host)
+    }
 }
 
 /// What a program wrote: its size and its end.

@@ -11,7 +11,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
 use serde_json::Value;
-use workqueue_amqp::topology::{self, QueueSpec};
+use workqueue_amqp::topology::{self, DELIVERY_LIMIT, QueueSpec};
 use workqueue_amqp::{Broker, Endpoint};
 use workqueue_core::names::random_suffix;
 
@@ -43,7 +43,7 @@ impl Bench {
         let queue = format!("worker-test-{}", random_suffix(8));
         let endpoint = Endpoint::parse(&url, None).expect("WORKQUEUE_TEST_AMQP_URL is a broker's URL");
         let broker = Broker::connect(&endpoint, "tests").await.expect("the broker is there");
-        let spec = QueueSpec { name: queue.parse().expect("a legal name"), delivery_limit: 20 };
+        let spec = QueueSpec { name: queue.parse().expect("a legal name"), delivery_limit: DELIVERY_LIMIT };
         topology::ensure(&broker, &spec).await.expect("the queue can be made");
         broker.close().await;
         Self::attach(&url, &queue).await
@@ -186,7 +186,7 @@ impl Bench {
 
     /// Deletes all that the test has made.
     pub async fn clear(self) {
-        for suffix in ["", ".failed", ".results"] {
+        for suffix in ["", ".failed", ".results", ".starts"] {
             self.delete(suffix).await;
         }
     }

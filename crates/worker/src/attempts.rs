@@ -112,6 +112,16 @@ fn record(
     }
 }
 
+/// The record of an item with which these workers have died.
+pub(super) fn ended_its_workers(plan: &WorkerPlan, delivery: &Delivery, workers: &[String]) -> ResultRecord {
+    let pods: Vec<&str> = workers.iter().filter_map(|name| name.split('/').next()).collect();
+    let ran = said(End::Stopped, format!("workers that died with this item: {}\n", pods.join(", ")));
+    let now = now();
+    let times = Times { first_started: now, started: now, ended: now };
+    let deaths = u32::try_from(workers.len()).unwrap_or(u32::MAX);
+    record(plan, delivery, ran, deaths, times, (Status::Failed, Some(Reason::Deaths)))
+}
+
 /// Waits before another attempt; false if the worker ends meanwhile.
 async fn pauses(urgency: &mut watch::Receiver<Urgency>, pause: Duration) -> bool {
     tokio::select! {

@@ -74,6 +74,7 @@ pub(super) struct HeldItems {
     entries: HashMap<ItemKey, HeldItem>,
     by_tag: HashMap<DeliveryTag, ItemKey>,
     waiting: VecDeque<ItemKey>,
+    aside: Vec<ItemKey>,
     remembered: VecDeque<ItemKey>,
     last: ItemKey,
 }
@@ -102,7 +103,29 @@ impl HeldItems {
         Taken::New(self.last)
     }
 
-    /// Moves the item that has waited longest into a slot.
+    /// The item that is next.
+    pub fn next(&self) -> Option<ItemKey> {
+        self.waiting.front().copied()
+    }
+
+    /// Sets the item that is next aside, so that others can start.
+    pub fn set_aside(&mut self) {
+        self.aside.extend(self.waiting.pop_front());
+    }
+
+    /// Makes an item that was set aside the next one.
+    pub fn bring_back(&mut self, key: ItemKey) {
+        for key in self.aside.extract_if(.., |aside| *aside == key) {
+            self.waiting.push_front(key);
+        }
+    }
+
+    /// Takes the item that is next out of those that wait.
+    pub fn take_next(&mut self) -> Option<ItemKey> {
+        self.waiting.pop_front()
+    }
+
+    /// Moves the item that is next into a slot.
     pub fn start(&mut self) -> Option<(ItemKey, Arc<Delivery>)> {
         let key = self.waiting.pop_front()?;
         let entry = self.entries.get_mut(&key)?;
@@ -110,8 +133,12 @@ impl HeldItems {
         Some((key, entry.delivery.clone()))
     }
 
-    /// Removes the items without a slot, except for the first `kept`, from those that wait.
+    /// Removes the items without a slot, except for the first `kept`, from those that wait. Those that
+    /// are set aside are the last to go.
     pub fn drain_waiting(&mut self, kept: usize) -> Vec<ItemKey> {
+        if kept == 0 {
+            self.waiting.extend(self.aside.drain(..));
+        }
         self.waiting.drain(kept.min(self.waiting.len())..).collect()
     }
 
@@ -147,9 +174,9 @@ impl HeldItems {
     }
 
     /// Removes and returns the item of a settled delivery.
-    pub fn settled(&mut self, tag: DeliveryTag) -> Option<HeldItem> {
+    pub fn settled(&mut self, tag: DeliveryTag) -> Option<(ItemKey, HeldItem)> {
         let key = self.by_tag.remove(&tag)?;
-        self.entries.remove(&key)
+        self.entries.remove(&key).map(|item| (key, item))
     }
 
     /// Notes that a tag is no longer valid, and returns its item.
@@ -167,12 +194,18 @@ impl HeldItems {
             self.by_tag.remove(&tag);
         }
         self.waiting.retain(|waiting| *waiting != key);
+        self.aside.retain(|aside| *aside != key);
         Some(entry)
     }
 
     /// Whether an item has a valid tag or still runs here.
     pub fn holds_items(&self) -> bool {
         self.entries.values().any(|entry| entry.tag.is_some() || matches!(entry.stage, Stage::Running))
+    }
+
+    /// The items that have a valid tag.
+    pub fn with_tags(&self) -> Vec<ItemKey> {
+        self.by_tag.values().copied().collect()
     }
 
     /// Removes all items; returns the records of finished ones that were never redelivered.

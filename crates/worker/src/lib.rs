@@ -10,6 +10,7 @@
 //! | is an item tried again? | `retry`, and [`Backoff`] for the pause |
 //! | may the worker leave an empty queue? | `drain` |
 //! | are more items prefetched than there are slots? | `prefetch` |
+//! | does an item end the workers that run it? | `deaths` |
 //! | do failures halt the run? | [`halt`](Halt) |
 //! | what do signals and deadlines end? | `shutdown` |
 //!
@@ -28,6 +29,7 @@
 mod attempts;
 mod backoff;
 pub mod cli;
+mod deaths;
 mod drain;
 mod error;
 mod event_loop;
@@ -46,6 +48,7 @@ mod shutdown;
 mod tests;
 
 pub use backoff::{Backoff, BackoffError};
+pub use deaths::MAX_DEATHS;
 pub use error::Error;
 pub use event_loop::run;
 pub use halt::{Halt, HaltError, HaltWhen};

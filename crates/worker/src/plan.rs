@@ -42,6 +42,8 @@ pub struct WorkerPlan {
     pub halt: Option<Halt>,
     /// Items in `QUEUE.failed` that are not of this run; `None` for those that the first count finds.
     pub failed_before: Option<u64>,
+    /// How many workers an item may end before it fails; at least 1.
+    pub max_deaths: u32,
     /// The queue's name.
     pub queue: String,
     /// The run, for programs and records.

@@ -3,16 +3,26 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::attempts::Shared;
-use super::held_items::{HeldItems, ItemKey, Stage};
+use super::deaths::Deaths;
+use super::held_items::{HeldItem, HeldItems, ItemKey, Stage};
 use super::notice::{WorkerNotice, WorkerObserver};
+use workqueue_core::mark::MarkedItem;
+use workqueue_core::names::random_suffix;
 use workqueue_core::queue::{DeliveryTag, Queue, Settlement};
 use workqueue_core::record::{ResultRecord, Status};
+
+/// Length of the random part of a worker's name in marks: a container that is restarted keeps its host
+/// name, and machines may share one.
+const PROCESS_NAME: usize = 8;
 
 /// A queue, and what this worker holds of it.
 pub(super) struct Settling<Q, W> {
     pub(super) queue: Q,
     pub(super) items: HeldItems,
+    pub(super) deaths: Deaths,
     shared: Arc<Shared<W>>,
     /// Items requeued so far.
     pub(super) requeued: u64,
@@ -20,7 +30,39 @@ pub(super) struct Settling<Q, W> {
 
 impl<Q: Queue, W: WorkerObserver> Settling<Q, W> {
     pub(super) fn new(queue: Q, shared: Arc<Shared<W>>) -> Self {
-        Self { queue, items: HeldItems::default(), shared, requeued: 0 }
+        let (plan, name) = (&shared.plan, random_suffix(PROCESS_NAME));
+        let deaths = Deaths::new(plan.max_deaths, format!("{}/{name}", plan.location.name()));
+        Self { queue, items: HeldItems::default(), deaths, shared, requeued: 0 }
+    }
+
+    /// Asks what the stream of marks says about an item that came back.
+    pub(super) fn look(&mut self, now: Instant, key: ItemKey) {
+        if let Some(item) = self.items.get(key).map(marked) {
+            let look = self.deaths.came_back(now, key, item);
+            self.queue.tell(look);
+        }
+    }
+
+    /// An item that had lost its tag has been redelivered here: it has a mark again while it runs.
+    pub(super) fn redelivered(&mut self, key: ItemKey) {
+        let running = self.items.get(key).filter(|entry| matches!(entry.stage, Stage::Running));
+        if let Some(item) = running.map(marked) {
+            let mark = self.deaths.runs_again(key, item);
+            self.queue.tell(mark);
+        }
+    }
+
+    /// Tells which items this worker no longer holds, although it lives.
+    pub(super) fn tell_ended(&mut self) {
+        if let Some(ended) = self.deaths.take_ended() {
+            self.queue.tell(ended);
+        }
+    }
+
+    fn let_go(&mut self, key: ItemKey) {
+        if let Some(entry) = self.items.get(key) {
+            self.deaths.let_go(key, || marked(entry));
+        }
     }
 
     /// Notes that an item is finished. Without a valid tag its record is kept, in case the item is
@@ -57,6 +99,7 @@ impl<Q: Queue, W: WorkerObserver> Settling<Q, W> {
     pub(super) fn requeue(&mut self, key: ItemKey) {
         match self.items.get(key).and_then(|entry| entry.tag) {
             Some(tag) => {
+                self.let_go(key);
                 self.queue.settle(tag, Settlement::Requeue);
                 self.items.set_stage(key, Stage::Requeueing);
             }
@@ -73,8 +116,14 @@ impl<Q: Queue, W: WorkerObserver> Settling<Q, W> {
 
     /// A delivery is settled. Returns the record if its item is finished.
     pub(super) fn settled(&mut self, tag: DeliveryTag) -> Option<Arc<ResultRecord>> {
-        match self.items.settled(tag)?.stage {
-            Stage::Settling(record) => Some(record),
+        let (key, item) = self.items.settled(tag)?;
+        match item.stage {
+            Stage::Settling(record) => {
+                if let Some(settled) = self.deaths.settled(key) {
+                    self.queue.tell(settled);
+                }
+                Some(record)
+            }
             Stage::Requeueing => {
                 self.requeued += 1;
                 None
@@ -86,6 +135,7 @@ impl<Q: Queue, W: WorkerObserver> Settling<Q, W> {
     /// A tag is no longer valid: its item will be redelivered, here or elsewhere.
     pub(super) fn lost(&mut self, tag: DeliveryTag) {
         let Some(key) = self.items.lost(tag) else { return };
+        self.let_go(key);
         match self.items.get(key).map(|entry| entry.stage.clone()) {
             Some(Stage::Settling(record)) => self.remember(key, record),
             Some(Stage::Requeueing) => {
@@ -106,9 +156,18 @@ impl<Q: Queue, W: WorkerObserver> Settling<Q, W> {
 
     /// Closes the queue, which requeues all items that are not settled.
     pub(super) async fn close(mut self) {
+        for key in self.items.with_tags() {
+            self.let_go(key);
+        }
+        self.tell_ended();
         for record in self.items.take_finished() {
             self.shared.observer.on(WorkerNotice::Superseded(&record));
         }
         self.queue.close().await;
     }
+}
+
+fn marked(entry: &HeldItem) -> MarkedItem {
+    let delivery = &entry.delivery;
+    MarkedItem::new(&delivery.id, delivery.earlier_failures, &delivery.body)
 }

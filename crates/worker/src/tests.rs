@@ -1,5 +1,7 @@
 //! The event loop over the queue in memory, with real programs.
 
+mod deaths;
+
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -60,6 +62,7 @@ fn sh(script: &str) -> WorkerPlan {
         linger: Duration::from_secs(30),
         halt: None,
         failed_before: None,
+        max_deaths: MAX_DEATHS,
         queue: "job1".to_owned(),
         run: Some("r1".to_owned()),
         location: WorkerLocation::default(),

@@ -17,8 +17,8 @@ pub struct FailedItemJson<'a> {
     pub id: &'a str,
     /// In bytes.
     pub size: usize,
-    /// Why it failed: `exit`, `signal`, `timeout`, `do-not-retry`, `unstartable`, `delivery-limit`
-    /// if the broker dead-lettered it, `unknown` if another client put it there.
+    /// Why it failed: `exit`, `signal`, `timeout`, `do-not-retry`, `unstartable`, `deaths`,
+    /// `delivery-limit` if the broker dead-lettered it, `unknown` if another client put it there.
     pub reason: &'a str,
     /// The exit status of the last attempt.
     pub exit: Option<i64>,

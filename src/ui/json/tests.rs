@@ -117,6 +117,7 @@ fn up_is_documented() {
         dry_run: DryRun::Server,
         create_namespace: false,
         force_conflicts: false,
+        prune_brokers: false,
         wait: true,
         timeout: std::time::Duration::ZERO,
     };

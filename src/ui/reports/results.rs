@@ -110,7 +110,7 @@ fn row(record: &ResultRecord, wide: bool) -> Vec<String> {
 fn exit(record: &ResultRecord) -> String {
     match (record.reason, record.exit, record.signal) {
         (Some(Reason::Timeout), ..) => "timeout".to_owned(),
-        (Some(Reason::Unstartable), ..) => "unstartable".to_owned(),
+        (Some(reason @ (Reason::Unstartable | Reason::Deaths)), ..) => reason.as_str().to_owned(),
         (_, Some(code), _) => code.to_string(),
         (_, None, Some(signal)) => format!("signal {signal}"),
         (_, None, None) => "-".to_owned(),

@@ -226,12 +226,13 @@ fn failed(report: &RunReport, reason: &str, message: &str) -> Failure {
 pub fn if_stuck(job: &JobState) -> impl FnOnce(Error) -> Failure + use<> {
     let jobs = job.names().collect::<Vec<_>>().join(" ");
     move |error| {
-        let hint = matches!(error, Error::WorkersStuck { .. }).then(|| {
-            format!(
-                "the run is left as it is, and its pods keep trying: fix the image, or stop the run with: kubectl \
-                 delete job {jobs}"
-            )
-        });
+        let hint = match &error {
+            Error::WorkersStuck { cure, .. } => Some(format!(
+                "the run is left as it is, and its pods keep trying: stop it with `kubectl delete job {jobs}`, and {}",
+                cure.unwrap_or("fix the image")
+            )),
+            _ => None,
+        };
         let failure = Failure::from(error);
         Failure { hint: hint.or(failure.hint), ..failure }
     }
@@ -303,10 +304,11 @@ mod tests {
     fn a_run_that_is_stuck_is_left_alone() {
         let [name, more] = ["w-r1", "w-r1-2"].map(str::to_owned);
         let job = JobState { name, more: vec![more], ..JobState::default() };
-        let failure = if_stuck(&job)(Error::WorkersStuck { reason: "pod p: ErrImagePull".to_owned() });
+        let failure =
+            if_stuck(&job)(Error::WorkersStuck { reason: "pod p: ErrImagePull".to_owned(), cure: None });
         assert_eq!(failure.message, "the workers cannot start: pod p: ErrImagePull");
         assert_eq!(failure.status, ExitStatus::JobFailed);
-        assert!(failure.hint.expect("one").ends_with("kubectl delete job w-r1 w-r1-2"));
+        assert!(failure.hint.expect("one").contains("`kubectl delete job w-r1 w-r1-2`"));
         let other = Error::NoRun(None);
         let hint = Failure::from(Error::NoRun(None)).hint;
         assert_eq!(if_stuck(&job)(other).hint, hint);

@@ -1,6 +1,7 @@
 //! The report of `up`.
 
-use crate::release::up::{DryRun, UpPlan, UpReport};
+use crate::release::up::{DryRun, PrunedBroker, UpPlan, UpReport};
+use workqueue_core::words::count;
 
 /// What was done, or would be.
 pub fn summary(plan: &UpPlan, report: &UpReport) -> String {
@@ -25,4 +26,18 @@ pub fn summary(plan: &UpPlan, report: &UpReport) -> String {
 pub fn objects(report: &UpReport) -> String {
     let lines = report.objects.iter().map(|(object, _)| format!("{object} (dry run)"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A broker would be pruned: what is in its queues, a line for each.
+pub fn pruned_broker(broker: &PrunedBroker) -> Vec<String> {
+    let mut lines = vec![format!("{} is no longer rendered and would be pruned", broker.object)];
+    match &broker.messages {
+        None => lines.push("the broker cannot be asked what is in its queues".to_owned()),
+        Some(queues) => lines.extend(queues.iter().map(|(queue, messages)| {
+            let they = if *messages == 1 { "it stays" } else { "they stay" };
+            let held = count(*messages, "message");
+            format!("queue {queue} holds {held}: without a broker, {they} at best on its PVC")
+        })),
+    }
+    lines
 }

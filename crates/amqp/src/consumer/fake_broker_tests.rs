@@ -140,7 +140,7 @@ impl Playground {
         for number in numbers {
             let record = Arc::new(record(number, status));
             let message = Message::mock(number, "".into(), "job1".into(), false, Vec::new());
-            let (acker, properties) = (message.acker, message.properties);
+            let (acker, properties) = (message.acker, Arc::new(message.properties));
             let held = HeldDelivery { acker, tag: number, properties, id: record.id.clone(), channel: None };
             let settlement = match status {
                 Status::Done => Settlement::Done(record),

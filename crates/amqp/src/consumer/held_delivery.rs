@@ -1,5 +1,7 @@
 //! A delivery that the worker holds, and what settles it.
 
+use std::sync::Arc;
+
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::{Acker, BasicProperties, Channel};
 
@@ -11,7 +13,7 @@ pub(super) struct HeldDelivery {
     pub acker: Acker,
     /// Its tag within its channel.
     pub tag: u64,
-    pub properties: BasicProperties,
+    pub properties: Arc<BasicProperties>,
     pub id: String,
     /// The channel that it came through, if that is not the session's own: closing it would requeue
     /// the delivery.

@@ -5,7 +5,7 @@
 //! `session` after another. A session has `subscriptions`, which bring deliveries, and `settlements`, which
 //! form a `batch` of what is finished and let the `Settler` (in `settle`) settle it: it publishes
 //! `dead_letters`, `records` and `outcomes`, each through an `outlet`. `keeping` writes outcomes into the
-//! ledger, `counting` counts; all share the types in `request`, `plan`, `wanted` and `held_delivery`, tell
+//! ledger, `counting` counts, `marks` carries what workers tell each other; all share the types in `request`, `plan`, `wanted` and `held_delivery`, tell
 //! the user by `notes`, and have the same `patience`.
 
 mod acknowledged;
@@ -16,6 +16,7 @@ mod dead_letters;
 mod fake_broker_tests;
 mod held_delivery;
 mod keeping;
+mod marks;
 mod notes;
 mod outcomes;
 mod outlet;
@@ -36,8 +37,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::Error;
+use workqueue_core::mark::MarkMessage;
 use workqueue_core::queue::{Consuming, DeliveryTag, Queue, QueueEvent, Settlement};
 
+use marks::Marks;
 use reconnect::Reconnecting;
 use request::WorkerRequest;
 
@@ -64,6 +67,9 @@ pub struct BrokerQueue {
     requests_tx: mpsc::UnboundedSender<WorkerRequest>,
     task: JoinHandle<()>,
     prefetch_extra: bool,
+    plan: ConsumerPlan,
+    /// Opened when there is something to tell.
+    marks: Option<Marks>,
 }
 
 impl BrokerQueue {
@@ -75,8 +81,8 @@ impl BrokerQueue {
         // bound the requests.
         let (events_tx, events_rx) = mpsc::unbounded_channel();
         let (requests_tx, requests_rx) = mpsc::unbounded_channel();
-        let task = Reconnecting::new(plan, events_tx, requests_rx);
-        Self { events_rx, requests_tx, task: tokio::spawn(task.run()), prefetch_extra: false }
+        let task = tokio::spawn(Reconnecting::new(plan.clone(), events_tx, requests_rx).run());
+        Self { events_rx, requests_tx, task, prefetch_extra: false, plan, marks: None }
     }
 
     fn ask(&self, request: WorkerRequest) {
@@ -89,9 +95,18 @@ impl Queue for BrokerQueue {
     type Error = Error;
 
     async fn next(&mut self) -> Result<QueueEvent, Error> {
-        match self.events_rx.recv().await {
-            Some(event) => event,
-            None => Err(Error::Connection("the connection's task has ended".to_owned())),
+        let heard = async {
+            match &mut self.marks {
+                Some(marks) => marks.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = self.events_rx.recv() => match event {
+                Some(event) => event,
+                None => Err(Error::Connection("the connection's task has ended".to_owned())),
+            },
+            event = heard => Ok(event),
         }
     }
 
@@ -115,7 +130,14 @@ impl Queue for BrokerQueue {
         extra
     }
 
+    fn tell(&mut self, message: MarkMessage) {
+        self.marks.get_or_insert_with(|| Marks::open(self.plan.clone())).tell(message);
+    }
+
     async fn close(self) {
+        if let Some(marks) = &self.marks {
+            marks.flush().await;
+        }
         self.ask(WorkerRequest::Close);
         // A panic in the task is ignored: the connection is gone either way. So is a broker that does
         // not answer within the pod's grace period.

@@ -220,7 +220,7 @@ impl ConsumerSession {
             HeldDelivery {
                 acker: message.acker,
                 tag: message.delivery_tag,
-                properties: message.properties,
+                properties: Arc::new(message.properties),
                 id,
                 channel,
             },

@@ -23,7 +23,7 @@ type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 /// What was done for one delivery alone.
 enum Step {
     Requeued(u64),
-    DeadLettered(Finished),
+    DeadLettered(Box<Finished>),
 }
 
 /// The settlements of one session.
@@ -55,7 +55,8 @@ impl Settlements {
             Settlement::Failed { record, body } => {
                 let settler = self.settler.clone();
                 let dead_letter = async move {
-                    settler.dead_letter(number, held, record, &body).await.map(Step::DeadLettered)
+                    let finished = settler.dead_letter(number, held, record, &body).await?;
+                    Ok(Step::DeadLettered(Box::new(finished)))
                 };
                 self.steps.push(Box::pin(dead_letter));
             }
@@ -104,7 +105,7 @@ impl Settlements {
                 }
                 Some(step) = self.steps.next() => match step? {
                     Step::Requeued(number) => return Ok(vec![number]),
-                    Step::DeadLettered(item) => self.finished(item),
+                    Step::DeadLettered(item) => self.finished(*item),
                 },
                 () = sleep_until(starts_at), if is_due && self.flush.is_none() => self.start_flush(),
             }

@@ -18,12 +18,23 @@ const SEGMENT_BYTES: i64 = 16 * 1024 * 1024;
 /// A delivery limit that is never reached.
 const NO_DELIVERY_LIMIT: i64 = 1_000_000_000;
 
+/// The size of a stream of marks: some 100,000 messages. A worker reads all of it.
+const STARTS_MAX_BYTES: i64 = 16 * 1024 * 1024;
+
+/// Marks are deleted a whole segment at a time.
+const STARTS_SEGMENT_BYTES: i64 = 4 * 1024 * 1024;
+
+/// The delivery limit of a queue, unless the user wants another. Workers count deaths themselves; this
+/// ends what they cannot count, and has to outlast every pause, scale-down and restart of a broker.
+pub const DELIVERY_LIMIT: u32 = 1000;
+
 /// How a work queue is declared if it is missing.
 #[derive(Debug, Clone)]
 pub struct QueueSpec {
     /// The queue of the items; `NAME.failed` is declared with it.
     pub name: QueueName,
-    /// How often an item may be delivered to a worker that dies before it is dead-lettered.
+    /// How often an item may be delivered before the broker dead-letters it. Brokers before 4.3 count
+    /// items that are requeued too, and all count lost connections.
     pub delivery_limit: u32,
 }
 
@@ -103,14 +114,33 @@ async fn declare_failed(broker: &Broker, failed: &QueueName) -> Result<(), Error
 /// # Errors
 /// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
 pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
-    let results = queue.results();
-    if exists(broker, &results).await? {
+    ensure_stream(broker, &queue.results(), Some(RESULTS_MAX_BYTES), SEGMENT_BYTES).await
+}
+
+/// Makes sure that the stream for the marks of a queue's items exists.
+///
+/// # Errors
+/// As for [`ensure_results`].
+pub(crate) async fn ensure_starts(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
+    ensure_stream(broker, &queue.starts(), Some(STARTS_MAX_BYTES), STARTS_SEGMENT_BYTES).await
+}
+
+/// Makes sure that a stream exists; without `max_bytes`, nothing of it is ever deleted.
+async fn ensure_stream(
+    broker: &Broker,
+    name: &QueueName,
+    max_bytes: Option<i64>,
+    segment_bytes: i64,
+) -> Result<(), Error> {
+    if exists(broker, name).await? {
         return Ok(());
     }
     let mut arguments = queue_type("stream");
-    arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(RESULTS_MAX_BYTES));
-    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(SEGMENT_BYTES));
-    declare(broker, &results, arguments).await
+    if let Some(max_bytes) = max_bytes {
+        arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(max_bytes));
+    }
+    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(segment_bytes));
+    declare(broker, name, arguments).await
 }
 
 /// Makes sure that the book of a queue exists.
@@ -118,7 +148,7 @@ pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Er
 /// # Errors
 /// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
 pub async fn ensure_book(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
-    ensure_stream(broker, &queue.ledger()).await
+    ensure_stream(broker, &queue.ledger(), None, SEGMENT_BYTES).await
 }
 
 /// Makes sure that the ledger of a run exists, and the queue of the outcomes on their way to it, which
@@ -127,7 +157,7 @@ pub async fn ensure_book(broker: &Broker, queue: &QueueName) -> Result<(), Error
 /// # Errors
 /// As for [`ensure_book`].
 pub async fn ensure_ledger(broker: &Broker, queue: &QueueName, run: &str) -> Result<(), Error> {
-    ensure_stream(broker, &queue.run_ledger(run)).await?;
+    ensure_stream(broker, &queue.run_ledger(run), None, SEGMENT_BYTES).await?;
     let outcomes = queue.outcomes(run);
     if exists(broker, &outcomes).await? {
         return Ok(());
@@ -136,15 +166,6 @@ pub async fn ensure_ledger(broker: &Broker, queue: &QueueName, run: &str) -> Res
     arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_DELIVERY_LIMIT));
     declare(broker, &outcomes, arguments).await
-}
-
-async fn ensure_stream(broker: &Broker, name: &QueueName) -> Result<(), Error> {
-    if exists(broker, name).await? {
-        return Ok(());
-    }
-    let mut arguments = queue_type("stream");
-    arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(SEGMENT_BYTES));
-    declare(broker, name, arguments).await
 }
 
 async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {

@@ -131,6 +131,8 @@ impl Book {
             BookEntry::Purged(items) => self.purged(items),
             BookEntry::Opened { run, time, items, ledger } => {
                 let known = self.open.len();
+                // Whoever got no answer writes it again.
+                self.runs.retain(|of| of.run != run);
                 self.runs.push(BookRun { run, opened: time, items, known, ledger, closed: None, purged: 0 });
             }
             BookEntry::Closed { run, time, settled, missing, done, failed, bytes } => {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::output::{Chunk, OutputStream};
 use crate::{WorkerNotice, WorkerObserver};
-use workqueue_core::record::Status;
+use workqueue_core::record::{Reason, ResultRecord, Status};
 use workqueue_core::words::{are, count, have};
 
 /// Writes chunks in a thread of its own, so that a slow log blocks nothing else. Ends with the last
@@ -46,10 +46,9 @@ impl WorkerObserver for Log {
                 in_words(pause)
             )),
             WorkerNotice::Settled(record) if record.status == Status::Failed => say(&format!(
-                "item {}: failed: attempt {} {}; it is in {}.failed now",
+                "item {}: failed: {}; it is in {}.failed now",
                 record.id,
-                record.attempts,
-                record.how(),
+                last_attempt(record),
                 record.queue
             )),
             WorkerNotice::Settled(record) if self.verbose => say(&format!("item {}: done", record.id)),
@@ -69,6 +68,13 @@ impl WorkerObserver for Log {
             )),
             WorkerNotice::Note(note) => say(note),
         }
+    }
+}
+
+fn last_attempt(record: &ResultRecord) -> String {
+    match record.reason {
+        Some(Reason::Deaths) => format!("it {}", record.how()),
+        _ => format!("attempt {} {}", record.attempts, record.how()),
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::output::console;
-use crate::{Ending, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
+use crate::{Ending, Error, MAX_DEATHS, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
 use console::{Log, say, write_out};
 use flags::WorkFlags;
 use workqueue_amqp::Endpoint;
@@ -75,6 +75,11 @@ struct RunArgs {
     concurrency: u16,
     #[command(flatten)]
     work: WorkFlags,
+    /// Move an item to QUEUE.failed once this many workers have died while they ran it; the first
+    /// death is not counted, because only items that came back are marked
+    #[arg(long, value_name = "N", default_value_t = MAX_DEATHS)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    max_deaths: u32,
     /// With --halt: do not count this many items of QUEUE.failed, which failed before the run
     /// (default: those that are there at the start)
     #[arg(long, value_name = "N", requires = "halt")]
@@ -152,7 +157,13 @@ fn start(args: RunArgs) -> Result<u8, String> {
     // Drops the tasks that still hold the console, so that its thread ends.
     runtime.shutdown_timeout(Duration::from_millis(100));
     writer.join().ok();
-    let report = result.map_err(|error| with_causes(&error))?;
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            say(&format!("error: {}", with_causes(&error)));
+            return Ok(error_code(&error));
+        }
+    };
     if report.done + report.failed > 1 {
         say(&format!("{} done, {} failed", count(report.done, "item"), report.failed));
     }
@@ -163,6 +174,15 @@ fn start(args: RunArgs) -> Result<u8, String> {
         Ending::Stopped(StopSignal::Interrupt) => 130,
         Ending::Stopped(StopSignal::Terminate) => 143,
     })
+}
+
+/// For a program that cannot be started the codes of shells: 127 if there is none, otherwise 126.
+fn error_code<Q: std::error::Error>(error: &Error<Q>) -> u8 {
+    match error {
+        Error::Program { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
+        Error::Program { .. } => 126,
+        Error::Queue(_) => ERROR,
+    }
 }
 
 /// The program's exit status; 124 for its time limit, as in timeout(1), and 128 plus the signal, as in
@@ -220,6 +240,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         grace: args.work.grace,
         halt: args.work.halt,
         failed_before: args.failed_before,
+        max_deaths: args.max_deaths,
         linger: args.idle_timeout.unwrap_or(DEAD_AFTER.max(args.work.grace + AFTER_GRACE)),
         queue: queue.to_string(),
         run,

@@ -1,6 +1,7 @@
 //! The event loop: takes events of the queue, ends of programs, signals and time one by one, asks the
 //! rules what follows, and does it. The rules are in modules of their own; see the crate's front page.
 
+mod admitting;
 mod leaving;
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::attempts::{Outcome, Shared, process};
+use crate::attempts::{Outcome, Shared};
 use crate::drain::Drain;
 use crate::error::Error;
 use crate::halt::Halting;
@@ -49,6 +50,10 @@ struct EventLoop<Q, W> {
     settling: Settling<Q, W>,
     shared: Arc<Shared<W>>,
     slots: JoinSet<(ItemKey, Outcome, Duration)>,
+    /// The item beside which no other is started.
+    alone: Option<ItemKey>,
+    /// Whether the user knows that an item waits to be alone.
+    waits_to_be_alone: bool,
     urgency_tx: watch::Sender<Urgency>,
     prefetch: Prefetch,
     halting: Halting,
@@ -82,6 +87,8 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
             settling: Settling::new(queue, shared.clone()),
             shared,
             slots: JoinSet::new(),
+            alone: None,
+            waits_to_be_alone: false,
             urgency_tx: watch::channel(Urgency::None).0,
             prefetch,
             halting,
@@ -100,6 +107,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
     ) -> Result<(), Error<Q::Error>> {
         loop {
             self.fill_slots();
+            self.settling.tell_ended();
             if self.is_over() {
                 return Ok(());
             }
@@ -121,6 +129,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
                     self.halting.count_requested(Instant::now());
                     self.settling.queue.request_counts();
                 }
+                () = until(self.settling.deaths.decides_at()), if !stopping => self.look_again(),
                 () = until(stalls_at), if !stopping => self.prefetch_no_extra(),
                 () = until(self.shutdown.deadline()) => if self.out_of_time() {
                     return Ok(());
@@ -134,20 +143,6 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
         (self.shutdown.is_stopping() || self.no_more || settled) && !self.settling.items.holds_items()
     }
 
-    fn fill_slots(&mut self) {
-        while self.slots.len() < self.shared.plan.concurrency && !self.shutdown.is_stopping() {
-            let Some((key, delivery)) = self.settling.items.start() else { return };
-            self.prefetch.started(Instant::now());
-            self.shared.observer.on(WorkerNotice::Started { id: &delivery.id, body: &delivery.body });
-            let (shared, urgency) = (self.shared.clone(), self.urgency_tx.subscribe());
-            self.slots.spawn(async move {
-                let started = Instant::now();
-                let outcome = process(&shared, &delivery, urgency).await;
-                (key, outcome, started.elapsed())
-            });
-        }
-    }
-
     fn take(&mut self, event: QueueEvent) {
         match event {
             QueueEvent::Delivery(delivery) => self.delivered(delivery),
@@ -157,6 +152,8 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
                 }
             }
             QueueEvent::Lost(tag) => self.settling.lost(tag),
+            QueueEvent::Heard(message) => self.heard(message),
+            QueueEvent::Deaf(reason) => self.deafened(&reason),
             QueueEvent::Counts(counts) => self.counted(counts),
             QueueEvent::Note(note) => self.shared.observer.on(WorkerNotice::Note(&note)),
             QueueEvent::End => self.no_more = true,
@@ -165,15 +162,21 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
     }
 
     fn delivered(&mut self, delivery: Delivery) {
-        let bytes = delivery.body.len();
+        let (bytes, came_back) = (delivery.body.len(), delivery.earlier_deliveries > 0);
         match self.settling.items.take(delivery) {
             Taken::New(key) if self.shutdown.is_stopping() => self.settling.requeue(key),
-            Taken::New(_) => {
+            Taken::New(key) => {
+                if came_back {
+                    self.settling.look(Instant::now(), key);
+                }
                 if self.prefetch.is_too_much(bytes, || self.settling.items.waiting_bytes()) {
                     self.prefetch_no_extra();
                 }
             }
-            Taken::Again(key) => self.settle_if_finished(key),
+            Taken::Again(key) => {
+                self.settling.redelivered(key);
+                self.settle_if_finished(key);
+            }
         }
     }
 
@@ -190,6 +193,7 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
     }
 
     fn ended(&mut self, key: ItemKey, outcome: Outcome, took: Duration) -> Result<(), Error<Q::Error>> {
+        self.alone = self.alone.filter(|alone| *alone != key);
         match outcome {
             Outcome::Settled(record) => self.finished(key, record, took),
             Outcome::Abandoned => self.abandon(key),
@@ -212,6 +216,11 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
             let active = self.settling.queue.prefetch_extra(extra);
             self.prefetch.set_active(active);
         }
+        self.concluded(key, record);
+    }
+
+    /// An item is done or has failed.
+    fn concluded(&mut self, key: ItemKey, record: Arc<ResultRecord>) {
         if record.status == Status::Failed {
             let halts = self.halting.failed();
             self.halt(halts);
