@@ -109,7 +109,7 @@ fn contradictions(said: &Said) -> Vec<String> {
 fn unproven(trial: &Trial, said: &Said, runs: &BTreeMap<String, Runs>) -> Vec<String> {
     let outcome = &said.report["outcome"];
     let mut wrong = Vec::new();
-    if outcome["proof"] != "items" {
+    if outcome["proof"] != trial.proof {
         wrong.push(format!("the proof is {}", outcome["proof"]));
     }
     let repeats: u64 = runs.values().map(|item| item.starts.saturating_sub(1)).sum();

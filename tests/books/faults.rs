@@ -230,7 +230,9 @@ fn two_runs_start_at_once() {
 #[test]
 #[ignore = "needs the test bed: run `make books`"]
 fn a_run_that_is_refused_late_leaves_the_books_of_the_other_alone() {
-    let trial = Trial::new("another run refused late");
+    let mut trial = Trial::new("another run refused late");
+    // The item of the other run is in the queue, but not in the book until its command has ended.
+    trial.proof = "counts";
     let image = seed_worker();
     let late = ["run", "--image", &image, "--worker-image", worker_image(), "-f", "-", "--", "cat"];
     let (go_tx, go_rx) = std::sync::mpsc::channel::<()>();
@@ -245,8 +247,9 @@ fn a_run_that_is_refused_late_leaves_the_books_of_the_other_alone() {
         assert!(Instant::now() < deadline, "the item of the other run does not come");
         std::thread::sleep(Duration::from_millis(200));
     }
-    let run = trial.start();
-    trial.until(1, 10);
+    let mut run = trial.start();
+    // Its Job is there, and its workers have not started.
+    run.wait_for("works on");
     go_tx.send(()).expect("it reads");
     ended(late).exits(1);
     trial.balances(run, 0);

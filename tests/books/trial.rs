@@ -22,6 +22,8 @@ pub struct Trial {
     pub items: usize,
     /// The report of `enqueue`.
     pub enqueued: Value,
+    /// What the end of the run must rest on.
+    pub proof: &'static str,
     /// The results are not deleted on the way.
     pub keeps_results: bool,
     started: Instant,
@@ -45,6 +47,7 @@ impl Trial {
             witness,
             items,
             enqueued: Value::Null,
+            proof: "items",
             keeps_results: true,
             started: Instant::now(),
         }
