@@ -5,7 +5,7 @@ use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::notice::{Deadline, Observer};
 use crate::queue::connection::BrokerConnection;
-use crate::run::books::close_earlier;
+use crate::run::books::close_alone;
 use crate::run::logs::find_run;
 use crate::run::stop::until_pods_ended;
 use workqueue_amqp as broker;
@@ -73,7 +73,7 @@ pub async fn delete(
     let connection = BrokerConnection::open(cluster, release, "kubectl-workqueue delete").await?;
     let deleting = async {
         if entry.closed.is_none() {
-            close_earlier(&connection.broker, &found.queue, observer).await?;
+            close_alone(&connection.broker, &found.queue, entry, observer).await?;
         }
         delete_ledger(&connection.broker, &found.queue, &found.run).await
     };
@@ -116,7 +116,12 @@ fn obsolete(book: &Book, kept: usize) -> Vec<&str> {
     closed.into_iter().take(number).collect()
 }
 
-async fn delete_ledger(broker: &Broker, queue: &QueueName, run: &str) -> Result<(), broker::Error> {
+/// Deletes what the broker holds of a run, and the run in the book.
+pub(super) async fn delete_ledger(
+    broker: &Broker,
+    queue: &QueueName,
+    run: &str,
+) -> Result<(), broker::Error> {
     topology::delete(broker, &queue.outcomes(run)).await?;
     topology::delete(broker, &queue.run_ledger(run)).await?;
     ledger::append(broker, queue, &[BookEntry::Deleted(run.to_owned())]).await
@@ -136,7 +141,16 @@ mod tests {
             book.take(BookEntry::Opened { run: run.clone(), time, items: 1, ledger: true });
             if run != "r2" {
                 let (settled, missing) = (ItemSet::default(), ItemSet::default());
-                book.take(BookEntry::Closed { run, time, settled, missing, done: 1, failed: 0, bytes: 1 });
+                book.take(BookEntry::Closed {
+                    run,
+                    time,
+                    settled,
+                    missing,
+                    done: 1,
+                    failed: 0,
+                    left: 0,
+                    bytes: 1,
+                });
             }
         }
         assert_eq!(obsolete(&book, 1), ["r1", "r3"]);

@@ -19,7 +19,7 @@ use crate::run::plan::{Mode, RunPlan, Script};
 use workqueue_amqp::publisher::BatchProperties;
 use workqueue_amqp::topology;
 use workqueue_core::ledger::ItemSet;
-use workqueue_core::names::{QueueName, RUN_LENGTH, random_suffix};
+use workqueue_core::names::{QueueName, RUN_LENGTH, ReleaseName, random_suffix};
 
 /// How often opening the books is repeated, and the pause before.
 const OPENING_RETRIES: u32 = 5;
@@ -118,13 +118,14 @@ async fn start_job(
         own: own.unwrap_or(&none),
         ledger: plan.worker.keeps_ledger(),
     };
-    let target = BrokerTarget::Release(cluster.clone(), plan.release.clone());
-    let (connection, ledger) = open_books(connection, &target, &opening, observer).await?;
+    let (connection, ledger) = open_books(connection, cluster, &plan.release, &opening, observer).await?;
     contents.ledger = ledger;
     let manifest = renderer.job(&plan, &run, contents)?;
     let job = cluster.create_job(&manifest).await?;
     if let Some(other) = earlier_run(cluster, &plan, &job).await? {
         cluster.delete_job(&job.name).await?;
+        // An empty ledger that stays does no harm.
+        delete::delete_ledger(&connection.broker, &plan.queue.name, &run).await.ok();
         return Err(Error::QueueBusy { run: other.run, queue: plan.queue.name });
     }
     if let Some(script) = &plan.script {
@@ -145,12 +146,13 @@ async fn start_job(
 /// cannot be read for some seconds.
 async fn open_books(
     mut connection: BrokerConnection,
-    target: &BrokerTarget,
+    cluster: &Cluster,
+    release: &ReleaseName,
     opening: &Opening<'_>,
     observer: &dyn Observer,
 ) -> Result<(BrokerConnection, bool), Error> {
     for _ in 0..OPENING_RETRIES {
-        match books::open(&connection, opening, observer).await {
+        match books::open(cluster, release, &connection, opening, observer).await {
             Err(error) if is_transient(&error) => {
                 observer.on(Notice::Waiting(Wait::BrokerBack(&error.to_string())));
             }
@@ -158,9 +160,9 @@ async fn open_books(
         }
         connection.close().await;
         tokio::time::sleep(OPENING_PAUSE).await;
-        connection = BrokerConnection::open_target(target, "kubectl-workqueue run").await?;
+        connection = BrokerConnection::open(cluster, release, "kubectl-workqueue run").await?;
     }
-    let ledger = books::open(&connection, opening, observer).await?;
+    let ledger = books::open(cluster, release, &connection, opening, observer).await?;
     Ok((connection, ledger))
 }
 

@@ -129,8 +129,8 @@ pub(super) fn retry(record: &ResultRecord, seconds: f64) -> String {
 fn gone_before(queue: &QueueName, items: u64, ids: &[String]) -> String {
     let which = if ids.is_empty() { String::new() } else { format!(" ({}, …)", ids.join(", ")) };
     format!(
-        "{} enqueued earlier and not in queue {queue} any more, and no run has settled them{which}: another consumer \
-         may have taken them",
+        "{} enqueued earlier and not in queue {queue} any more, and no ledger says what became of them{which}: another \
+         consumer, or a run without a ledger, has taken them",
         were(items, "item")
     )
 }

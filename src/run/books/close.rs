@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::counts::{judge_by_counts, settle_down};
+use super::earlier::settled_elsewhere;
 use super::verdict::{Evidence, Verdict};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
@@ -19,7 +20,7 @@ use workqueue_amqp::failed_queue::FailedReader;
 use workqueue_amqp::ledger::{self, Pages, Rest};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_amqp::{Broker, peek};
-use workqueue_core::ledger::{Book, BookEntry, BookRun, ItemId, ItemSet, LedgerPage};
+use workqueue_core::ledger::{Book, BookEntry, BookRun, ClosedRun, ItemId, ItemSet, LedgerPage};
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// How long a broker may be away, or the leader of a queue silent, before the run stays unproven.
@@ -100,6 +101,8 @@ async fn judge_by_ledger(
 struct Books {
     book: Book,
     run: BookRun,
+    /// The items that the run is to settle.
+    open: ItemSet,
     pages: Pages,
 }
 
@@ -124,15 +127,16 @@ async fn find(
     if rest == Rest::Gone && run.closed.is_none() {
         return Ok(Err(format!("queue {} is gone, and outcomes with it", queue.outcomes(name))));
     }
-    Ok(Ok(Books { book, run, pages }))
+    let elsewhere = settled_elsewhere(broker, queue, &book, name).await.map_err(explain)?;
+    Ok(Ok(Books { open: open_items(&book, &run, &pages.sum).without(&elsewhere), book, run, pages }))
 }
 
 impl Books {
     /// Whether every item has an outcome, and all of them are known by their identity.
     fn is_settled(&self) -> bool {
         let sum = &self.pages.sum;
-        let open = open_items(&self.book, &self.run, sum).without(&sum.settled());
-        open.is_empty() && sum.foreign_done + sum.foreign_failed == 0
+        let unsettled = self.open.clone().without(&sum.settled());
+        unsettled.is_empty() && sum.foreign_done + sum.foreign_failed == 0
     }
 
     /// Judges, and closes the run in the book unless that was done before.
@@ -144,13 +148,12 @@ impl Books {
     ) -> Result<Verdict, Error> {
         let explain = |error| connection.explain(error);
         let (run, sum) = (&self.run, &self.pages.sum);
-        let open = open_items(&self.book, run, sum);
         let depth = topology::depth(&connection.broker, queue).await.map_err(explain)?.unwrap_or_default();
-        let failed = failed_messages(connection, queue, job, &open, sum).await?;
+        let failed = failed_messages(connection, queue, job, &self.open, sum).await?;
         let waiting_copies = copies_in_queue(connection, queue, depth, sum).await?;
         let evidence = Evidence {
             run,
-            open: &open,
+            open: &self.open,
             repeated: self.book.repeated,
             pages: sum,
             dead_lettered: &failed.dead_lettered,
@@ -163,11 +166,15 @@ impl Books {
         // As long as somebody may hold an item, its outcome may still come.
         if run.closed.is_none() && (unsettled.is_empty() || depth.consumers == 0) {
             let missing = if evidence.ready == 0 { unsettled } else { ItemSet::default() };
+            let (dead_lettered, left) = (&failed.dead_lettered, Some(evidence.ready));
             let closing =
-                write_closed(&connection.broker, queue, run, &self.pages, &failed.dead_lettered, missing);
+                write_closed(&connection.broker, queue, run, &self.pages, dead_lettered, missing, left);
             closing.await.map_err(explain)?;
         }
-        Ok(verdict)
+        Ok(match &run.closed {
+            Some(closed) => as_closed(verdict, closed),
+            None => verdict,
+        })
     }
 }
 
@@ -212,7 +219,7 @@ fn open_items(book: &Book, run: &BookRun, pages: &LedgerPage) -> ItemSet {
 }
 
 /// The pages of a run, with all outcomes that its workers have published; `None` if its ledger is gone.
-async fn all_pages(
+pub(super) async fn all_pages(
     broker: &Broker,
     queue: &QueueName,
     run: &str,
@@ -235,33 +242,28 @@ async fn take_rest(
     ledger::take_rest(broker, queue, run, OUTCOMES_HELD, waiting).await
 }
 
-/// Closes the runs of a queue that nobody has judged, such as those that nobody attached to. Returns
-/// the book.
-pub(crate) async fn close_earlier(
-    broker: &Broker,
-    queue: &QueueName,
-    observer: &dyn Observer,
-) -> Result<Book, broker::Error> {
-    let book = ledger::read_marked(broker, queue).await?.unwrap_or_default();
-    let unclosed: Vec<&BookRun> = book.runs.iter().filter(|run| run.closed.is_none()).collect();
-    if unclosed.is_empty() {
-        return Ok(book);
+/// The verdict on a run that was closed before: what was counted then, since later runs have changed the
+/// queue.
+fn as_closed(verdict: Verdict, closed: &ClosedRun) -> Verdict {
+    Verdict {
+        done: Some(closed.done),
+        failed: closed.failed,
+        ready: Some(closed.left),
+        missing: closed.missing.len(),
+        ..verdict
     }
-    for run in unclosed {
-        let pages = if run.ledger { all_pages(broker, queue, &run.run, observer).await? } else { None };
-        let pages = pages.unwrap_or_default();
-        write_closed(broker, queue, run, &pages, &ItemSet::default(), ItemSet::default()).await?;
-    }
-    Ok(ledger::read_marked(broker, queue).await?.unwrap_or_default())
 }
 
-async fn write_closed(
+/// Closes a run in the book. Nobody has counted what is `left` in the queue if that is `None`: then it is
+/// what the book knew when the run began, without what has an outcome.
+pub(super) async fn write_closed(
     broker: &Broker,
     queue: &QueueName,
     run: &BookRun,
     pages: &Pages,
     dead_lettered: &ItemSet,
     missing: ItemSet,
+    left: Option<u64>,
 ) -> Result<(), broker::Error> {
     let sum = &pages.sum;
     let mut settled = sum.settled();
@@ -271,6 +273,7 @@ async fn write_closed(
         time: Timestamp::now(),
         done: sum.done.len() + sum.foreign_done,
         failed: settled.len() - sum.done.len() + sum.foreign_failed,
+        left: left.unwrap_or(run.known.saturating_sub(settled.len())),
         settled,
         missing,
         bytes: pages.bytes,

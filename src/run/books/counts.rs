@@ -112,6 +112,7 @@ async fn close_without_ledger(
         missing: ItemSet::default(),
         done: verdict.done.unwrap_or(0),
         failed: verdict.failed,
+        left: verdict.ready.unwrap_or(0),
         bytes: 0,
     };
     let closing = ledger::append(&connection.broker, queue, &[entry]).await;

@@ -3,9 +3,11 @@
 
 mod close;
 mod counts;
+mod earlier;
 mod open;
 mod verdict;
 
-pub(crate) use close::{close, close_earlier};
+pub(crate) use close::close;
+pub(crate) use earlier::close_alone;
 pub(crate) use open::{Opening, open};
 pub use verdict::{Proof, Verdict};

@@ -2,14 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::close::close_earlier;
+use super::earlier::close_earlier;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::notice::{Observer, Warning};
 use crate::queue::connection::BrokerConnection;
 use workqueue_amqp as broker;
-use workqueue_amqp::{ledger, topology};
+use workqueue_amqp::{Broker, ledger, topology};
 use workqueue_core::ledger::{Book, BookEntry, ItemSet};
-use workqueue_core::names::QueueName;
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// A run that is about to start.
 pub(crate) struct Opening<'a> {
@@ -26,43 +27,41 @@ pub(crate) struct Opening<'a> {
 /// Opens the books of a run. Returns whether there is a ledger that its workers keep.
 ///
 /// # Errors
-/// Those of the broker connection. A broker without streams has no books, which is no error.
+/// Those of the cluster and the broker. A broker without streams has no books, which is no error.
 pub(crate) async fn open(
+    cluster: &Cluster,
+    release: &ReleaseName,
     connection: &BrokerConnection,
     opening: &Opening<'_>,
     observer: &dyn Observer,
 ) -> Result<bool, Error> {
-    let opened = try_open(connection, opening, observer).await;
-    match opened {
+    let explain = |error| connection.explain(error);
+    let (broker, queue) = (&connection.broker, opening.queue);
+    match declare(broker, opening).await {
         Err(broker::Error::Refused { reason, .. }) => {
             observer.warn(Warning::NoLedger { reason: &reason });
-            Ok(false)
+            return Ok(false);
         }
-        opened => opened.map_err(|error| connection.explain(error)),
+        declared => declared.map_err(explain)?,
     }
-}
-
-async fn try_open(
-    connection: &BrokerConnection,
-    opening: &Opening<'_>,
-    observer: &dyn Observer,
-) -> Result<bool, broker::Error> {
-    let (broker, queue) = (&connection.broker, opening.queue);
-    topology::ensure_book(broker, queue).await?;
-    let book = close_earlier(broker, queue, observer).await?;
+    let book = close_earlier(cluster, release, connection, queue, observer).await?;
     let mut entries = Vec::new();
-    let gone = gone_before(&book, opening);
-    if let Some(gone) = &gone {
+    if let Some(gone) = gone_before(&book, opening) {
         observer.warn(Warning::GoneBefore { queue, items: gone.number, ids: &gone.first_ids() });
-        entries.extend(gone.items.clone().map(BookEntry::WrittenOff));
-    }
-    if opening.ledger {
-        topology::ensure_ledger(broker, queue, opening.run).await?;
+        entries.extend(gone.items.map(BookEntry::WrittenOff));
     }
     let (run, time) = (opening.run.to_owned(), Timestamp::now());
     entries.push(BookEntry::Opened { run, time, items: opening.items, ledger: opening.ledger });
-    ledger::append(broker, queue, &entries).await?;
+    ledger::append(broker, queue, &entries).await.map_err(explain)?;
     Ok(opening.ledger)
+}
+
+async fn declare(broker: &Broker, opening: &Opening<'_>) -> Result<(), broker::Error> {
+    topology::ensure_book(broker, opening.queue).await?;
+    if opening.ledger {
+        topology::ensure_ledger(broker, opening.queue, opening.run).await?;
+    }
+    Ok(())
 }
 
 /// Items that are in the book and not in the queue.

@@ -48,6 +48,9 @@ pub enum BookEntry {
         done: u64,
         /// Items that failed, those of others among them.
         failed: u64,
+        /// Items without an outcome that are not missing: they were left in the queue.
+        #[serde(default)]
+        left: u64,
         /// The size of the run's ledger in bytes.
         bytes: u64,
     },
@@ -95,6 +98,8 @@ pub struct ClosedRun {
     pub done: u64,
     /// Items that failed.
     pub failed: u64,
+    /// Items that were left in the queue.
+    pub left: u64,
     /// The size of its ledger in bytes.
     pub bytes: u64,
 }
@@ -135,12 +140,12 @@ impl Book {
                 self.runs.retain(|of| of.run != run);
                 self.runs.push(BookRun { run, opened: time, items, known, ledger, closed: None, purged: 0 });
             }
-            BookEntry::Closed { run, time, settled, missing, done, failed, bytes } => {
+            BookEntry::Closed { run, time, settled, missing, done, failed, left, bytes } => {
                 self.open.subtract(&settled);
                 self.open.subtract(&missing);
                 self.repeated = 0;
                 if let Some(of) = self.runs.iter_mut().find(|of| of.run == run) {
-                    of.closed = Some(ClosedRun { time, missing, done, failed, bytes });
+                    of.closed = Some(ClosedRun { time, missing, done, failed, left, bytes });
                 }
             }
             BookEntry::Deleted(run) => self.runs.retain(|of| of.run != run),
@@ -202,6 +207,7 @@ mod tests {
             missing: ItemSet::range("k2x9bcdf", 8, 8),
             done: 7,
             failed: 0,
+            left: 2,
             bytes: 100,
         };
         let book =

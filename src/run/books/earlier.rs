@@ -1,0 +1,100 @@
+//! The other runs of a queue that nobody has closed: those that nobody attached to, and those at work.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::close::{all_pages, write_closed};
+use crate::cluster::Cluster;
+use crate::cluster::job::JobState;
+use crate::error::Error;
+use crate::notice::Observer;
+use crate::queue::connection::BrokerConnection;
+use workqueue_amqp as broker;
+use workqueue_amqp::{Broker, ledger};
+use workqueue_core::ledger::{Book, BookRun, ItemSet};
+use workqueue_core::names::{QueueName, ReleaseName};
+
+/// How long a run may take from the opening of its books to its Job.
+const OPENING: Duration = Duration::from_secs(120);
+
+/// Closes the runs of a queue whose workers are gone. Returns the book.
+///
+/// # Errors
+/// Those of the cluster and the broker.
+pub(crate) async fn close_earlier(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    connection: &BrokerConnection,
+    queue: &QueueName,
+    observer: &dyn Observer,
+) -> Result<Book, Error> {
+    let explain = |error| connection.explain(error);
+    let broker = &connection.broker;
+    let book = ledger::read_marked(broker, queue).await.map_err(explain)?.unwrap_or_default();
+    if unclosed(&book).next().is_none() {
+        return Ok(book);
+    }
+    let jobs = cluster.runs(release).await?;
+    for run in unclosed(&book) {
+        if is_over(cluster, &jobs, run).await? {
+            close_alone(broker, queue, run, observer).await.map_err(explain)?;
+        }
+    }
+    Ok(ledger::read_marked(broker, queue).await.map_err(explain)?.unwrap_or_default())
+}
+
+/// Closes a run whose workers are gone, without judging it: items that it has not settled stay open.
+///
+/// # Errors
+/// Lost connections, and refusals.
+pub(crate) async fn close_alone(
+    broker: &Broker,
+    queue: &QueueName,
+    run: &BookRun,
+    observer: &dyn Observer,
+) -> Result<(), broker::Error> {
+    let pages = if run.ledger { all_pages(broker, queue, &run.run, observer).await? } else { None };
+    let none = ItemSet::default();
+    write_closed(broker, queue, run, &pages.unwrap_or_default(), &none, none.clone(), None).await
+}
+
+/// The items that other unclosed runs have settled so far.
+///
+/// # Errors
+/// Lost connections, and refusals.
+pub(super) async fn settled_elsewhere(
+    broker: &Broker,
+    queue: &QueueName,
+    book: &Book,
+    run: &str,
+) -> Result<ItemSet, broker::Error> {
+    let mut settled = ItemSet::default();
+    for other in unclosed(book).filter(|other| other.ledger && other.run != run) {
+        if let Some(pages) = ledger::read_pages_marked(broker, queue, &other.run).await? {
+            settled.add(&pages.sum.settled());
+        }
+    }
+    Ok(settled)
+}
+
+fn unclosed(book: &Book) -> impl Iterator<Item = &BookRun> {
+    book.runs.iter().filter(|run| run.closed.is_none())
+}
+
+/// Whether nothing of a run can settle items any more. One without a Job may be about to get it.
+async fn is_over(cluster: &Cluster, jobs: &[JobState], run: &BookRun) -> Result<bool, Error> {
+    let job = jobs.iter().find(|job| job.run == run.run);
+    let may_work = match job {
+        Some(job) => job.end.is_none(),
+        None => {
+            Timestamp::now().duration_since(run.opened)
+                < SignedDuration::try_from(OPENING).unwrap_or_default()
+        }
+    };
+    if may_work {
+        return Ok(false);
+    }
+    let named = JobState { run: run.run.clone(), ..JobState::default() };
+    Ok(cluster.pods_left(job.unwrap_or(&named)).await? == 0)
+}
