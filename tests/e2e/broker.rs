@@ -85,3 +85,14 @@ fn a_broker_that_takes_only_tls_is_used_like_any_other() {
     bed.workqueue(&["peek"]).ok().prints("apple").prints("banana");
     bed.run_script(&[], "cat").ok().says("is complete: 2 done");
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_number_is_a_quantity_and_an_up_with_nothing_to_do_waits_for_nothing() {
+    let bed = Bed::new("quantity");
+    bed.up(&["--set", "broker.resources.limits.cpu=2"]).ok();
+    let set = bed.get(&["statefulset", "workqueue-broker"]);
+    assert_eq!(set["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"], "2");
+    let again = bed.up(&["--set", "broker.resources.limits.cpu=2"]).ok();
+    assert!(!again.stderr.contains("pod"), "{}", again.stderr);
+}
