@@ -117,6 +117,9 @@ pub enum Error {
     BrokerDowngrade { from: String, to: String },
     #[error("nameOverride is {0:?}, but all commands find a release's objects by the chart's own name")]
     Renamed(String),
+    /// The log of an earlier run, which would be overwritten.
+    #[error("the job log {0} exists")]
+    JobLogExists(String),
     /// A script does not fit into a ConfigMap.
     #[error("{path}: {reason}")]
     Script { path: String, reason: String },
@@ -156,6 +159,13 @@ impl Error {
         Some(match self {
             Self::Broker(error) => return broker_hint(error),
             Self::NotEmpty(_) => "--force overwrites files of the same names and keeps all others",
+            Self::JobLogExists(_) => {
+                "--resume continues with the items that are not in it, --resume-failed with the failed ones, too; \
+                 or name another file"
+            }
+            Self::Program { source, .. } if source.kind() != std::io::ErrorKind::NotFound => {
+                "`ulimit -n` and `ulimit -u` show the limits of this shell; an executable file has its x permission"
+            }
             Self::Program { .. } => "name a program on PATH, or the path of an executable file (./work.sh)",
             Self::NoFirstLine(_) => {
                 "begin the script with a line that names its interpreter, such as #!/usr/bin/env python3"

@@ -1,11 +1,9 @@
 //! Processes items on this machine without a cluster: the worker's loop over a queue in memory.
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -16,6 +14,7 @@ use crate::notice::{Notice, Observer, Warning};
 use crate::results::joblog;
 use workqueue_core::memory_queue::MemoryQueue;
 use workqueue_core::record::{ResultRecord, Status};
+use workqueue_worker::arguments::with_item;
 use workqueue_worker::output::{Chunk, console};
 use workqueue_worker::{
     self as worker, Ending, Reaper, StopSignal, WorkerObserver, WorkerPlan, WorkerReport,
@@ -35,8 +34,22 @@ pub struct LocalPlan {
     pub work: WorkerPlan,
     /// Where to write a log in GNU parallel's format.
     pub joblog: Option<PathBuf>,
+    /// What to do with items that are in this log.
+    pub resume: Resume,
     /// A directory for the programs' output: `SEQ/stdout`, `SEQ/stderr`, `SEQ/seq`.
     pub results: Option<PathBuf>,
+}
+
+/// Which items of an earlier run's log are skipped; as in GNU parallel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resume {
+    /// The log must be new.
+    #[default]
+    Nothing,
+    /// All that are in it.
+    Unfinished,
+    /// Those that were done.
+    Failed,
 }
 
 pub struct LocalReport {
@@ -74,7 +87,8 @@ pub async fn local(
         Err(error) => return (Tally::default().report(None), Err(error)),
     };
     let notes = items.notes();
-    let queue = MemoryQueue::over_items(items, plan.work.concurrency + READ_AHEAD);
+    let skip = std::mem::take(&mut files.skip);
+    let queue = MemoryQueue::over_items(items, plan.work.concurrency + READ_AHEAD).skipping(skip);
     let (events_tx, mut events_rx) = mpsc::unbounded_channel();
     let (console, mut chunks_rx) = console();
     let working = worker::run(queue, plan.work, stop_rx, console, Reaper::default(), Relay { events_tx });
@@ -198,6 +212,8 @@ impl Tally {
 /// The job log and the results directory.
 struct LocalFiles {
     log: Option<(PathBuf, File)>,
+    /// Numbers of the items that an earlier run has settled.
+    skip: HashSet<u64>,
     results: Option<PathBuf>,
     program: Vec<OsString>,
     /// The command lines of running items, by the item's id.
@@ -206,28 +222,24 @@ struct LocalFiles {
 
 impl LocalFiles {
     fn create(plan: &LocalPlan) -> Result<Self, Error> {
-        let log = plan.joblog.as_ref().map(|path| {
-            let written = File::create(path).and_then(|mut file| {
-                file.write_all(joblog::HEADER.as_bytes())?;
-                Ok((path.clone(), file))
-            });
-            written.map_err(|source| cannot_write(path, source))
-        });
+        let log = plan.joblog.as_ref().map(|path| open_log(path, plan.resume));
+        let (log, skip) = match log.transpose()? {
+            Some((log, skip)) => (Some(log), skip),
+            None => (None, HashSet::new()),
+        };
         if let Some(results) = &plan.results {
             std::fs::create_dir_all(results).map_err(|source| cannot_write(results, source))?;
         }
         let (results, program) = (plan.results.clone(), plan.work.program.clone());
-        Ok(Self { log: log.transpose()?, results, program, commands: HashMap::new() })
+        Ok(Self { log, skip, results, program, commands: HashMap::new() })
     }
 
     fn take(&mut self, event: &Event) -> Result<(), Error> {
         match event {
             Event::Started { id, body } if self.log.is_some() => {
-                let arguments = self.program.iter().map(|argument| match argument.as_bytes() {
-                    b"{}" => OsStr::from_bytes(body),
-                    _ => argument,
-                });
-                self.commands.insert(id.clone(), joblog::command_line(arguments));
+                let arguments = with_item(&self.program, body);
+                let line = joblog::command_line(arguments.iter().map(OsString::as_os_str));
+                self.commands.insert(id.clone(), line);
                 Ok(())
             }
             Event::Settled(record) => self.settled(record),
@@ -247,4 +259,17 @@ impl LocalFiles {
         }
         Ok(())
     }
+}
+
+/// Opens the job log; returns which of its items to skip.
+fn open_log(path: &Path, resume: Resume) -> Result<((PathBuf, File), HashSet<u64>), Error> {
+    let failed = |source| cannot_write(path, source);
+    // A pipe or a terminal holds no earlier log.
+    let earlier = if path.is_file() { std::fs::read(path).map_err(failed)? } else { Vec::new() };
+    if resume == Resume::Nothing && !earlier.is_empty() {
+        return Err(Error::JobLogExists(path.display().to_string()));
+    }
+    let skip = joblog::settled(&earlier, resume == Resume::Failed);
+    let file = joblog::append(path, &earlier).map_err(failed)?;
+    Ok(((path.to_owned(), file), skip))
 }

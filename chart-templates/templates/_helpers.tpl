@@ -360,3 +360,16 @@ kubectl-workqueue/mode: {{ . | quote }}
 {{- fail "worker.podFailurePolicy: Kubernetes accepts it only if worker.restartPolicy is Never" }}
 {{- end }}
 {{- end }}
+
+{{- /* Quantities as strings: servers before 1.21 refuse numbers in a server-side apply. */}}
+{{- define "workqueue.resources" -}}
+{{- $resources := dict }}
+{{- range $kind, $quantities := . }}
+{{- $texts := dict }}
+{{- range $name, $quantity := $quantities }}
+{{- $_ := set $texts $name (toString $quantity) }}
+{{- end }}
+{{- $_ := set $resources $kind $texts }}
+{{- end }}
+{{- toYaml $resources }}
+{{- end }}

@@ -53,6 +53,12 @@ pub struct BuildFlags {
     /// Set an ARG of the Dockerfile; can be repeated
     #[arg(help_heading = "Build", long, value_name = "NAME=VALUE")]
     build_arg: Vec<String>,
+    /// Give the build a secret, as the engine takes it: id=NAME[,src=FILE]; can be repeated
+    #[arg(help_heading = "Build", long, value_name = "SPEC")]
+    secret: Vec<String>,
+    /// Give the build an SSH agent or key, as the engine takes it: default or ID=FILE; can be repeated
+    #[arg(help_heading = "Build", long, value_name = "SPEC")]
+    ssh: Vec<String>,
     /// Build without the cache
     #[arg(help_heading = "Build", long)]
     no_cache: bool,
@@ -74,6 +80,8 @@ impl BuildFlags {
     pub fn is_given(&self) -> bool {
         self.no_cache
             || !self.build_arg.is_empty()
+            || !self.secret.is_empty()
+            || !self.ssh.is_empty()
             || self.platform.is_some()
             || self.base_image.is_some()
             || self.worker.is_some()
@@ -93,6 +101,8 @@ impl BuildFlags {
             options: BuildOptions {
                 platform: self.platform.clone(),
                 build_args: self.build_arg.clone(),
+                secrets: self.secret.clone(),
+                ssh: self.ssh.clone(),
                 no_cache: self.no_cache,
             },
             push,

@@ -69,6 +69,9 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 /// Which cluster, for commands that work without one.
 #[derive(Debug, Args)]
 pub struct ContextFlags {
+    /// Taken as by all commands; an image belongs to no namespace
+    #[arg(help_heading = CLUSTER, short, long, value_name = "NAME")]
+    namespace: Option<String>,
     /// Use this context of the kubeconfig
     #[arg(help_heading = CLUSTER, long, value_name = "NAME")]
     context: Option<String>,
@@ -80,7 +83,7 @@ pub struct ContextFlags {
 impl ContextFlags {
     /// The cluster of the flags.
     pub fn target(&self) -> Target {
-        target(&self.kubeconfig, &self.context, &None)
+        target(&self.kubeconfig, &self.context, &self.namespace)
     }
 }
 

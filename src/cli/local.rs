@@ -9,24 +9,25 @@ use tokio::sync::mpsc;
 use super::flags::OutputFlags;
 use super::items::ItemFlags;
 use crate::items::InputSource;
-use crate::local::{LocalPlan, local};
+use crate::local::{LocalPlan, Resume, local};
+use crate::notice::{Observer as _, Warning};
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::local::LocalJson;
 use crate::ui::{Ui, reports, usage};
 use workqueue_core::names::random_suffix;
 use workqueue_worker::cli::flags::WorkFlags;
 use workqueue_worker::cli::{location, stop_signals};
-use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan};
+use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan, arguments, limits};
 
 /// Process items on this machine, without a cluster and without a broker
 ///
-/// Starts the program once for each item, exactly as a worker in a pod does: the item is on its
-/// standard input, and in place of an argument that is `{}`. WORKQUEUE_ITEM_ID and
+/// Starts the program once for each item, exactly as a worker in a pod does: the item is in place of
+/// `{}` in its arguments, or if there is none, on its standard input. WORKQUEUE_ITEM_ID and
 /// WORKQUEUE_ATTEMPT are in its environment. The item is done when the program exits with 0.
 /// Otherwise it is tried again, unless the program exited with 65.
 ///
-/// With -j 1 the output of the program is passed on unchanged. Otherwise each line starts with the
-/// number of the item and a tab.
+/// The output of each item is printed as a whole once its program has ended. --line-buffer prints
+/// it at once.
 ///
 /// Exits with 0 if every item is done, and with 6 if some have failed.
 #[derive(Debug, Args)]
@@ -41,9 +42,24 @@ pub struct LocalArgs {
     parallelism: u16,
     #[command(flatten)]
     work: WorkFlags,
+    /// Print the output of the last attempt at an item as a whole, unchanged, once it has ended (the
+    /// default). What attempts before it printed is left out
+    #[arg(long, conflicts_with = "line_buffer")]
+    group: bool,
+    /// Print output at once, that of failed attempts too. With -j 1 it passes unchanged, otherwise
+    /// line by line, with the number of the item and a tab before each
+    #[arg(long)]
+    line_buffer: bool,
     /// Write a log in the format of GNU parallel, one line per item
     #[arg(long, value_name = "FILE")]
     joblog: Option<PathBuf>,
+    /// Continue with a --joblog: skip the items that are in it, done or failed. The input and the
+    /// program must be the same
+    #[arg(long, requires = "joblog")]
+    resume: bool,
+    /// Continue with a --joblog: skip only the items that were done, and process failed ones again
+    #[arg(long, requires = "joblog")]
+    resume_failed: bool,
     /// Write the program's output to DIR/NUMBER/stdout and DIR/NUMBER/stderr
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
@@ -60,7 +76,13 @@ const RUN_LENGTH: usize = 5;
 pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let source = args.items.source().ok_or_else(usage::no_items_before_program)?;
     let json = args.output.is_json();
-    let plan = plan(args, source);
+    arguments::check(&args.program).map_err(|error| usage::item_in_script(&error))?;
+    let mut plan = plan(args, source);
+    let (fits, reason) = limits::fit(plan.work.concurrency, plan.work.capture.is_some() || plan.work.grouped);
+    if let Some(reason) = reason {
+        ui.warn(Warning::Worker(&reason));
+        plan.work.concurrency = fits;
+    }
     let signals = stop_signals().map_err(|error| usage::impossible("listen for signals", &error))?;
     let (stop_tx, stop_rx) = mpsc::unbounded_channel();
     let (report, result) = tokio::select! {
@@ -100,10 +122,16 @@ fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
         queue: QUEUE.to_owned(),
         run: Some(random_suffix(RUN_LENGTH)),
         location: location(),
+        grouped: !args.line_buffer,
         capture: args.results.clone(),
     };
     let max_item_size = args.items.max_item_size;
-    LocalPlan { source, max_item_size, work, joblog: args.joblog, results: args.results }
+    let resume = match (args.resume, args.resume_failed) {
+        (_, true) => Resume::Failed,
+        (true, false) => Resume::Unfinished,
+        (false, false) => Resume::Nothing,
+    };
+    LocalPlan { source, max_item_size, work, joblog: args.joblog, resume, results: args.results }
 }
 
 /// Passes signals on. A reader that closes standard output counts as one.

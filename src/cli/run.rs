@@ -18,7 +18,7 @@ use crate::image::Reference;
 use crate::notice::deadline_after;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::run::follow::{FollowPlan, IfStuck, follow};
-use crate::run::plan::{Mode, RunPlan};
+use crate::run::plan::{Mode, RunPlan, Worker};
 use crate::run::start::{Started, check, start};
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::enqueue::EnqueueJson;
@@ -26,6 +26,7 @@ use crate::ui::json::run::RunJson;
 use crate::ui::reports::{self, run as report};
 use crate::ui::{Ui, usage};
 use workqueue_core::names::QueueName;
+use workqueue_worker::arguments;
 
 /// Run a Job over the items of a queue, and follow it to its end
 ///
@@ -155,6 +156,10 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 /// The run that the flags ask for.
 fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
     let worker = args.worker.worker(&args.program)?;
+    // amqp-consume replaces nothing.
+    if !matches!(worker, Worker::AmqpConsume) {
+        arguments::check(&args.program).map_err(|error| usage::item_in_script(&error))?;
+    }
     let mode = args.worker.mode(args.mode.map(Mode::from), &worker)?;
     if args.files.iter().any(|file| file.as_os_str() == "-") {
         return Err(usage::values_from_stdin());

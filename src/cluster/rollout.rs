@@ -105,6 +105,8 @@ fn watch_pods(
 struct View {
     object: Option<DynamicObject>,
     pods: BTreeMap<String, Pod>,
+    /// Whether all pods that were there at the start are known.
+    pods_known: bool,
     stuck: StuckPods,
     line: String,
 }
@@ -119,7 +121,7 @@ impl View {
     fn take_pod(&mut self, event: watcher::Event<Pod>) {
         match event {
             watcher::Event::Init => self.pods.clear(),
-            watcher::Event::InitDone => {}
+            watcher::Event::InitDone => self.pods_known = true,
             watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
                 self.stuck.take(&pod);
                 self.pods.insert(pod.name_any(), pod);
@@ -131,11 +133,15 @@ impl View {
         }
     }
 
-    /// The line to show, if it has changed.
+    /// The line to show, if it has changed. None before both watches have answered: there may be nothing
+    /// to wait for.
     fn changed_line(&mut self) -> Option<String> {
+        if self.object.is_none() || !self.pods_known {
+            return None;
+        }
         let states = self.pods.values().map(|pod| format!("{}: {}", pod.name_any(), pod_state(pod)));
         let line = states.collect::<Vec<_>>().join(", ");
-        let line = if line.is_empty() { "no pods yet".to_owned() } else { line };
+        let line = if line.is_empty() { "the first pod".to_owned() } else { line };
         (line != self.line).then(|| {
             self.line = line.clone();
             line
@@ -180,6 +186,17 @@ mod tests {
         let rolling = json!({"observedGeneration": 2, "readyReplicas": 1});
         assert!(!is_rolled_out(&set(2, rolling)));
         assert!(!is_rolled_out(&set(1, json!({}))));
+    }
+
+    #[test]
+    fn nothing_is_said_before_it_is_known_what_is_missing() {
+        let mut view = View::default();
+        assert_eq!(view.changed_line(), None);
+        view.take_pod(watcher::Event::InitDone);
+        assert_eq!(view.changed_line(), None);
+        view.take_object(watcher::Event::InitApply(set(1, json!({}))));
+        assert_eq!(view.changed_line().as_deref(), Some("the first pod"));
+        assert_eq!(view.changed_line(), None, "it has been said");
     }
 
     #[test]

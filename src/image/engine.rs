@@ -21,6 +21,9 @@ pub struct BuildOptions {
     pub platform: Option<String>,
     /// `NAME=VALUE` pairs for the Dockerfile's ARGs.
     pub build_args: Vec<String>,
+    /// Secrets and SSH agents for the build, in the engine's words.
+    pub secrets: Vec<String>,
+    pub ssh: Vec<String>,
     /// Build every step again instead of taking it from the cache.
     pub no_cache: bool,
 }
@@ -45,12 +48,28 @@ impl Engine {
         options: &BuildOptions,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<(), Error> {
-        let args = arguments(&context.path, context.dockerfile.as_deref(), image, options);
+        let mut args = arguments(&context.path, context.dockerfile.as_deref(), image, options);
+        if self.keeps_images_elsewhere().await {
+            args.insert(1, "--load".into());
+        }
         let exit = self.process().run(&args, 1, interrupt).await?;
         if !exit.is_success() {
             self.check_daemon().await?;
         }
         exit.into_result()
+    }
+
+    /// Whether the builder is one of buildx that leaves no image in docker's store by itself: a later
+    /// push would not find it, or push an older one of that tag.
+    async fn keeps_images_elsewhere(&self) -> bool {
+        let is_docker = Path::new(&self.program).file_name().is_some_and(|name| name == "docker");
+        // Without BuildKit there is no such flag.
+        if !is_docker || std::env::var_os("DOCKER_BUILDKIT").is_some_and(|value| value == "0") {
+            return false;
+        }
+        let about = self.process().query(&["buildx", "inspect"]).await.unwrap_or_default();
+        let mut drivers = about.lines().filter_map(|line| line.trim().strip_prefix("Driver:"));
+        drivers.next().is_some_and(|driver| driver.trim() != "docker")
     }
 
     /// Pushes an image to the registry in its name.
@@ -116,6 +135,8 @@ fn arguments(path: &Path, file: Option<&Path>, image: &Reference, options: &Buil
     let mut args: Vec<OsString> = vec!["build".into(), "--tag".into(), image.to_string().into()];
     args.extend(options.platform.iter().flat_map(|value| ["--platform".into(), value.into()]));
     args.extend(options.build_args.iter().flat_map(|value| ["--build-arg".into(), value.into()]));
+    args.extend(options.secrets.iter().flat_map(|value| ["--secret".into(), value.into()]));
+    args.extend(options.ssh.iter().flat_map(|value| ["--ssh".into(), value.into()]));
     args.extend(options.no_cache.then(|| "--no-cache".into()));
     args.extend(file.iter().flat_map(|file| ["--file".into(), file.into()]));
     args.push(path.into());

@@ -13,7 +13,7 @@ use super::{Error, Position};
 enum Text {
     No,
     Lines,
-    /// Lines, of which the first must hold no NUL byte, as in any text.
+    /// Lines, of which the last must not end with a NUL byte in the place of a newline.
     Checked,
 }
 
@@ -48,9 +48,6 @@ impl Delimited {
         let position = self.position();
         if self.text == Text::No {
             return out.push(item, position);
-        }
-        if self.text == Text::Checked && self.number == 1 && item.contains(&0) {
-            return Err(Error::NotText { position }.into());
         }
         out.push_line(item, position)
     }
@@ -91,6 +88,11 @@ impl Splitter for Delimited {
             return Err(Error::TooLarge { position, limit: out.max_size }.into());
         }
         if at_end && !buffer.is_empty() {
+            // As `find -print0` writes it, and text in UTF-16.
+            if self.text == Text::Checked && buffer.last() == Some(&0) {
+                self.number += 1;
+                return Err(Error::NotText { position: self.position() }.into());
+            }
             self.push(buffer.split().freeze(), out)?;
         }
         Ok(())

@@ -18,7 +18,7 @@ pub enum Error {
     /// `kind` completes "it is".
     #[error("{input}: it is {kind}")]
     Kind { input: String, kind: &'static str, cure: Cure },
-    #[error("{position}: the line holds a NUL byte, so the input is not text")]
+    #[error("{position}: the input ends with a NUL byte instead of a newline")]
     NotText { position: Position },
     #[error("cannot open {}", path.display())]
     Open { path: PathBuf, source: std::io::Error },

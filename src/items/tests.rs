@@ -301,7 +301,7 @@ async fn what_is_no_text_is_named_and_gives_no_items() {
     assert_eq!(error.as_deref(), Some("f: it is a tar archive"));
     let (items, error) = read(b"a\0b\0", Framing::Lines, 99).await;
     assert_eq!(items.len(), 0);
-    assert!(error.expect("NUL bytes").starts_with("items.txt:1: the line holds a NUL byte"));
+    assert!(error.expect("NUL bytes").starts_with("items.txt:1: the input ends with a NUL byte"));
     // What only looks like it is text.
     for text in ["PAR1", "BZh9", "ORC", "7z", "PK", "Rar!", "]", "Obj"] {
         assert_eq!(read(text.as_bytes(), Framing::Lines, 99).await, (bodies(&[text]), None));

@@ -96,6 +96,10 @@ impl ProgressLine {
 
     pub(super) fn work(&self, done: u64, failed: u64, running: u64) {
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        // A log needs no line about the start.
+        if let Ok(mut lines) = self.lines.lock() {
+            lines.at.get_or_insert_with(Instant::now);
+        }
         let rate = done as f64 / self.bar.elapsed().as_secs_f64().max(0.001);
         self.show(&format!("{done} done{failed}, {running} running, {rate:.1}/s"), LINE_EVERY);
     }

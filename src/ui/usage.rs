@@ -1,6 +1,7 @@
 //! Failures of the command line itself: what clap does not find, and what the system refuses.
 
 use crate::ui::failure::{ExitStatus, Failure};
+use workqueue_worker::arguments::ItemInScript;
 
 fn usage(message: impl Into<String>, hint: &str) -> Failure {
     Failure::new(message, hint).with_status(ExitStatus::Usage)
@@ -14,6 +15,11 @@ pub fn no_items() -> Failure {
 /// `local` without items, where arguments after `--` are the program.
 pub fn no_items_before_program() -> Failure {
     usage("there are no items", "give them as arguments before --, or as lines with -f FILE or -f -")
+}
+
+/// `{}` inside a script.
+pub fn item_in_script(error: &ItemInScript) -> Failure {
+    usage(error.to_string(), &error.hint())
 }
 
 /// Flags for a worker without a program that it could start.

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use workqueue_test_support::Sandbox;
 
-use super::with_script;
+use super::{engine, with_script};
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -50,12 +50,27 @@ fn a_directory_is_built_where_it_is() {
 }
 
 #[test]
+fn a_builder_in_a_container_loads_its_image() {
+    let sandbox = Sandbox::new();
+    sandbox.file("work/Dockerfile", "FROM scratch\n");
+    engine(&sandbox, "buildx) printf 'Name: b\\nDriver:        docker-container\\n' ;;");
+    let flags = ["--secret", "id=token,src=token", "--ssh", "default", "--namespace", "other"];
+    sandbox.run(&[&["build", "work", "--image", "r.example/w:1"], &flags[..]].concat()).ok();
+    assert_snapshot!(sandbox.calls(), @"
+    docker buildx inspect
+    docker build --load --tag r.example/w:1 --secret id=token,src=token --ssh default work
+    docker image inspect --format {{.Os}}/{{.Architecture}} r.example/w:1
+    ");
+}
+
+#[test]
 fn a_containerfile_is_named_to_the_engine() {
     let sandbox = Sandbox::new();
     sandbox.file("work/Containerfile", "FROM scratch\n");
     good_engine(&sandbox, "docker");
     sandbox.run(&["build", "work", "--image", "r.example/w:1"]).ok();
     assert_snapshot!(sandbox.calls(), @"
+    docker buildx inspect
     docker build --tag r.example/w:1 --file work/Containerfile work
     docker image inspect --format {{.Os}}/{{.Architecture}} r.example/w:1
     ");

@@ -110,10 +110,11 @@ fn files_that_are_not_text_are_named_with_their_cure_before_anything_is_sent() {
     exit code 3
     --- stderr
     0 items done, 0 failed
-    error: stdin:1: the line holds a NUL byte, so the input is not text
+    error: stdin:1: the input ends with a NUL byte instead of a newline
     hint: split at NUL bytes with -0, as `find -print0` writes them; or take the bytes as they are with --raw
     ");
-    assert_eq!(local(b"a\0b\n", &["--raw"]).ok().stdout, "a\0b");
+    assert_eq!(local(b"a\0b\0", &["--raw"]).ok().stdout, "a\0b\0");
+    assert_eq!(local(b"a\0b\n", &[]).ok().stdout, "a\0b", "bytes of any value are items");
 }
 
 #[test]

@@ -14,6 +14,17 @@ fn values_come_as_with_helm_from_several_files_and_from_standard_input() {
     outcome.prints("team: two").prints("from: a").prints("note: piped");
 }
 
+#[test]
+fn quantities_are_strings_whatever_was_given() {
+    let sets = "broker.resources.limits.cpu=2,broker.resources.requests.cpu=0.5";
+    let outcome = Sandbox::new().run(&["render", "--set", sets]).ok();
+    let all = documents(&outcome.stdout);
+    let broker = all.iter().find(|object| object["kind"] == "StatefulSet").expect("a broker");
+    let resources = &broker["spec"]["template"]["spec"]["containers"][0]["resources"];
+    assert_eq!(resources["limits"]["cpu"], "2", "{resources}");
+    assert_eq!(resources["requests"]["cpu"], "0.5", "{resources}");
+}
+
 fn documents(text: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(text);
     documents

@@ -105,3 +105,14 @@ fn a_broker_does_not_jump_over_versions() {
     assert_eq!(bed.messages("job1"), 1);
     bed.up(&["--dry-run=server", "--set", "broker.image.tag=nightly"]).ok();
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_number_is_a_quantity_and_an_up_with_nothing_to_do_waits_for_nothing() {
+    let bed = Bed::new("quantity");
+    bed.up(&["--set", "broker.resources.limits.cpu=2"]).ok();
+    let set = bed.get(&["statefulset", "workqueue-broker"]);
+    assert_eq!(set["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"], "2");
+    let again = bed.up(&["--set", "broker.resources.limits.cpu=2"]).ok();
+    assert!(!again.stderr.contains("pod"), "{}", again.stderr);
+}

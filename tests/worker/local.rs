@@ -7,7 +7,8 @@ use workqueue_test_support::{Outcome, Sandbox, plugin, run, run_with_input};
 /// Runs it to its end. Items must have no newline, or no NUL with `null`.
 pub fn local(items: &[impl AsRef<[u8]>], null: bool, flags: &[&str], program: &[&str]) -> Outcome {
     let mut command = Command::new(plugin());
-    command.args(["local", "-j1", "--backoff", "10ms", "-f", "-"]);
+    // As a worker does.
+    command.args(["local", "-j1", "--line-buffer", "--backoff", "10ms", "-f", "-"]);
     if null {
         command.arg("-0");
     }
@@ -38,4 +39,69 @@ fn local_says_how_it_went() {
     assert_eq!((columns[2][0], columns[2][6]), ("2", "0"));
     local(&["1"], false, &[], &["true"]).ok();
     local(&["1"], false, &[], &["/nowhere/x"]).exits(1);
+}
+
+/// `local` over three items at a time, with flags, a log, and a program.
+fn with_log(files: &Sandbox, flags: &[&str], script: &str) -> Outcome {
+    let mut command = Command::new(plugin());
+    command.args(["local", "-j1", "--retries=0", "--joblog"]).arg(files.path("log")).args(flags);
+    command.args(["a", "b", "c", "--", "sh", "-c", script, "sh", "{}"]);
+    run(&mut command)
+}
+
+#[test]
+fn a_log_is_continued_as_gnu_parallel_does() {
+    let files = Sandbox::new();
+    let ended = with_log(&files, &["--halt", "soon,fail=1"], "echo $1; [ $1 != b ]").exits(6);
+    assert_eq!(ended.stdout, "a\nb\n");
+    with_log(&files, &[], "echo $1").exits(1).says("exists").says("--resume-failed");
+    assert_eq!(with_log(&files, &["--resume"], "echo $1").ok().stdout, "c\n");
+    assert_eq!(with_log(&files, &["--resume"], "echo $1").ok().stdout, "");
+    assert_eq!(with_log(&files, &["--resume-failed"], "echo $1").ok().stdout, "b\n");
+    assert_eq!(with_log(&files, &["--resume-failed"], "echo $1").ok().stdout, "");
+    let numbers: Vec<String> =
+        files.read("log").lines().map(|line| line.split('\t').next().unwrap_or("").to_owned()).collect();
+    assert_eq!(numbers, ["Seq", "1", "2", "3", "2"]);
+}
+
+#[test]
+fn output_is_whole_and_that_of_the_last_attempt() {
+    let script = "echo $WORKQUEUE_ATTEMPT; [ $WORKQUEUE_ATTEMPT = 2 ]";
+    let local = |flag: &str| {
+        let mut command = Command::new(plugin());
+        run(command.args(["local", "--backoff=1ms", flag, "a", "--", "sh", "-c", script])).ok().stdout
+    };
+    assert_eq!(local("--group"), "2\n");
+    assert_eq!(local("--line-buffer"), "1\t1\n1\t2\n");
+}
+
+#[test]
+fn fewer_programs_run_where_files_are_short() {
+    let script =
+        "ulimit -n 64; seq 100 | \"$0\" local -j 50 --retries 0 -f - -- sh -c 'sleep 0.05; cat; echo'";
+    let ended =
+        run(Command::new("sh").args(["-c", script]).arg(plugin())).ok().says("100 items done, 0 failed");
+    assert!(ended.stderr.contains("the limit of 64 open files (ulimit -n) allows"), "{}", ended.stderr);
+    assert_eq!(ended.stdout.lines().count(), 100);
+}
+
+#[test]
+fn a_program_that_opens_the_terminal_is_not_stopped() {
+    let program = "sh -c 'read key < /dev/tty || echo none'";
+    let line = format!("{} local a -- {program} 2>&1", plugin().display());
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    run(&mut script).ok().prints("none");
+}
+
+#[test]
+fn an_item_does_not_become_part_of_a_script() {
+    let refused = run(Command::new(plugin()).args(["local", "a", "--", "sh", "-c", "echo {}"])).exits(2);
+    assert_eq!(
+        refused.stderr,
+        "error: the script after sh -c holds {}: an item would become part of the script, whatever is in it\n\
+         hint: let the script take the item as \"$1\": `sh -c '…' sh {}`; for braces of its own, write '{''}'\n"
+    );
+    let done = run(Command::new(plugin()).args(["local", "-j1", "a b", "--", "echo", "{}", "{}.png"])).ok();
+    assert_eq!(done.stdout, "a b a b.png\n");
 }

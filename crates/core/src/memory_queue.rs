@@ -1,6 +1,6 @@
 //! A queue in memory: the worker without a broker, for `kubectl workqueue local` and for tests.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -87,6 +87,8 @@ pub struct MemoryQueue<S: ItemSource> {
     feed: Feed<S>,
     held: HashMap<u64, StoredItem>,
     room: usize,
+    /// Numbers of items that are read and not delivered.
+    skip: HashSet<u64>,
     session: u64,
     last_number: u64,
     consuming: bool,
@@ -133,6 +135,7 @@ impl<S: ItemSource> MemoryQueue<S> {
             feed,
             held: HashMap::new(),
             room,
+            skip: HashSet::new(),
             session: 0,
             last_number: 0,
             consuming: false,
@@ -147,6 +150,12 @@ impl<S: ItemSource> MemoryQueue<S> {
     /// An input that cannot be read ends here; its error is the queue's once all earlier items are settled.
     pub fn over_items(items: S, room: usize) -> Self {
         Self::new(Store::default(), Feed::Items(items, 0), room)
+    }
+
+    /// The same, without the items of these numbers.
+    #[must_use]
+    pub fn skipping(self, skip: HashSet<u64>) -> Self {
+        Self { skip, ..self }
     }
 
     fn deliver(&mut self, item: StoredItem) -> QueueEvent {
@@ -171,15 +180,19 @@ impl<S: ItemSource> MemoryQueue<S> {
             return Some(item);
         }
         let Feed::Items(items, number) = &mut self.feed else { return None };
-        match items.next().await {
-            Ok(Some(item)) => {
-                *number += 1;
-                Some(StoredItem {
-                    id: number.to_string(),
-                    body: Arc::new(item.body.into()),
-                    earlier_deliveries: 0,
-                })
+        let next = loop {
+            let next = items.next().await;
+            *number += u64::from(matches!(next, Ok(Some(_))));
+            if !matches!(next, Ok(Some(_))) || !self.skip.remove(number) {
+                break next;
             }
+        };
+        match next {
+            Ok(Some(item)) => Some(StoredItem {
+                id: number.to_string(),
+                body: Arc::new(item.body.into()),
+                earlier_deliveries: 0,
+            }),
             Ok(None) => {
                 self.feed = Feed::Ended(Ok(()));
                 None

@@ -1,14 +1,15 @@
 //! One item in one slot: attempts, until it is done, has failed, or the worker has to end. Whether there is
 //! another attempt is decided in [`retry`](super::retry).
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::arguments;
+use super::held_output::HeldOutput;
+use super::limits::is_exhaustion;
 use super::notice::{WorkerNotice, WorkerObserver};
 use super::output::Console;
 use super::plan::WorkerPlan;
@@ -17,6 +18,9 @@ use super::reaper::Reaper;
 use super::retry::{self, Next};
 use workqueue_core::queue::Delivery;
 use workqueue_core::record::{CapturedOutput, Reason, ResultRecord, Status};
+
+/// How long an item waits before it asks again for what the system lacked.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// The outcome of an item in a slot.
 #[derive(Debug)]
@@ -47,15 +51,33 @@ pub(super) async fn process<W: WorkerObserver>(
     let first_started = now();
     let mut attempts = 0;
     loop {
+        let place = tokio::select! {
+            biased;
+            place = shared.reaper.place() => place,
+            _ = urgency.wait_for(|urgency| *urgency >= Urgency::Finish) => return Outcome::Abandoned,
+        };
         attempts += 1;
         let started = now();
-        let ran = match attempt(shared, delivery, attempts, urgency.clone()).await {
+        let mut ran = match attempt(shared, delivery, attempts, urgency.clone()).await {
             Ok(ran) => ran,
             Err(error) if concerns_item(&error) => unstartable(&error),
+            // Others run, so the worker goes on with as many as there are.
+            Err(error) if is_exhaustion(&error) && shared.reaper.has_programs() => {
+                if let Some(allowed) = shared.reaper.lower() {
+                    shared.observer.on(WorkerNotice::Note(&lowered(&error, allowed)));
+                }
+                attempts -= 1;
+                drop(place);
+                if !pauses(&mut urgency, EXHAUSTED_PAUSE).await {
+                    return Outcome::Abandoned;
+                }
+                continue;
+            }
             // The item is not to blame, so that it does not fail for it.
             Err(error) if is_passing(&error) && attempts <= retries => passing(&error),
             Err(error) => return Outcome::NoProgram(error),
         };
+        drop(place);
         let next = retry::next(ran.end, attempts, retries);
         let (status, reason) = match next {
             Next::Done => (Status::Done, None),
@@ -63,8 +85,10 @@ pub(super) async fn process<W: WorkerObserver>(
             Next::Retry(reason) | Next::Failed(reason) => (Status::Failed, Some(reason)),
         };
         let times = Times { first_started, started, ended: now() };
+        let held = ran.held.take();
         let record = record(&shared.plan, delivery, ran, attempts, times, (status, reason));
         if !matches!(next, Next::Retry(_)) {
+            pass_on(shared, &delivery.id, held).await;
             return Outcome::Settled(Arc::new(record));
         }
         let pause = shared.plan.backoff.pause(attempts);
@@ -122,6 +146,15 @@ pub(super) fn ended_its_workers(plan: &WorkerPlan, delivery: &Delivery, workers:
     record(plan, delivery, ran, deaths, times, (Status::Failed, Some(Reason::Deaths)))
 }
 
+/// Passes on what was held back of the last attempt.
+async fn pass_on<W: WorkerObserver>(shared: &Shared<W>, id: &str, held: Option<[HeldOutput; 2]>) {
+    if let Some(held) = held
+        && let Err(error) = shared.console.write_held(held).await
+    {
+        shared.observer.on(WorkerNotice::Note(&format!("item {id}: its output is incomplete: {error}")));
+    }
+}
+
 /// Waits before another attempt; false if the worker ends meanwhile.
 async fn pauses(urgency: &mut watch::Receiver<Urgency>, pause: Duration) -> bool {
     tokio::select! {
@@ -144,27 +177,18 @@ async fn attempt<W: WorkerObserver>(
         ("WORKQUEUE_QUEUE", plan.queue.clone()),
         ("WORKQUEUE_RUN", plan.run.clone().unwrap_or_default()),
     ];
-    let argv = with_item(&plan.program, &delivery.body);
+    let argv = arguments::with_item(&plan.program, &delivery.body);
     let invocation = Invocation {
         argv: &argv,
         env: &env,
-        body: delivery.body.clone(),
+        // A program that reads keys, such as ffmpeg, must not take the item for some.
+        input: (!arguments::takes_item(&plan.program)).then(|| delivery.body.clone()),
         limit: plan.item_timeout,
         capture: plan.capture.as_ref().map(|directory| directory.join(&delivery.id)),
-        tag: (plan.concurrency > 1).then(|| Arc::from(delivery.id.as_str())),
+        grouped: plan.grouped,
+        tag: (plan.concurrency > 1 && !plan.grouped).then(|| Arc::from(delivery.id.as_str())),
     };
     program::run(invocation, &shared.console, &shared.reaper, urgency).await
-}
-
-/// Replaces every argument that is exactly `{}` with the item. Only whole arguments, as POSIX has it for
-/// find: an item must not become part of a shell script.
-fn with_item(program: &[OsString], body: &[u8]) -> Vec<OsString> {
-    let argument = |argument: &OsString| match argument.as_encoded_bytes() {
-        b"{}" => OsString::from_vec(body.to_vec()),
-        _ => argument.clone(),
-    };
-    let (name, arguments) = program.split_at(program.len().min(1));
-    name.iter().cloned().chain(arguments.iter().map(argument)).collect()
 }
 
 fn exit_and_signal(end: End) -> (Option<i32>, Option<i32>) {
@@ -185,9 +209,15 @@ fn concerns_item(error: &std::io::Error) -> bool {
 /// Whether the next attempt may succeed: the system lacked memory, processes or descriptors.
 fn is_passing(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
-    let limits = [rustix::io::Errno::AGAIN, rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
     matches!(error.kind(), K::OutOfMemory | K::WouldBlock | K::ExecutableFileBusy | K::Interrupted)
-        || limits.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+        || is_exhaustion(error)
+}
+
+fn lowered(error: &std::io::Error, allowed: usize) -> String {
+    format!(
+        "the system starts no more programs ({error}): from now on at most {allowed} at a time; \
+         `ulimit -n` and `ulimit -u` show the limits"
+    )
 }
 
 fn unstartable(error: &std::io::Error) -> Ran {
@@ -204,6 +234,7 @@ fn said(end: End, text: String) -> Ran {
         end,
         stdout: CapturedOutput::default(),
         stderr: CapturedOutput { bytes: text.len() as u64, tail: text },
+        held: None,
     }
 }
 
@@ -211,16 +242,4 @@ fn said(end: End, text: String) -> Ran {
 fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(jiff::Unit::Millisecond).unwrap_or(now)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_item_replaces_only_whole_arguments() {
-        let program = ["{}", "{}", "a{}", "-c", "f() { :; }"].map(OsString::from);
-        let argv = with_item(&program, b"x y");
-        assert_eq!(argv, ["{}", "x y", "a{}", "-c", "f() { :; }"].map(OsString::from));
-    }
 }

@@ -23,9 +23,11 @@
 //! | `settling` | the items that this worker holds, and their settlements |
 //! | `attempts` | one item in one slot: its attempts and its record |
 //! | the rules, `held_items` | decisions; which deliveries are held and at which stage |
-//! | `program`, `output`, `reaper` | one process group: started, fed, read, ended |
+//! | `program`, `output`, `held_output`, `reaper` | one process group: started, fed, read, ended |
+//! | [`arguments`], [`limits`] | what a program is given; how many can run |
 //! | `plan`, `notice`, `error` | what a worker is to do; what it reports |
 
+pub mod arguments;
 mod attempts;
 mod backoff;
 pub mod cli;
@@ -35,6 +37,8 @@ mod error;
 mod event_loop;
 mod halt;
 mod held_items;
+mod held_output;
+pub mod limits;
 mod notice;
 pub mod output;
 mod plan;

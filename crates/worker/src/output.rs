@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
+use super::held_output::HeldOutput;
 use workqueue_core::record::CapturedOutput;
 
 /// Bytes that one read takes from a program.
@@ -45,16 +46,25 @@ pub struct Chunk {
 #[derive(Debug, Clone)]
 pub struct Console {
     chunks_tx: mpsc::Sender<Chunk>,
+    /// Held by who writes several chunks that belong together.
+    turn: Arc<Mutex<()>>,
 }
 
 /// A console, and the receiver of what has to be written.
 pub fn console() -> (Console, mpsc::Receiver<Chunk>) {
     let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS);
-    (Console { chunks_tx }, chunks_rx)
+    (Console { chunks_tx, turn: Arc::default() }, chunks_rx)
 }
 
 impl Console {
-    async fn write(&self, stream: OutputStream, bytes: Vec<u8>) {
+    /// Writes the outputs of a program that has ended, and nothing else meanwhile.
+    pub(super) async fn write_held(&self, [stdout, stderr]: [HeldOutput; 2]) -> std::io::Result<()> {
+        let _turn = self.turn.lock().await;
+        stdout.write_to(self, OutputStream::Stdout).await?;
+        stderr.write_to(self, OutputStream::Stderr).await
+    }
+
+    pub(super) async fn write(&self, stream: OutputStream, bytes: Vec<u8>) {
         // Nobody reads any more: the work goes on all the same.
         self.chunks_tx.send(Chunk { stream, bytes }).await.ok();
     }
@@ -132,19 +142,31 @@ impl Tagger {
 pub(super) struct Listener<'a> {
     console: &'a Console,
     tagger: Option<Tagger>,
+    /// Takes everything instead of the console.
+    pub held: Option<HeldOutput>,
     /// A file for all of it.
     pub file: Option<tokio::fs::File>,
     /// The end of it.
     pub tail: Tail,
     /// Whether bytes are on their way to a slow console or file.
     pub passing_on: Arc<AtomicBool>,
+    /// Bytes read so far.
+    pub read: Arc<AtomicU64>,
 }
 
 impl<'a> Listener<'a> {
     /// With a tag, output is passed on line by line; without one, unchanged.
     pub fn new(console: &'a Console, tag: Option<Arc<str>>) -> Self {
         let tagger = tag.map(|tag| Tagger { tag, line: Vec::new() });
-        Self { console, tagger, file: None, tail: Tail::new(TAIL_LIMIT), passing_on: Arc::default() }
+        Self {
+            console,
+            tagger,
+            held: None,
+            file: None,
+            tail: Tail::new(TAIL_LIMIT),
+            passing_on: Arc::default(),
+            read: Arc::default(),
+        }
     }
 
     /// Reads until the program closes the stream.
@@ -157,6 +179,7 @@ impl<'a> Listener<'a> {
             if read == 0 {
                 break;
             }
+            self.read.fetch_add(read as u64, Ordering::Relaxed);
             self.passing_on.store(true, Ordering::Relaxed);
             self.hear(stream, &buffer[..read]).await;
             self.passing_on.store(false, Ordering::Relaxed);
@@ -175,6 +198,10 @@ impl<'a> Listener<'a> {
         if let Some(file) = &mut self.file {
             // A full disk must not end the work: the file is incomplete then.
             file.write_all(bytes).await.ok();
+        }
+        if let Some(held) = &mut self.held {
+            held.push(bytes);
+            return;
         }
         let passed = match &mut self.tagger {
             Some(tagger) => tagger.push(bytes),

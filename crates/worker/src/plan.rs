@@ -22,7 +22,7 @@ pub enum WorkerMode {
 /// What a worker does.
 #[derive(Debug, Clone)]
 pub struct WorkerPlan {
-    /// The program and its arguments; an argument that is `{}` is replaced by the item.
+    /// The program and its arguments, in which `{}` is replaced by the item.
     pub program: Vec<OsString>,
     /// When to end.
     pub mode: WorkerMode,
@@ -50,6 +50,9 @@ pub struct WorkerPlan {
     pub run: Option<String>,
     /// Where this is, for records.
     pub location: WorkerLocation,
+    /// Hold the output of a program back until it has ended, and pass on only that of the last attempt,
+    /// unchanged. Otherwise it is passed on at once, line by line if several run.
+    pub grouped: bool,
     /// A directory for everything that programs write: `ID/stdout`, `ID/stderr` of the last attempt.
     pub capture: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Runs the user's program once: in a process group of its own, with the item on its standard input, its
+//! Runs the user's program once: in a session and process group of its own, with the item on its standard input, its
 //! output read, its end enforced.
 
 use std::ffi::OsString;
@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use process_wrap::tokio::{CommandWrap, CommandWrapper as _, ProcessSession};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::held_output::HeldOutput;
 use super::output::{Console, Listener, OutputStream};
 use super::reaper::Reaper;
 use workqueue_core::record::CapturedOutput;
@@ -30,6 +32,9 @@ const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long such processes have between SIGTERM and SIGKILL.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
+
+/// The most bytes in a pipe that nobody has read yet (pipe(7): /proc/sys/fs/pipe-max-size).
+const LARGEST_PIPE: u64 = 1024 * 1024;
 
 /// How much running programs have to hurry. Only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -51,12 +56,14 @@ pub(super) struct Invocation<'a> {
     pub argv: &'a [OsString],
     /// Environment variables in addition to the worker's own.
     pub env: &'a [(&'static str, String)],
-    /// What it gets on its standard input.
-    pub body: Arc<Vec<u8>>,
+    /// What it gets on its standard input; `None` for nothing.
+    pub input: Option<Arc<Vec<u8>>>,
     /// How long it may take.
     pub limit: Option<Duration>,
     /// A directory for a copy of its output.
     pub capture: Option<PathBuf>,
+    /// Hold its output back.
+    pub grouped: bool,
     /// A prefix for each line of its output.
     pub tag: Option<Arc<str>>,
 }
@@ -85,6 +92,8 @@ pub(super) struct Ran {
     pub stdout: CapturedOutput,
     /// The end of its standard error.
     pub stderr: CapturedOutput,
+    /// All of both, if it was held back.
+    pub held: Option<[HeldOutput; 2]>,
 }
 
 /// Runs a program to its end.
@@ -104,14 +113,18 @@ pub(super) async fn run(
         out.file = Some(tokio::fs::File::create(directory.join("stdout")).await?);
         err.file = Some(tokio::fs::File::create(directory.join("stderr")).await?);
     }
+    if invocation.grouped {
+        (out.held, err.held) = (Some(HeldOutput::default()), Some(HeldOutput::default()));
+    }
     let passing_on = [out.passing_on.clone(), err.passing_on.clone()];
+    let read = [out.read.clone(), err.read.clone()];
     let (mut child, group) = spawn(&invocation, reaper)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let end = {
         let feed = async {
-            let Some(mut stdin) = stdin else { return };
+            let (Some(mut stdin), Some(input)) = (stdin, &invocation.input) else { return };
             // A program need not read its item: a closed pipe is no error.
-            stdin.write_all(&invocation.body).await.ok();
+            stdin.write_all(input).await.ok();
         };
         let listen = async {
             let out = out.listen(stdout, OutputStream::Stdout);
@@ -136,9 +149,11 @@ pub(super) async fn run(
         let cause = guard.sent;
         heard = heard || timeout(OUTPUT_GRACE, &mut listen).await.is_ok();
         end_leftovers(group, cause.is_some()).await;
-        // Processes that left the group may keep the output open forever. A slow console is
-        // waited for.
-        while !heard {
+        // Processes that left the group may keep the output open forever, and write to it. A slow
+        // console is waited for, as long as it gets what the program itself may have written.
+        let total = || read.iter().map(|read| read.load(Ordering::Relaxed)).sum::<u64>();
+        let at_end = total();
+        while !heard && total() - at_end <= 2 * LARGEST_PIPE {
             heard = timeout(LEFTOVER_GRACE, &mut listen).await.is_ok();
             if !passing_on.iter().any(|passing_on| passing_on.load(Ordering::Relaxed)) {
                 break;
@@ -146,7 +161,8 @@ pub(super) async fn run(
         }
         end_of(status?, cause)
     };
-    Ok(Ran { end, stdout: out.tail.into_captured(), stderr: err.tail.into_captured() })
+    let held = out.held.zip(err.held).map(|(out, err)| [out, err]);
+    Ok(Ran { end, stdout: out.tail.into_captured(), stderr: err.tail.into_captured(), held })
 }
 
 fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child, Pid)> {
@@ -155,11 +171,13 @@ fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child
     command
         .args(arguments)
         .envs(invocation.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::piped())
+        .stdin(if invocation.input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
         .kill_on_drop(true);
+    // Without a session of its own, a program that opens /dev/tty would be stopped for ever as one in
+    // the background. The session's leader is that of a process group, too.
+    ProcessSession.pre_spawn(&mut command, &CommandWrap::from(Command::new(program)))?;
     let child = reaper.spawn(&mut command)?;
     let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     // A child that has not been waited for has an id.

@@ -10,14 +10,43 @@ use std::time::Duration;
 use rustix::process::{Pid, WaitOptions, waitpid};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 /// The shortest time between two scans of /proc.
 const SCAN_EVERY: Duration = Duration::from_millis(200);
 
-/// Knows our own programs, and so which children are orphans of others.
+/// Knows our own programs, and so which children are orphans of others, and how many can run.
 #[derive(Debug, Clone, Default)]
 pub struct Reaper {
     ours: Arc<Mutex<HashSet<i32>>>,
+    places: Arc<Places>,
+}
+
+/// How many programs may run at a time, once the system has refused to start more.
+#[derive(Debug, Default)]
+struct Places {
+    /// How many may, if that is limited, and how many are taken.
+    state: Mutex<(Option<usize>, usize)>,
+    left: Notify,
+}
+
+/// The right to run a program.
+pub(super) struct Place(Arc<Places>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).1 -= 1;
+        self.0.left.notify_waiters();
+    }
+}
+
+impl Places {
+    fn take(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = state.0.is_none_or(|allowed| state.1 < allowed);
+        state.1 += usize::from(free);
+        free
+    }
 }
 
 impl Reaper {
@@ -30,6 +59,33 @@ impl Reaper {
             ours.insert(id.cast_signed());
         }
         Ok(child)
+    }
+
+    /// Waits until a further program may run.
+    pub(super) async fn place(&self) -> Place {
+        loop {
+            // Armed first, so that no place that is left meanwhile is missed.
+            let mut left = std::pin::pin!(self.places.left.notified());
+            left.as_mut().enable();
+            if self.places.take() {
+                return Place(self.places.clone());
+            }
+            left.await;
+        }
+    }
+
+    /// Whether a program runs, whose end frees what another one lacks.
+    pub(super) fn has_programs(&self) -> bool {
+        !self.ours.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Allows no more programs than run now, since the system refuses to start another one. Returns
+    /// how many, if that is news.
+    pub(super) fn lower(&self) -> Option<usize> {
+        let running = self.ours.lock().unwrap_or_else(PoisonError::into_inner).len().max(1);
+        let mut state = self.places.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = state.0.is_none_or(|allowed| running < allowed);
+        is_news.then(|| *state.0.insert(running))
     }
 
     /// Forgets a program that has been waited for.

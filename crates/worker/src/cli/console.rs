@@ -1,6 +1,8 @@
 //! The pod's log: the output of programs, and the worker's own messages on standard error.
 
 use std::io::Write as _;
+use std::sync::LazyLock;
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -82,9 +84,44 @@ fn are_running(running: usize) -> String {
     format!("{} still running", are(running as u64, "item"))
 }
 
+/// Messages that wait for a log that is not read. More are dropped: the work must not wait for it.
+const MESSAGES: usize = 1000;
+
+/// How long the worker's end waits for its messages to be read.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+
+enum Message {
+    Line(String),
+    /// Answered once everything before it is written.
+    Flush(Sender<()>),
+}
+
+/// A thread of its own writes messages: one that is stuck must not stop the event loop.
+static MESSAGES_TX: LazyLock<SyncSender<Message>> = LazyLock::new(|| {
+    let (messages_tx, messages_rx) = sync_channel(MESSAGES);
+    std::thread::spawn(move || {
+        for message in messages_rx {
+            match message {
+                // Not eprintln, which panics where nobody reads the log any more.
+                Message::Line(line) => _ = writeln!(std::io::stderr(), "workqueue-worker: {line}").ok(),
+                Message::Flush(written_tx) => _ = written_tx.send(()).ok(),
+            }
+        }
+    });
+    messages_tx
+});
+
+/// Writes a message, soon. Never waits.
 pub(super) fn say(message: &str) {
-    // Not eprintln, which panics where nobody reads the log any more.
-    writeln!(std::io::stderr(), "workqueue-worker: {message}").ok();
+    MESSAGES_TX.try_send(Message::Line(message.to_owned())).ok();
+}
+
+/// Waits until all messages are written, or nobody seems to read them.
+pub(super) fn flush() {
+    let (written_tx, written_rx) = channel();
+    if MESSAGES_TX.try_send(Message::Flush(written_tx)).is_ok() {
+        written_rx.recv_timeout(FLUSH_WITHIN).ok();
+    }
 }
 
 fn in_words(pause: Duration) -> String {

@@ -14,7 +14,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::output::console;
-use crate::{Ending, Error, MAX_DEATHS, Reaper, StopSignal, WorkerMode, WorkerPlan, run as work};
+use crate::{
+    Ending, Error, MAX_DEATHS, Reaper, StopSignal, WorkerMode, WorkerPlan, arguments, limits, run as work,
+};
 use console::{Log, say, write_out};
 use flags::WorkFlags;
 use workqueue_amqp::Endpoint;
@@ -36,7 +38,7 @@ const AFTER_GRACE: Duration = Duration::from_secs(15);
 
 /// Take items from a queue and run a program for each
 ///
-/// The item is on the program's standard input, and in the place of an argument that is `{}`.
+/// The item is on the program's standard input, or in the place of `{}` in its arguments.
 /// An item is done when its program exits with 0. BROKER_URL and QUEUE name the queue.
 #[derive(Debug, Parser)]
 #[command(name = "workqueue-worker", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
@@ -127,18 +129,23 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         None => start(args.run),
     };
-    match result {
-        Ok(code) => code.into(),
-        Err(message) => {
-            say(&format!("error: {message}"));
-            ERROR.into()
-        }
-    }
+    let code = result.unwrap_or_else(|message| {
+        say(&format!("error: {message}"));
+        ERROR
+    });
+    console::flush();
+    code.into()
 }
 
 fn start(args: RunArgs) -> Result<u8, String> {
     let settled_is_success = args.settled_is_success;
-    let (consumer, plan, verbose) = plans(args)?;
+    let (mut consumer, mut plan, verbose) = plans(args)?;
+    let (fits, reason) = limits::fit(plan.concurrency, false);
+    if let Some(reason) = reason {
+        say(&reason);
+        (plan.concurrency, consumer.concurrency) =
+            (fits, u16::try_from(fits).unwrap_or(consumer.concurrency));
+    }
     // One thread: the programs need the processors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
@@ -207,6 +214,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
     let endpoint = Endpoint::parse(&url, authorities).map_err(|error| format!("BROKER_URL: {error}"))?;
     let queue: QueueName =
         variable("QUEUE").ok_or("QUEUE is not set")?.parse().map_err(|error| format!("QUEUE: {error}"))?;
+    arguments::check(&args.program).map_err(|error| format!("{error}; {}", error.hint()))?;
     let location = location();
     let mode = match (args.once, args.forever) {
         (true, _) => WorkerMode::Once,
@@ -245,6 +253,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         queue: queue.to_string(),
         run,
         location,
+        grouped: false,
         capture: None,
     };
     Ok((consumer, plan, args.verbose))

@@ -1,0 +1,163 @@
+//! The program's arguments, with the item in the place of `{}`, and where that is too dangerous.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+/// What the item replaces.
+const HOLE: &[u8] = b"{}";
+
+/// `{}` inside the text of a script: an item would become a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the script after {interpreter} {option} holds {{}}: an item would become part of the script, whatever is in it"
+)]
+pub struct ItemInScript {
+    interpreter: String,
+    option: String,
+}
+
+impl ItemInScript {
+    /// What to write instead.
+    pub fn hint(&self) -> String {
+        let Self { interpreter, option } = self;
+        let argument = if is_shell(interpreter) { "\"$1\"" } else { "its first argument" };
+        format!(
+            "let the script take the item as {argument}: `{interpreter} {option} '…' {}{{}}`{}",
+            if is_shell(interpreter) { "sh " } else { "" },
+            if is_shell(interpreter) { "; for braces of its own, write '{''}'" } else { "" }
+        )
+    }
+}
+
+/// Refuses `{}` inside the text of a script for a shell, and for interpreters that take one likewise.
+/// They are found behind `env`, `busybox`, `timeout` and the like, too. A whole `{}` there is what
+/// somebody means whose items are scripts.
+///
+/// # Errors
+/// [`ItemInScript`].
+pub fn check(program: &[impl AsRef<OsStr>]) -> Result<(), ItemInScript> {
+    let words: Vec<&[u8]> = program.iter().map(|word| word.as_ref().as_bytes()).collect();
+    for (at, word) in words.iter().enumerate() {
+        let name = base_name(word);
+        let Some((option, script)) = script_of(&name, &words[at + 1..]) else { continue };
+        if script != HOLE && memmem(script) {
+            return Err(ItemInScript { interpreter: name, option });
+        }
+    }
+    Ok(())
+}
+
+/// The text of a script among an interpreter's arguments, and the option before it.
+fn script_of<'a>(name: &str, arguments: &[&'a [u8]]) -> Option<(String, &'a [u8])> {
+    let letters: &[u8] = match name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') {
+        shell if is_shell(shell) => b"c",
+        "python" | "pypy" => b"c",
+        "perl" => b"eE",
+        "node" | "nodejs" => b"ep",
+        "ruby" | "lua" => b"e",
+        "php" => b"r",
+        _ => return None,
+    };
+    let mut rest = arguments.iter();
+    while let Some(&argument) = rest.next() {
+        match argument {
+            [b'-', b'-', ..] | [b'+', ..] => {}
+            // bash -o pipefail, bash -O extglob.
+            [b'-', .., b'o' | b'O'] if is_shell(name) && !argument.contains(&b'c') => _ = rest.next(),
+            [b'-', flags @ ..] if flags.iter().any(|flag| letters.contains(flag)) => {
+                let option = String::from_utf8_lossy(argument).into_owned();
+                // The text follows the options.
+                let mut texts = rest.skip_while(|word| is_shell(name) && word.starts_with(b"-"));
+                return texts.next().map(|&text| (option, text));
+            }
+            [b'-', ..] => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn is_shell(name: &str) -> bool {
+    matches!(name, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "fish" | "yash" | "rbash")
+}
+
+fn base_name(word: &[u8]) -> String {
+    let name = Path::new(OsStr::from_bytes(word)).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn memmem(text: &[u8]) -> bool {
+    text.windows(HOLE.len()).any(|part| part == HOLE)
+}
+
+/// Whether the program gets the item as an argument.
+pub fn takes_item(program: &[OsString]) -> bool {
+    program.iter().skip(1).any(|argument| memmem(argument.as_bytes()))
+}
+
+/// The program's arguments with every `{}` replaced by the item, as GNU parallel does. The program's
+/// name stays.
+pub fn with_item(program: &[OsString], body: &[u8]) -> Vec<OsString> {
+    let (name, arguments) = program.split_at(program.len().min(1));
+    name.iter().cloned().chain(arguments.iter().map(|argument| filled(argument.as_bytes(), body))).collect()
+}
+
+fn filled(argument: &[u8], body: &[u8]) -> OsString {
+    let mut text = Vec::with_capacity(argument.len());
+    let mut rest = argument;
+    while let Some(at) = rest.windows(HOLE.len()).position(|part| part == HOLE) {
+        text.extend_from_slice(&rest[..at]);
+        text.extend_from_slice(body);
+        rest = &rest[at + HOLE.len()..];
+    }
+    text.extend_from_slice(rest);
+    OsString::from_vec(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split('|').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_item_replaces_every_pair_of_braces_but_in_the_programs_name() {
+        let argv = with_item(&words("{}|{}|a{}b{}|--in={}|{ }|{"), b"x {}");
+        assert_eq!(argv, words("{}|x {}|ax {}bx {}|--in=x {}|{ }|{"));
+        assert!(takes_item(&words("p|a{}")) && !takes_item(&words("{}|a")));
+    }
+
+    #[test]
+    fn an_item_never_becomes_part_of_a_script() {
+        for line in [
+            "sh|-c|echo {}",
+            "/bin/bash|-euo|pipefail|-c|echo {}",
+            "bash|-o|pipefail|-ec|echo {}|sh",
+            "bash|--norc|-c|-e|echo {}",
+            "env|A=1|zsh|-c|{};true",
+            "busybox|ash|-xc|echo {}",
+            "timeout|5|ksh|-c|echo '{}'",
+            "dash|+e|-c|echo {}",
+            "python3.12|-c|print('{}')",
+            "perl|-ne|print {}",
+            "node|-p|{}.x",
+        ] {
+            assert!(check(&words(line)).is_err(), "{line}");
+        }
+        for line in [
+            "sh|-c|echo \"$1\"|sh|{}",
+            "sh|-c|echo \"$1\"|sh|{}.png",
+            "sh|-c|{}",
+            "sh|./script|-c|{}.png",
+            "bash|-e|{}.sh",
+            "convert|{}|{}.png",
+            "grep|-c|{}x",
+            "python3|work.py|-c|{}.cfg",
+        ] {
+            assert_eq!(check(&words(line)), Ok(()), "{line}");
+        }
+    }
+}
