@@ -95,9 +95,11 @@ fn more_pods_than_items_wait_for_none() {
         if let Some(item) = last {
             bed.workqueue(&["enqueue", item]).ok();
         }
-        let attached = bed.workqueue(&["attach", &name, "-o", "json"]).ok().json();
+        // What was purged is missing from the books.
+        let attached = bed.workqueue(&["attach", &name, "-o", "json"]).exits(7).json();
         let waited = started.elapsed();
         assert_eq!(attached["pods"]["succeeded"].to_string(), pods, "{attached}");
+        assert_eq!(attached["outcome"]["missing"].to_string(), pods, "{attached}");
         assert_eq!(attached["outcome"]["done"], last.iter().len(), "{attached}");
         let done = bed.workqueue(&["results", "--run", &name, "-o", "json"]).ok().json();
         assert_eq!(done["done"], last.iter().len(), "{done}");

@@ -20,7 +20,7 @@ fn a_failing_program_fails_the_run_and_keeps_the_item() {
         script,
     ];
     let failed = bed.workqueue(&[&["run"], &program[..]].concat()).exits(4);
-    let failed = failed.says("BackoffLimitExceeded").says("cannot do bad").says("0 of 1 are done");
+    let failed = failed.says("BackoffLimitExceeded").says("cannot do bad").says("0 done; 1 item is still");
     assert!(failed.stdout.lines().any(|line| line.ends_with(" cannot do bad")), "{}", failed.stdout);
     assert_eq!(bed.messages("job1"), 1, "the item is still there");
 

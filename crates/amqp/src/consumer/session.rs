@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::counting::{Counted, Counting, count};
 use super::held_delivery::HeldDelivery;
 use super::keeping::Keeping;
+use super::notes::Notes;
 use super::request::{ConsumerOptions, WorkerRequest};
 use super::settle::Settler;
 use super::settlements::Settlements;
@@ -164,7 +165,10 @@ impl ConsumerSession {
 
     /// Starts and cancels consumers, and takes what was on its way to cancelled ones.
     async fn consume(&mut self, options: &ConsumerOptions) -> Result<(), Error> {
-        for message in self.subscriptions.apply(&self.channel, options).await? {
+        let notes = Notes::new(self.events_tx.clone());
+        let slow = format!("queue {} does not answer: its leader may be away or busy", options.queue);
+        let applying = self.subscriptions.apply(&self.channel, options);
+        for message in notes.say_if_slow(slow, applying).await? {
             self.deliver(message);
         }
         Ok(())
