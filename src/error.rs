@@ -56,6 +56,9 @@ pub enum Error {
     Incomplete(&'static str),
     #[error("run {run:?} is still working on queue {queue}")]
     QueueBusy { run: String, queue: QueueName },
+    /// No item is ready, and others may hold some.
+    #[error("queue {queue} has no items ready, but {} may hold some", count(*consumers, "consumer"))]
+    ItemsHeld { queue: QueueName, consumers: u32 },
     /// A run enqueued items, and found its queue empty then.
     #[error("{} enqueued, but queue {queue} is empty: another consumer takes its items", were(*items, "item"))]
     ItemsTaken { items: u64, queue: QueueName },
@@ -179,6 +182,9 @@ impl Error {
             }
             Self::TooManyPods { .. } => {
                 "allow more with --max-pods, or combine several units of work into one item"
+            }
+            Self::ItemsHeld { .. } => {
+                "no Job was created; wait until they have left: `kubectl workqueue queues` shows the queue's consumers"
             }
             Self::ItemsTaken { .. } => {
                 "no Job was created; `kubectl workqueue queues` shows the queue's consumers, and --queue names another"

@@ -1,6 +1,7 @@
 //! Lists, retries, counts and deletes failed items.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 
 use crate::error::Error;
 use crate::queue::book;
@@ -8,7 +9,7 @@ use crate::queue::connection::BrokerConnection;
 use workqueue_amqp::failed_queue::{self, FailedReader};
 use workqueue_amqp::failed_retry::Retrier;
 use workqueue_amqp::{FailedMessage, topology};
-use workqueue_core::ledger::{BookEntry, ItemId, ItemSet};
+use workqueue_core::ledger::BookEntry;
 use workqueue_core::names::QueueName;
 
 /// Passes every failed item to `visit` until it returns `false`. The items stay in their queue.
@@ -45,8 +46,6 @@ pub enum Selection {
 pub struct RetryReport {
     /// Items moved back to their queue.
     pub retried: u64,
-    /// Those of them that an enqueue has named, by identity.
-    pub items: ItemSet,
     /// Ids that no failed item has. After an interrupt, those that were not found so far.
     pub missing: BTreeSet<String>,
     /// Whether the user stopped the retry.
@@ -67,11 +66,6 @@ pub async fn retry(
         report.missing = ids.clone();
     }
     let result = move_back(connection, queue, selection, interrupt, &mut report).await;
-    let mut result = result.map_err(|error| connection.explain(error));
-    if !report.items.is_empty() {
-        let noted = book::note(connection, queue, BookEntry::Retried(report.items.clone())).await;
-        result = result.and(noted);
-    }
     (report, result)
 }
 
@@ -81,33 +75,50 @@ async fn move_back(
     selection: &Selection,
     interrupt: impl Future<Output = ()>,
     report: &mut RetryReport,
-) -> Result<(), workqueue_amqp::Error> {
-    let mut retrier = Retrier::open(&connection.broker, queue).await?;
-    let Some(mut reader) = FailedReader::open(&connection.broker, queue).await? else { return Ok(()) };
-    let moved = move_items(&mut reader, &mut retrier, selection, interrupt, report).await;
-    let closed = reader.close().await;
+) -> Result<(), Error> {
+    let explain = |error| connection.explain(error);
+    let mut retrier = Retrier::open(&connection.broker, queue).await.map_err(explain)?;
+    let reader = FailedReader::open(&connection.broker, queue).await.map_err(explain)?;
+    let Some(mut reader) = reader else { return Ok(()) };
+    let moving = async {
+        let mut interrupt = std::pin::pin!(interrupt);
+        loop {
+            let taken = take(&mut reader, &mut retrier, selection, interrupt.as_mut(), report);
+            let goes_on = taken.await.map_err(explain)?;
+            // In the book first: what stays in the queue of failed items is found there.
+            let items = retrier.items();
+            if !items.is_empty() {
+                book::note(connection, queue, BookEntry::Retried(items)).await?;
+            }
+            report.retried += retrier.settle(&mut reader).await.map_err(explain)?;
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    };
+    let moved = moving.await;
+    let closed = reader.close().await.map_err(explain);
     moved.and(closed)
 }
 
-async fn move_items(
+/// Takes as many items as are published together. Returns whether there may be more.
+async fn take(
     reader: &mut FailedReader,
     retrier: &mut Retrier,
     selection: &Selection,
-    interrupt: impl Future<Output = ()>,
+    mut interrupt: Pin<&mut impl Future<Output = ()>>,
     report: &mut RetryReport,
-) -> Result<(), workqueue_amqp::Error> {
-    let mut interrupt = std::pin::pin!(interrupt);
-    let mut published = ItemSet::default();
-    loop {
+) -> Result<bool, workqueue_amqp::Error> {
+    while !retrier.is_full() {
         let message = tokio::select! {
             biased;
-            () = &mut interrupt => {
+            () = interrupt.as_mut() => {
                 report.interrupted = true;
-                break;
+                return Ok(false);
             }
             message = reader.next() => message?,
         };
-        let Some(message) = message else { break };
+        let Some(message) = message else { return Ok(false) };
         if let Selection::Ids(ids) = selection {
             if !ids.contains(&message.id) {
                 reader.keep(&message).await?;
@@ -115,18 +126,9 @@ async fn move_items(
             }
             report.missing.remove(&message.id);
         }
-        retrier.publish(&message).await?;
-        if let Some(item) = ItemId::parse(&message.id) {
-            published.insert(item);
-        }
-        if retrier.is_full() {
-            report.retried += retrier.settle(reader).await?;
-            report.items.add(&std::mem::take(&mut published));
-        }
+        retrier.take(message);
     }
-    report.retried += retrier.settle(reader).await?;
-    report.items.add(&published);
-    Ok(())
+    Ok(true)
 }
 
 /// The number of failed items, without those that somebody holds at this moment.
@@ -137,5 +139,10 @@ pub async fn count(connection: &BrokerConnection, queue: &QueueName) -> Result<u
 
 /// Deletes all failed items and returns how many there were.
 pub async fn purge(connection: &BrokerConnection, queue: &QueueName) -> Result<u64, Error> {
-    failed_queue::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))
+    let purged = failed_queue::purge(&connection.broker, queue).await;
+    let purged = purged.map_err(|error| connection.explain(error))?;
+    if purged > 0 {
+        book::note(connection, queue, BookEntry::FailedPurged(purged)).await?;
+    }
+    Ok(purged)
 }

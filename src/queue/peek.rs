@@ -49,10 +49,10 @@ pub async fn purge(target: &BrokerTarget, queue: &QueueName) -> Result<u32, Erro
     let connection = BrokerConnection::open_target(target, PURPOSE).await?;
     let purged =
         topology::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
-    if purged > 0 {
-        book::note(&connection, queue, BookEntry::Purged(purged.into())).await?;
-    }
     connection.close().await;
+    if purged > 0 {
+        book::note_at(target, queue, &BookEntry::Purged(purged.into())).await?;
+    }
     Ok(purged)
 }
 

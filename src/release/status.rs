@@ -157,7 +157,7 @@ async fn ledgers_of(connection: &BrokerConnection, queue: &QueueName) -> Result<
     for run in book.runs {
         let (mut outcomes, mut bytes) = (None, 0);
         if let Some(closed) = &run.closed {
-            (outcomes, bytes) = (Some((closed.done, closed.failed)), closed.bytes);
+            (outcomes, bytes) = (Some((closed.done, closed.failed - closed.dead_lettered)), closed.bytes);
         } else if run.ledger {
             let pages = ledger::read_pages(&connection.broker, queue, &run.run).await.map_err(explain)?;
             let Pages { sum, bytes: read } = pages.unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::run::logs::find_run;
 use crate::run::stop::until_pods_ended;
 use workqueue_amqp as broker;
 use workqueue_amqp::{Broker, ledger, topology};
-use workqueue_core::ledger::{Book, BookEntry, BookRun};
+use workqueue_core::ledger::{Book, BookEntry, BookRun, ItemSet};
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// A run that can be deleted.
@@ -73,7 +73,7 @@ pub async fn delete(
     let connection = BrokerConnection::open(cluster, release, "kubectl-workqueue delete").await?;
     let deleting = async {
         if entry.closed.is_none() {
-            close_alone(&connection.broker, &found.queue, entry, observer).await?;
+            close_alone(&connection.broker, &found.queue, entry, &ItemSet::default(), observer).await?;
         }
         delete_ledger(&connection.broker, &found.queue, &found.run).await
     };
@@ -131,24 +131,24 @@ pub(super) async fn delete_ledger(
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use workqueue_core::ledger::ItemSet;
 
     #[test]
     fn only_the_oldest_closed_runs_are_obsolete() {
         let mut book = Book::default();
         for run in ["r1", "r2", "r3", "r4"] {
             let (run, time) = (run.to_owned(), Timestamp::UNIX_EPOCH);
-            book.take(BookEntry::Opened { run: run.clone(), time, items: 1, ledger: true });
+            book.take(BookEntry::Opened { run: run.clone(), time, items: 1, gone: 0, ledger: true });
             if run != "r2" {
-                let (settled, missing) = (ItemSet::default(), ItemSet::default());
                 book.take(BookEntry::Closed {
                     run,
                     time,
-                    settled,
-                    missing,
+                    settled: ItemSet::default(),
+                    missing: ItemSet::default(),
                     done: 1,
                     failed: 0,
+                    dead_lettered: 0,
                     left: 0,
+                    by_items: true,
                     bytes: 1,
                 });
             }

@@ -47,6 +47,8 @@ const AFTER_GRACE: Duration = Duration::from_secs(15);
 pub(crate) struct Contents {
     /// Items in the queue.
     pub items: u32,
+    /// Consumers of the queue, which may hold items.
+    pub consumers: u32,
     /// Items that failed before the run.
     pub failed: u32,
     /// Whether there is a ledger for the run.
@@ -69,7 +71,7 @@ impl Renderer {
         let values = storage::values_for(cluster, &plan.release, &chart, &plan.chart).await?;
         let version = cluster.server_version().await?;
         let renderer = Self { chart, values, namespace: cluster.namespace().to_owned(), version };
-        let sample = renderer.job(plan, "sample", Contents { items: 1, failed: 0, ledger: false })?;
+        let sample = renderer.job(plan, "sample", Contents { items: 1, ..Contents::default() })?;
         cluster.create(&sample, true).await?;
         Ok(renderer)
     }

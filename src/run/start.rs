@@ -104,6 +104,10 @@ async fn start_job(
     ensure_queue(&connection, &plan.queue, observer, own.is_none()).await?;
     let mut contents = contents(&connection, &plan.queue.name).await?;
     let items = contents.items;
+    if items == 0 && contents.consumers > 0 {
+        let (queue, consumers) = (plan.queue.name, contents.consumers);
+        return Err(Error::ItemsHeld { queue, consumers });
+    }
     if items == 0 {
         return Ok(Started::Nothing);
     }
@@ -121,11 +125,16 @@ async fn start_job(
     let (connection, ledger) = open_books(connection, cluster, &plan.release, &opening, observer).await?;
     contents.ledger = ledger;
     let manifest = renderer.job(&plan, &run, contents)?;
-    let job = cluster.create_job(&manifest).await?;
+    let job = match cluster.create_job(&manifest).await {
+        Ok(job) => job,
+        Err(error) => {
+            // The first error matters more than a ledger that stays.
+            delete::delete_ledger(&connection.broker, &plan.queue.name, &run).await.ok();
+            return Err(error.into());
+        }
+    };
     if let Some(other) = earlier_run(cluster, &plan, &job).await? {
         cluster.delete_job(&job.name).await?;
-        // An empty ledger that stays does no harm.
-        delete::delete_ledger(&connection.broker, &plan.queue.name, &run).await.ok();
         return Err(Error::QueueBusy { run: other.run, queue: plan.queue.name });
     }
     if let Some(script) = &plan.script {
@@ -218,6 +227,6 @@ async fn contents(connection: &BrokerConnection, queue: &QueueName) -> Result<Co
         topology::depth(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
     let failed = topology::depth(&connection.broker, &queue.failed()).await;
     let failed = failed.map_err(|error| connection.explain(error))?;
-    let (items, failed) = (depth.unwrap_or_default().ready, failed.unwrap_or_default().ready);
-    Ok(Contents { items, failed, ledger: false })
+    let (depth, failed) = (depth.unwrap_or_default(), failed.unwrap_or_default());
+    Ok(Contents { items: depth.ready, consumers: depth.consumers, failed: failed.ready, ledger: false })
 }

@@ -1,7 +1,7 @@
 //! Retries failed items: publishes them to their queue again, and removes them from `QUEUE.failed` once
 //! that is confirmed, so that each is in at least one of the two at any time.
 
-use lapin::{Channel, Confirmation, PublisherConfirm};
+use lapin::{Channel, Confirmation};
 
 use crate::broker::within;
 use crate::confirms::{confirming_channel, publishing, send};
@@ -9,6 +9,7 @@ use crate::failed_message::FailedMessage;
 use crate::failed_queue::FailedReader;
 use crate::queue_reader::BYTES_IN_FLIGHT;
 use crate::{Broker, Error, topology};
+use workqueue_core::ledger::{ItemId, ItemSet};
 use workqueue_core::names::QueueName;
 
 /// Items that are published before their confirms are waited for.
@@ -18,8 +19,8 @@ const RETRIED_TOGETHER: usize = 64;
 pub struct Retrier {
     queue: QueueName,
     channel: Channel,
-    /// Published and not confirmed yet.
-    pending: Vec<(u64, PublisherConfirm)>,
+    /// Taken and not published yet.
+    taken: Vec<FailedMessage>,
     bytes: usize,
 }
 
@@ -35,30 +36,33 @@ impl Retrier {
         Ok(Self {
             queue: queue.clone(),
             channel: confirming_channel(broker).await?,
-            pending: Vec::new(),
+            taken: Vec::new(),
             bytes: 0,
         })
     }
 
-    /// Publishes an item, with its id, its own headers and its history.
-    ///
-    /// # Errors
-    /// Lost connections.
-    pub async fn publish(&mut self, message: &FailedMessage) -> Result<(), Error> {
-        let sending = send(&self.channel, &self.queue, &message.body, message.properties_for_retry());
-        let confirm = within(sending).await?;
+    /// Takes an item, which [`settle`](Self::settle) publishes.
+    pub fn take(&mut self, message: FailedMessage) {
         self.bytes += message.body.len();
-        self.pending.push((message.tag, confirm));
-        Ok(())
+        self.taken.push(message);
+    }
+
+    /// The items that were taken and are not published yet, as far as an enqueue has named them.
+    pub fn items(&self) -> ItemSet {
+        let mut items = ItemSet::default();
+        for item in self.taken.iter().filter_map(|message| ItemId::parse(&message.id)) {
+            items.insert(item);
+        }
+        items
     }
 
     /// Whether it is time to [`settle`](Self::settle).
     pub fn is_full(&self) -> bool {
-        self.pending.len() >= RETRIED_TOGETHER || self.bytes >= BYTES_IN_FLIGHT
+        self.taken.len() >= RETRIED_TOGETHER || self.bytes >= BYTES_IN_FLIGHT
     }
 
-    /// Waits for the confirms of what was published, then acknowledges these items in
-    /// `QUEUE.failed`; returns how many.
+    /// Publishes what was taken, each item with its id, its own headers and its history; waits for the
+    /// confirms, then acknowledges these items in `QUEUE.failed`; returns how many.
     ///
     /// lapin hands out returned messages in order of arrival, not with their own confirm: all of
     /// them have to be confirmed, or none counts as safe.
@@ -68,10 +72,15 @@ impl Retrier {
     /// then, and some may be in both queues.
     pub async fn settle(&mut self, failed: &mut FailedReader) -> Result<u64, Error> {
         self.bytes = 0;
+        let mut pending = Vec::new();
+        for message in self.taken.drain(..) {
+            let sending = send(&self.channel, &self.queue, &message.body, message.properties_for_retry());
+            pending.push((message.tag, within(sending).await?));
+        }
         let mut tags = Vec::new();
         let mut refused = None;
         let queue = &self.queue;
-        for (tag, confirm) in self.pending.drain(..) {
+        for (tag, confirm) in pending {
             let confirmed = async { confirm.await.map_err(|error| publishing(queue, &error)) };
             match within(confirmed).await? {
                 Confirmation::Ack(None) => tags.push(tag),

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::close::of_closed;
+use super::closing::Closing;
+use super::remains::failed_since;
 use super::verdict::{Proof, Verdict};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
@@ -12,12 +14,14 @@ use crate::error::Error;
 use crate::notice::{Notice, Observer, Wait};
 use crate::queue::connection::BrokerConnection;
 use crate::results::progress::{RunProgress, progress};
+use workqueue_amqp as broker;
 use workqueue_amqp::consumer::DEAD_AFTER;
+use workqueue_amqp::ledger::{self, Pages};
 use workqueue_amqp::topology::{self, Depth};
-use workqueue_amqp::{ledger, result_stream};
-use workqueue_core::ledger::{Book, BookEntry, ItemSet};
+use workqueue_amqp::{Broker, result_stream};
+use workqueue_core::ledger::{BookRun, ItemSet, LedgerPage};
 use workqueue_core::names::QueueName;
-use workqueue_core::words::count;
+use workqueue_core::words::{count, were};
 
 /// How long a dead worker may count as a consumer.
 const CONSUMERS_GONE: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
@@ -65,63 +69,73 @@ pub(super) async fn judge_by_counts(
     observer: &dyn Observer,
 ) -> Result<Verdict, Error> {
     let explain = |error| connection.explain(error);
+    let book = ledger::read_marked(&connection.broker, queue).await.map_err(explain)?;
+    let run = book.as_ref().and_then(|book| book.run(&job.run));
+    if let Some(closed) = run.and_then(|run| run.closed.as_ref()) {
+        return Ok(of_closed(closed, &LedgerPage::default()));
+    }
+    if !topology::exists(&connection.broker, queue).await.map_err(explain)? {
+        return Ok(Verdict::unproven(format!("queue {queue} is gone")));
+    }
     let depth = settle_down(connection, queue, observer).await?;
-    let failed = topology::depth(&connection.broker, &queue.failed()).await.map_err(explain)?;
-    let failed = u64::from(failed.unwrap_or_default().ready.saturating_sub(job.failed_before));
-    let ready = u64::from(depth.ready);
+    settle_down(connection, &queue.failed(), observer).await?;
+    let failed = failed_since(connection, queue, job, run).await?;
+    let (ready, purged) = (u64::from(depth.ready), run.map_or(0, |run| run.purged));
     let is_held = depth.ready == 0 && depth.consumers > 0 && !holds_nothing(cluster, connection, queue).await;
+    let doubt = match (is_held, purged) {
+        (true, _) => Some(format!("{} of queue {queue} may hold items", count(depth.consumers, "consumer"))),
+        (false, 1..) => Some(format!("{} purged from queue {queue}", were(purged, "item"))),
+        _ => None,
+    };
     let recorded = recorded(connection, queue, job).await;
     let total = if job.is_coarse() { job.succeeded } else { job.items.unwrap_or(0) };
     let verdict = Verdict {
-        proof: if is_held { Proof::None } else { Proof::Counts },
-        doubt: is_held
-            .then(|| format!("{} of queue {queue} may hold items", count(depth.consumers, "consumer"))),
+        proof: if doubt.is_some() { Proof::None } else { Proof::Counts },
+        doubt,
         done: Some(recorded.unwrap_or_else(|| u64::from(total).saturating_sub(failed + ready))),
         failed,
         failed_ids: Vec::new(),
         ready: Some(ready),
         missing: 0,
         missing_ids: Vec::new(),
-        purged: 0,
+        purged,
         repeats: None,
         leftover: 0,
     };
-    if let Some(book) = ledger::read_marked(&connection.broker, queue).await.map_err(explain)? {
-        close_without_ledger(connection, queue, job, book, &verdict).await?;
+    if let (Some(book), Some(run)) = (&book, run)
+        && verdict.proof == Proof::Counts
+    {
+        let closing = close(&connection.broker, queue, run, &book.open, &verdict);
+        closing.await.map_err(explain)?;
     }
     Ok(verdict)
 }
 
 /// Closes the run in the book: what is open is done or has failed if the queue is empty. Otherwise
 /// nobody knows which items it is.
-async fn close_without_ledger(
-    connection: &BrokerConnection,
+async fn close(
+    broker: &Broker,
     queue: &QueueName,
-    job: &JobState,
-    book: Book,
+    run: &BookRun,
+    open: &ItemSet,
     verdict: &Verdict,
-) -> Result<(), Error> {
-    if book.run(&job.run).is_none_or(|run| run.closed.is_some()) {
-        return Ok(());
+) -> Result<(), broker::Error> {
+    let mut closing = Closing::new(run, &Pages::default());
+    (closing.done, closing.failed) = (verdict.done.unwrap_or(0), verdict.failed);
+    closing.left = verdict.ready.unwrap_or(0);
+    if closing.left == 0 {
+        closing.settled.add(open);
     }
-    let is_empty = verdict.ready == Some(0) && verdict.proof == Proof::Counts;
-    let entry = BookEntry::Closed {
-        run: job.run.clone(),
-        time: Timestamp::now(),
-        settled: if is_empty { book.open } else { ItemSet::default() },
-        missing: ItemSet::default(),
-        done: verdict.done.unwrap_or(0),
-        failed: verdict.failed,
-        left: verdict.ready.unwrap_or(0),
-        bytes: 0,
-    };
-    let closing = ledger::append(&connection.broker, queue, &[entry]).await;
-    closing.map_err(|error| connection.explain(error))
+    closing.write(broker, queue).await
 }
 
 /// Whether the broker's tool says twice that consumers hold no message. It lags by seconds, and the
 /// user may not be allowed to run it.
-async fn holds_nothing(cluster: &Cluster, connection: &BrokerConnection, queue: &QueueName) -> bool {
+pub(super) async fn holds_nothing(
+    cluster: &Cluster,
+    connection: &BrokerConnection,
+    queue: &QueueName,
+) -> bool {
     for look in 0..2 {
         if look > 0 {
             tokio::time::sleep(TOOL_LAG).await;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::close::{all_pages, write_closed};
+use super::close::all_pages;
+use super::closing::Closing;
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
@@ -18,7 +19,8 @@ use workqueue_core::names::{QueueName, ReleaseName};
 /// How long a run may take from the opening of its books to its Job.
 const OPENING: Duration = Duration::from_secs(120);
 
-/// Closes the runs of a queue whose workers are gone. Returns the book.
+/// Closes the runs of a queue whose workers are gone. `own` are items that were enqueued since. Returns the
+/// book.
 ///
 /// # Errors
 /// Those of the cluster and the broker.
@@ -27,6 +29,7 @@ pub(crate) async fn close_earlier(
     release: &ReleaseName,
     connection: &BrokerConnection,
     queue: &QueueName,
+    own: &ItemSet,
     observer: &dyn Observer,
 ) -> Result<Book, Error> {
     let explain = |error| connection.explain(error);
@@ -38,13 +41,15 @@ pub(crate) async fn close_earlier(
     let jobs = cluster.runs(release).await?;
     for run in unclosed(&book) {
         if is_over(cluster, &jobs, run).await? {
-            close_alone(broker, queue, run, observer).await.map_err(explain)?;
+            let open = book.open.clone().without(own);
+            close_alone(broker, queue, run, &open, observer).await.map_err(explain)?;
         }
     }
     Ok(ledger::read_marked(broker, queue).await.map_err(explain)?.unwrap_or_default())
 }
 
-/// Closes a run whose workers are gone, without judging it: items that it has not settled stay open.
+/// Closes a run whose workers are gone, without judging it: of the items that are open, those that it has
+/// not settled stay so.
 ///
 /// # Errors
 /// Lost connections, and refusals.
@@ -52,30 +57,32 @@ pub(crate) async fn close_alone(
     broker: &Broker,
     queue: &QueueName,
     run: &BookRun,
+    open: &ItemSet,
     observer: &dyn Observer,
 ) -> Result<(), broker::Error> {
     let pages = if run.ledger { all_pages(broker, queue, &run.run, observer).await? } else { None };
-    let none = ItemSet::default();
-    write_closed(broker, queue, run, &pages.unwrap_or_default(), &none, none.clone(), None).await
+    let mut closing = Closing::new(run, &pages.unwrap_or_default());
+    closing.left = open.clone().without(&closing.settled).len();
+    closing.write(broker, queue).await
 }
 
-/// The items that other unclosed runs have settled so far.
+/// The items that other unclosed runs have done so far.
 ///
 /// # Errors
 /// Lost connections, and refusals.
-pub(super) async fn settled_elsewhere(
+pub(super) async fn done_elsewhere(
     broker: &Broker,
     queue: &QueueName,
     book: &Book,
     run: &str,
 ) -> Result<ItemSet, broker::Error> {
-    let mut settled = ItemSet::default();
+    let mut done = ItemSet::default();
     for other in unclosed(book).filter(|other| other.ledger && other.run != run) {
         if let Some(pages) = ledger::read_pages_marked(broker, queue, &other.run).await? {
-            settled.add(&pages.sum.settled());
+            done.add(&pages.sum.done);
         }
     }
-    Ok(settled)
+    Ok(done)
 }
 
 fn unclosed(book: &Book) -> impl Iterator<Item = &BookRun> {

@@ -2,9 +2,11 @@
 //! an exit code says of a run's items comes from here.
 
 mod close;
+mod closing;
 mod counts;
 mod earlier;
 mod open;
+mod remains;
 mod verdict;
 
 pub(crate) use close::close;

@@ -44,14 +44,25 @@ pub(crate) async fn open(
         }
         declared => declared.map_err(explain)?,
     }
-    let book = close_earlier(cluster, release, connection, queue, observer).await?;
+    let book = close_earlier(cluster, release, connection, queue, opening.own, observer).await?;
     let mut entries = Vec::new();
-    if let Some(gone) = gone_before(&book, opening) {
+    // A run at work may hold what is not in the queue.
+    let is_alone = book.runs.iter().all(|run| run.closed.is_some());
+    let mut unknown = 0;
+    if let Some(gone) = gone_before(&book, opening).filter(|_| is_alone) {
         observer.warn(Warning::GoneBefore { queue, items: gone.number, ids: &gone.first_ids() });
-        entries.extend(gone.items.map(BookEntry::WrittenOff));
+        match gone.items {
+            Some(items) => entries.push(BookEntry::WrittenOff(items)),
+            None => unknown = gone.number,
+        }
     }
-    let (run, time) = (opening.run.to_owned(), Timestamp::now());
-    entries.push(BookEntry::Opened { run, time, items: opening.items, ledger: opening.ledger });
+    entries.push(BookEntry::Opened {
+        run: opening.run.to_owned(),
+        time: Timestamp::now(),
+        items: opening.items,
+        gone: unknown,
+        ledger: opening.ledger,
+    });
     ledger::append(broker, queue, &entries).await.map_err(explain)?;
     Ok(opening.ledger)
 }
@@ -97,7 +108,8 @@ mod tests {
     fn items_that_are_gone_before_a_run_are_known_if_only_its_own_are_left() {
         let [old, own] = ["bbbbbbbb", "k2x9bcdf"].map(|batch| ItemSet::range(batch, 1, 3));
         let queue: QueueName = "job1".parse().expect("legal");
-        let mut book = Book { open: old.clone(), ..Book::default() };
+        let mut book = Book::default();
+        book.open.add(&old);
         book.open.add(&own);
         let gone = |items| {
             let opening = Opening { queue: &queue, run: "r1", items, own: &own, ledger: true };

@@ -1,6 +1,7 @@
 //! Judges a run by its ledger: a rule without a broker.
 
 use workqueue_core::ledger::{BookRun, ItemSet, LedgerPage};
+use workqueue_core::words::{are, count, were};
 
 /// The most ids that a report names.
 const NAMED: usize = 10;
@@ -84,6 +85,8 @@ pub(super) struct Evidence<'a> {
     pub pages: &'a LedgerPage,
     /// Items that the broker has moved to the queue of failed items.
     pub dead_lettered: &'a ItemSet,
+    /// Failed items that no enqueue has named, and that no worker has recorded.
+    pub foreign_dead_lettered: u64,
     /// Messages in the queue that nobody holds, without copies of items that are done.
     pub ready: u64,
     /// Consumers of the queue, which may hold items.
@@ -101,26 +104,43 @@ impl Evidence<'_> {
     /// Judges the run.
     pub(super) fn judge(&self) -> Verdict {
         let unsettled = self.without_outcome();
-        let missing = unsettled.len().saturating_sub(self.ready);
+        let missing = unsettled.len().saturating_sub(self.ready + self.run.gone);
         let mut failed = self.pages.only_failed();
         failed.add(&self.dead_lettered.clone().without(&self.pages.done));
         let proof = if self.is_known() { Proof::Items } else { Proof::Counts };
-        let held = self.consumers > 0 && self.ready == 0 && (missing > 0 || proof == Proof::Counts);
-        let doubt = held.then(|| format!("{} of the queue may hold items", consumers(self.consumers)));
+        let doubt = self.doubt(proof, missing);
         Verdict {
-            proof: if held { Proof::None } else { proof },
+            proof: if doubt.is_some() { Proof::None } else { proof },
             doubt,
             done: Some(self.pages.done.len() + self.pages.foreign_done),
-            failed: failed.len() + self.pages.foreign_failed,
+            failed: failed.len() + self.pages.foreign_failed + self.foreign_dead_lettered,
             failed_ids: first(&failed),
             ready: Some(self.ready),
             missing,
             // While items are in the queue, nobody knows which of them are.
-            missing_ids: if self.ready == 0 { first(&unsettled) } else { Vec::new() },
+            missing_ids: if self.ready == 0 && missing > 0 { first(&unsettled) } else { Vec::new() },
             purged: self.run.purged,
             repeats: Some(self.pages.repeats),
             leftover: self.leftover,
         }
+    }
+
+    /// Why the run is not proven, if so. Items that the book does not know can only be counted.
+    fn doubt(&self, proof: Proof, missing: u64) -> Option<String> {
+        let is_counted = proof == Proof::Counts;
+        if self.consumers > 0 && self.ready == 0 && (missing > 0 || is_counted) {
+            let consumers = count(self.consumers, "consumer");
+            return Some(format!("{consumers} of the queue may hold items"));
+        }
+        if is_counted && self.run.purged > 0 {
+            let purged = were(self.run.purged, "item");
+            return Some(format!("{purged} purged from the queue, and not every item is known"));
+        }
+        let left = self.pages.outcomes + self.ready + self.dead_lettered.len() + self.foreign_dead_lettered;
+        let gone = self.run.items.saturating_sub(left);
+        // Those that the book knows are missing by name.
+        (is_counted && gone > missing)
+            .then(|| format!("{} gone from the queue without an outcome", are(gone, "item")))
     }
 
     /// Whether the book knew every item of the run by its identity.
@@ -128,15 +148,15 @@ impl Evidence<'_> {
         let foreign = self.pages.foreign_done + self.pages.foreign_failed;
         let settled = self.pages.settled();
         let unlisted = settled.len() - settled.common(self.open);
-        foreign == 0 && unlisted == 0 && self.run.items <= self.run.known + self.repeated
+        foreign == 0
+            && unlisted == 0
+            && self.run.gone == 0
+            && self.run.items <= self.run.known + self.repeated
     }
 }
 
-fn consumers(number: u64) -> String {
-    workqueue_core::words::count(number, "consumer")
-}
-
-fn first(items: &ItemSet) -> Vec<String> {
+/// The first ids of a set.
+pub(super) fn first(items: &ItemSet) -> Vec<String> {
     items.iter().take(NAMED).map(|item| item.to_string()).collect()
 }
 
@@ -154,14 +174,16 @@ mod tests {
             opened: Timestamp::UNIX_EPOCH,
             items,
             known,
+            gone: 0,
             ledger: true,
             closed: None,
             purged: 0,
+            failed_removed: 0,
         }
     }
 
     fn done(last: u32) -> LedgerPage {
-        LedgerPage { done: ItemSet::range(BATCH, 1, last), ..LedgerPage::default() }
+        LedgerPage { done: ItemSet::range(BATCH, 1, last), outcomes: last.into(), ..LedgerPage::default() }
     }
 
     /// Judges a run over ten items.
@@ -173,6 +195,7 @@ mod tests {
             repeated: 0,
             pages,
             dead_lettered,
+            foreign_dead_lettered: 0,
             ready,
             consumers,
             leftover: 0,
@@ -217,20 +240,26 @@ mod tests {
         assert_eq!((verdict.proof, verdict.done), (Proof::Counts, Some(11)));
         assert_eq!(judge(&pages, &ItemSet::default(), 0, 1).proof, Proof::None);
         // More in the queue than the book knew, unless copies explain it.
-        let (more, open) = (run(12, 10), ItemSet::range(BATCH, 1, 10));
-        let proof = |repeated| {
+        let judge = |items: u64, outcomes: u64, repeated: u64, purged: u64| {
+            let run = BookRun { purged, ..run(items, 10) };
+            let pages = LedgerPage { outcomes, ..done(10) };
             let evidence = Evidence {
-                run: &more,
-                open: &open,
+                run: &run,
+                open: &ItemSet::range(BATCH, 1, 10),
                 repeated,
-                pages: &done(10),
+                pages: &pages,
                 dead_lettered: &ItemSet::default(),
+                foreign_dead_lettered: 0,
                 ready: 0,
                 consumers: 0,
                 leftover: 0,
             };
-            evidence.judge().proof
+            evidence.judge()
         };
-        assert_eq!((proof(0), proof(2)), (Proof::Counts, Proof::Items));
+        assert_eq!(judge(12, 12, 2, 0).proof, Proof::Items);
+        assert_eq!(judge(12, 12, 0, 0).proof, Proof::Counts);
+        let gone = judge(12, 11, 0, 0);
+        assert_eq!((gone.proof, gone.doubt.is_some()), (Proof::None, true), "one of the two is gone");
+        assert_eq!(judge(12, 12, 0, 1).proof, Proof::None, "one was purged, and nobody knows which");
     }
 }

@@ -45,7 +45,11 @@ pub async fn take_rest(
     if !send_mark(&publishing, &outcomes, &mark).await? {
         return Ok(Rest::Gone);
     }
-    let mut taking = Taking::open(broker, queue, run).await?;
+    let mut taking = match Taking::open(broker, queue, run).await {
+        // Somebody else has just closed the run.
+        Err(Error::NoQueue(gone)) if gone == outcomes => return Ok(Rest::Gone),
+        taking => taking?,
+    };
     let mut last = Instant::now();
     loop {
         let Ok(taken) = tokio::time::timeout(PATIENCE, taking.next()).await else {

@@ -20,6 +20,8 @@ pub enum BookEntry {
     Retried(ItemSet),
     /// So many items were deleted from the queue.
     Purged(u64),
+    /// So many failed items were deleted.
+    FailedPurged(u64),
     /// These items were in the queue once and are not any more, and nobody has settled them.
     WrittenOff(ItemSet),
     /// A run is about to start.
@@ -30,6 +32,9 @@ pub enum BookEntry {
         time: Timestamp,
         /// Items in the queue, as its leader counted them.
         items: u64,
+        /// Items of the book that were not in the queue, without a ledger that says why.
+        #[serde(default)]
+        gone: u64,
         /// Whether its workers keep a ledger.
         ledger: bool,
     },
@@ -48,9 +53,13 @@ pub enum BookEntry {
         done: u64,
         /// Items that failed, those of others among them.
         failed: u64,
-        /// Items without an outcome that are not missing: they were left in the queue.
+        /// Of these, the ones that the broker has moved to the queue of failed items.
         #[serde(default)]
+        dead_lettered: u64,
+        /// Items without an outcome that are not missing: they were left in the queue.
         left: u64,
+        /// Whether each item was known by its identity.
+        by_items: bool,
         /// The size of the run's ledger in bytes.
         bytes: u64,
     },
@@ -81,6 +90,8 @@ impl BookEntry {
 pub struct Book {
     /// Items that were enqueued or retried, and that no closed run has settled.
     pub open: ItemSet,
+    /// Items that are open no longer. An enqueue that ends later, or is resumed, names them again.
+    accounted: ItemSet,
     /// How many items may be in the queue twice.
     pub repeated: u64,
     /// The runs, oldest first.
@@ -98,8 +109,12 @@ pub struct ClosedRun {
     pub done: u64,
     /// Items that failed.
     pub failed: u64,
+    /// Of these, the ones that the broker has moved to the queue of failed items.
+    pub dead_lettered: u64,
     /// Items that were left in the queue.
     pub left: u64,
+    /// Whether each item was known by its identity.
+    pub by_items: bool,
     /// The size of its ledger in bytes.
     pub bytes: u64,
 }
@@ -113,14 +128,18 @@ pub struct BookRun {
     pub opened: Timestamp,
     /// Items in the queue then, as its leader counted them.
     pub items: u64,
-    /// Of these, the ones that the book knew.
+    /// Items that the book knew then.
     pub known: u64,
+    /// Of these, the ones that were not in the queue, without a ledger that says why.
+    pub gone: u64,
     /// Whether its workers keep a ledger.
     pub ledger: bool,
     /// How it ended, once it is closed.
     pub closed: Option<ClosedRun>,
     /// Items that somebody deleted from the queue while it was open.
     pub purged: u64,
+    /// Failed items that somebody retried or deleted while it was open.
+    pub failed_removed: u64,
 }
 
 impl Book {
@@ -128,39 +147,78 @@ impl Book {
     pub fn take(&mut self, entry: BookEntry) {
         match entry {
             BookEntry::Enqueued { items, repeated } => {
-                self.open.add(&items);
+                self.open.add(&items.without(&self.accounted));
                 self.repeated += repeated;
             }
-            BookEntry::Retried(items) => self.open.add(&items),
-            BookEntry::WrittenOff(items) => self.open.subtract(&items),
+            BookEntry::Retried(items) => {
+                self.accounted.subtract(&items);
+                self.open.add(&items);
+                self.unclosed().for_each(|of| of.failed_removed += items.len());
+            }
+            BookEntry::FailedPurged(items) => {
+                self.unclosed().for_each(|of| of.failed_removed += items);
+            }
+            BookEntry::WrittenOff(items) => self.account(&items),
             BookEntry::Purged(items) => self.purged(items),
-            BookEntry::Opened { run, time, items, ledger } => {
+            BookEntry::Opened { run, time, items, gone, ledger } => {
                 let known = self.open.len();
                 // Whoever got no answer writes it again.
                 self.runs.retain(|of| of.run != run);
-                self.runs.push(BookRun { run, opened: time, items, known, ledger, closed: None, purged: 0 });
+                self.runs.push(BookRun {
+                    run,
+                    opened: time,
+                    items,
+                    known,
+                    gone,
+                    ledger,
+                    closed: None,
+                    purged: 0,
+                    failed_removed: 0,
+                });
             }
-            BookEntry::Closed { run, time, settled, missing, done, failed, left, bytes } => {
-                self.open.subtract(&settled);
-                self.open.subtract(&missing);
+            BookEntry::Closed {
+                run,
+                time,
+                settled,
+                missing,
+                done,
+                failed,
+                dead_lettered,
+                left,
+                by_items,
+                bytes,
+            } => {
+                // Two may have closed it at the same time: what happened since the first counts.
+                let Some(of) = self.runs.iter_mut().find(|of| of.run == run && of.closed.is_none()) else {
+                    return;
+                };
                 self.repeated = 0;
-                if let Some(of) = self.runs.iter_mut().find(|of| of.run == run) {
-                    of.closed = Some(ClosedRun { time, missing, done, failed, left, bytes });
-                }
+                let accounted = [settled, missing.clone()];
+                of.closed =
+                    Some(ClosedRun { time, missing, done, failed, dead_lettered, left, by_items, bytes });
+                accounted.iter().for_each(|items| self.account(items));
             }
             BookEntry::Deleted(run) => self.runs.retain(|of| of.run != run),
             BookEntry::Mark => {}
         }
     }
 
+    fn account(&mut self, items: &ItemSet) {
+        self.open.subtract(items);
+        self.accounted.add(items);
+    }
+
     /// Without a run, nothing is held by anybody: the whole queue was deleted. With one, nobody knows
     /// which items it was.
     fn purged(&mut self, items: u64) {
-        let mut unclosed = self.runs.iter_mut().filter(|of| of.closed.is_none()).peekable();
-        if unclosed.peek().is_none() {
-            self.open = ItemSet::default();
+        if self.unclosed().next().is_none() {
+            self.account(&self.open.clone());
         }
-        unclosed.for_each(|of| of.purged += items);
+        self.unclosed().for_each(|of| of.purged += items);
+    }
+
+    fn unclosed(&mut self) -> impl Iterator<Item = &mut BookRun> {
+        self.runs.iter_mut().filter(|of| of.closed.is_none())
     }
 
     /// A run that is in the book.
@@ -186,7 +244,7 @@ mod tests {
     }
 
     fn opened(run: &str, items: u64) -> BookEntry {
-        BookEntry::Opened { run: run.to_owned(), time: at(1), items, ledger: true }
+        BookEntry::Opened { run: run.to_owned(), time: at(1), items, gone: 0, ledger: true }
     }
 
     fn book(entries: Vec<BookEntry>) -> Book {
@@ -207,11 +265,20 @@ mod tests {
             missing: ItemSet::range("k2x9bcdf", 8, 8),
             done: 7,
             failed: 0,
+            dead_lettered: 0,
             left: 2,
+            by_items: true,
             bytes: 100,
         };
-        let book =
-            book(vec![enqueued(10), opened("r1", 12), closed, BookEntry::Mark, BookEntry::Retried(batch(1))]);
+        let book = book(vec![
+            enqueued(10),
+            opened("r1", 12),
+            closed,
+            BookEntry::Mark,
+            BookEntry::Retried(batch(1)),
+            // An enqueue that ends later names what was settled meanwhile.
+            enqueued(10),
+        ]);
         assert_eq!(book.open.iter().map(|item| item.number).collect::<Vec<_>>(), [1, 9, 10]);
         let run = book.run("r1").expect("it was opened");
         let closed = run.closed.as_ref().expect("it was closed");
@@ -224,6 +291,24 @@ mod tests {
         assert!(idle.open.is_empty());
         let running = book(vec![enqueued(10), opened("r1", 10), BookEntry::Purged(3)]);
         assert_eq!((running.open.len(), running.runs[0].purged), (10, 3));
+    }
+
+    #[test]
+    fn a_run_that_two_have_closed_is_closed_once() {
+        let closed = || BookEntry::Closed {
+            run: "r1".to_owned(),
+            time: at(2),
+            settled: batch(4),
+            missing: ItemSet::default(),
+            done: 4,
+            failed: 0,
+            dead_lettered: 0,
+            left: 0,
+            by_items: true,
+            bytes: 1,
+        };
+        let book = book(vec![enqueued(4), opened("r1", 4), closed(), BookEntry::Retried(batch(1)), closed()]);
+        assert_eq!(book.open, batch(1), "what was retried stays open");
     }
 
     #[test]

@@ -62,14 +62,6 @@ impl ItemSet {
         }
     }
 
-    /// Removes an item.
-    pub fn remove(&mut self, item: ItemId<'_>) {
-        if let Some(numbers) = self.0.get_mut(item.batch) {
-            numbers.remove(item.number);
-        }
-        self.remove_empty();
-    }
-
     /// Whether an item is in the set.
     pub fn contains(&self, item: ItemId<'_>) -> bool {
         self.0.get(item.batch).is_some_and(|numbers| numbers.contains(item.number))
@@ -110,6 +102,12 @@ impl ItemSet {
     pub fn without(mut self, other: &Self) -> Self {
         self.subtract(other);
         self
+    }
+
+    /// The items that are in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.clone().without(&self.clone().without(other))
     }
 
     /// The number of items that are in both sets.
@@ -193,7 +191,8 @@ mod tests {
             open.iter().map(|item| item.to_string()).collect::<Vec<_>>(),
             ["bbbbbbbb.5", "k2x9bcdf.1"]
         );
-        open.remove(ItemId { batch: "bbbbbbbb", number: 5 });
+        assert_eq!(open.intersection(&ItemSet::range("bbbbbbbb", 1, 9)), ItemSet::range("bbbbbbbb", 5, 5));
+        open.subtract(&ItemSet::range("bbbbbbbb", 5, 5));
         assert!(open.without(&ItemSet::range("k2x9bcdf", 1, 1)).is_empty());
         assert!(ItemSet::range("k2x9bcdf", 1, 0).is_empty());
     }
@@ -201,7 +200,7 @@ mod tests {
     #[test]
     fn a_set_is_read_as_it_was_written_and_runs_are_small() {
         let mut set = ItemSet::range("k2x9bcdf", 1, 10_000_000);
-        set.remove(ItemId { batch: "k2x9bcdf", number: 4711 });
+        set.subtract(&ItemSet::range("k2x9bcdf", 4711, 4711));
         let json = serde_json::to_string(&set).expect("a set is JSON");
         assert!(json.len() < 4096, "{} bytes", json.len());
         assert_eq!(serde_json::from_str::<ItemSet>(&json).expect("what was written"), set);

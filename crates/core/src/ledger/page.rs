@@ -25,6 +25,9 @@ pub struct LedgerPage {
     /// How often programs may have been started beyond once per item.
     #[serde(skip_serializing_if = "is_zero")]
     pub repeats: u64,
+    /// Outcomes, each time that an item had one: at least as many as messages left the queue.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub outcomes: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -43,6 +46,7 @@ impl LedgerPage {
             (None, Status::Failed) => self.foreign_failed += 1,
         }
         self.repeats += u64::from(repeats);
+        self.outcomes += 1;
     }
 
     /// Adds the outcomes of another page.
@@ -52,6 +56,7 @@ impl LedgerPage {
         self.foreign_done += other.foreign_done;
         self.foreign_failed += other.foreign_failed;
         self.repeats += other.repeats;
+        self.outcomes += other.outcomes;
     }
 
     /// Whether there is nothing in it.
