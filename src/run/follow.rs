@@ -1,6 +1,7 @@
 //! Follows a run to its end: logs, progress, failed pods, and the final count.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -56,7 +57,7 @@ pub struct RunReport {
     pub end: RunEnd,
     /// The pods that failed, sorted by name.
     pub failed_pods: Vec<FailedPod>,
-    /// What became of the items; `None` if the run continues.
+    /// What became of the items; `None` if the run continues, or if the user did not wait for it.
     pub verdict: Option<Verdict>,
 }
 
@@ -95,7 +96,8 @@ pub async fn follow(
 ) -> Result<RunReport, Error> {
     let mut run = FollowedRun::new(job, observer);
     let mut logs = cluster.follow_logs(&run.job.pod_selector());
-    let watched = watch(cluster, release, &mut run, &mut logs, plan, interrupt).await;
+    let mut interrupt = std::pin::pin!(interrupt);
+    let watched = watch(cluster, release, &mut run, &mut logs, plan, interrupt.as_mut()).await;
     if plan.if_stuck == IfStuck::Delete && matches!(watched, Err(Error::WorkersStuck { .. })) {
         for name in run.job.names() {
             cluster.delete_job(name).await?;
@@ -106,7 +108,10 @@ pub async fn follow(
     if end != RunEnd::Detached {
         read_last_lines(&mut run, logs, observer).await?;
         observer.on(Notice::Waiting(Wait::Books));
-        verdict = Some(books::close(cluster, release, &run.job, observer).await);
+        verdict = tokio::select! {
+            verdict = books::close(cluster, release, &run.job, observer) => Some(verdict),
+            () = interrupt => None,
+        };
     }
     Ok(RunReport { failed_pods: run.pods.failed(), job: run.job, end, verdict })
 }
@@ -118,7 +123,7 @@ async fn watch(
     run: &mut FollowedRun<'_>,
     logs: &mut LogFollower,
     plan: FollowPlan,
-    interrupt: impl Future<Output = ()>,
+    mut interrupt: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<RunEnd, Error> {
     let started = Instant::now();
     let mut states = std::pin::pin!(cluster.watch_run(&run.job));
@@ -126,10 +131,9 @@ async fn watch(
     let mut counts = QueueWatch::start(cluster, release, &run.job);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut interrupt = std::pin::pin!(interrupt);
     loop {
         tokio::select! {
-            () = &mut interrupt => return Ok(RunEnd::Detached),
+            () = interrupt.as_mut() => return Ok(RunEnd::Detached),
             () = sleep_until(plan.deadline) => return Err(run.late(started)),
             _ = ticks.tick() => match &run.job.end {
                 Some(end) => {

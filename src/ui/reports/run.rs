@@ -100,7 +100,7 @@ fn complete(report: &RunReport) -> Result<String, Failure> {
     let run = &report.job.run;
     let Some(verdict) = &report.verdict else {
         let message = format!("run {run} is complete, but nobody knows what became of its items");
-        return Err(Failure::new(message, SEE_STATUS).with_status(ExitStatus::Unproven));
+        return Err(Failure::new(message, see_status(run)).with_status(ExitStatus::Unproven));
     };
     if let Some(failure) = unproven(report, verdict) {
         return Err(failure.with_status(ExitStatus::Unproven));
@@ -115,15 +115,16 @@ fn complete(report: &RunReport) -> Result<String, Failure> {
     Ok(format!("run {run} is complete: {}{} ({proof})", outcomes(verdict), leftover(verdict)))
 }
 
-const SEE_STATUS: &str =
-    "`kubectl workqueue attach RUN` asks again, and `kubectl workqueue status` shows the queues";
+fn see_status(run: &str) -> String {
+    format!("`kubectl workqueue attach {run}` asks again, and `kubectl workqueue status` shows the queues")
+}
 
 /// What to say if the books do not balance.
 fn unproven(report: &RunReport, verdict: &Verdict) -> Option<Failure> {
     let JobState { run, queue, .. } = &report.job;
     if let Some(doubt) = &verdict.doubt {
         let message = format!("run {run} is complete, but nothing proves what became of its items: {doubt}");
-        return Some(Failure::new(message, SEE_STATUS.replace("RUN", run)));
+        return Some(Failure::new(message, see_status(run)));
     }
     if verdict.missing == 0 {
         return None;
