@@ -160,7 +160,7 @@ async fn ledgers_of(connection: &BrokerConnection, queue: &QueueName) -> Result<
             (outcomes, bytes) = (Some((closed.done, closed.failed - closed.dead_lettered)), closed.bytes);
         } else if run.ledger {
             let pages = ledger::read_pages(&connection.broker, queue, &run.run).await.map_err(explain)?;
-            let Pages { sum, bytes: read } = pages.unwrap_or_default();
+            let Pages { sum, bytes: read, .. } = pages.unwrap_or_default();
             let failed = sum.only_failed().len() + sum.foreign_failed;
             (outcomes, bytes) = (Some((sum.done.len() + sum.foreign_done, failed)), read);
         }

@@ -1,16 +1,19 @@
 //! Workers that record how their items ended in the ledger of a run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use workqueue_amqp::ledger;
 use workqueue_amqp::result_stream::{self, ReadFrom, ResultReader};
 use workqueue_core::ledger::{ItemSet, LedgerPage};
 use workqueue_test_support::{Running, ended};
 
-use super::ledger::{BATCH, Books};
+use super::ledger::{BATCH, Books, assert_holds, page_of, until_counted, write_pages};
 
 /// Fails the items with even numbers.
 const ODD_IS_DONE: &str = "[ $(($(cat) % 2)) = 1 ]";
+
+/// A sum that is not there by then does not come.
+const LONGEST: Duration = Duration::from_secs(60);
 
 impl Books {
     /// Books with the items 1, 2, … of a batch in the queue.
@@ -168,5 +171,32 @@ async fn quick_items_share_messages_and_each_has_its_record() {
     let mut expected: Vec<String> = (1..=500).map(|number| format!("{BATCH}.{number}")).collect();
     expected.sort();
     assert_eq!(ids, expected);
+    books.clear_all().await;
+}
+
+#[tokio::test]
+#[ignore = "needs a broker: run `make e2e`"]
+async fn a_worker_sums_up_a_long_ledger_while_it_works() {
+    let books = Books::new().await;
+    let mut writer = ledger::PageWriter::open(&books.broker, &books.queue, "r1").await.expect("it opens");
+    write_pages(&mut writer, 1..=250, false).await;
+    writer.close().await;
+    until_counted(&books).await;
+    books.bench.publish(Some("order 8"), b"").await;
+    books.bench.publish_to(".outcomes.r1", None, &page_of(251).to_json()).await;
+    let mut worker = books.worker(&[], "echo started; sleep 60");
+    worker.wait_for_output("started");
+    let deadline = Instant::now() + LONGEST;
+    loop {
+        let read = ledger::read_pages(&books.broker, &books.queue, "r1").await;
+        let pages = read.expect("it answers").expect("it exists");
+        if pages.messages == 1 {
+            assert_holds(&pages, 251);
+            break;
+        }
+        assert!(Instant::now() < deadline, "no sum: {} messages were read", pages.messages);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    worker.kill();
     books.clear_all().await;
 }

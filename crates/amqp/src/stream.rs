@@ -155,11 +155,23 @@ impl StreamReader {
 /// # Errors
 /// As for [`StreamReader::open`].
 pub(crate) async fn last(broker: &Broker, stream: &QueueName) -> Result<Option<StreamMessage>, Error> {
+    last_within(broker, stream, EMPTY_SILENCE).await
+}
+
+/// The newest message, as [`last`]; where the broker counts none, one that arrives so soon.
+///
+/// # Errors
+/// As for [`StreamReader::open`].
+pub(crate) async fn last_within(
+    broker: &Broker,
+    stream: &QueueName,
+    empty_silence: Duration,
+) -> Result<Option<StreamMessage>, Error> {
     let Some(depth) = topology::reported_depth(broker, stream).await? else { return Ok(None) };
     let channel = broker.channel().await?;
     let spec = AMQPValue::LongString("last".into());
     let mut consumer = consume(&channel, stream, spec, WHOLE_CHUNK).await?;
-    let patience = if depth.ready == 0 { EMPTY_SILENCE } else { SILENCE };
+    let patience = if depth.ready == 0 { empty_silence } else { SILENCE };
     let Some(mut newest) = receive(&mut consumer, stream, patience).await? else {
         close_channel(&channel).await;
         return if depth.ready == 0 { Ok(None) } else { Err(silent(stream)) };

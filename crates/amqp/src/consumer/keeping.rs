@@ -128,7 +128,15 @@ impl Keeper {
     /// A broker with an alarm takes no page, and says so: its answer is not waited for.
     async fn write(&mut self, taking: &mut Taking) -> Result<(), Error> {
         until_is(&mut self.blocked_rx, false).await;
-        taking.write().await
+        taking.write().await?;
+        // A sum can wait for another worker, one that leaves cannot.
+        let mut leaving_rx = self.leaving_rx.clone();
+        tokio::select! {
+            biased;
+            () = until_is(&mut leaving_rx, true) => {}
+            () = taking.sum_up() => {}
+        }
+        Ok(())
     }
 
     fn look_at(&mut self, is_page: bool) {

@@ -6,16 +6,20 @@
 //! them up to pages. So pages are few and large however small the workers' batches are, and an outcome
 //! stays on the broker until a page has it.
 //!
+//! Some pages are sums of all before them, so that a reading need not start with the first page.
+//!
 //! A count of a stream lags by seconds, and says nothing about what is under way. A reader that needs
 //! the truth publishes a mark, and has read everything once it meets that mark.
 
 mod book;
+mod page_writer;
 mod pages;
 mod rest;
 mod taking;
 mod writing;
 
 pub use book::{append, look, read_marked};
+pub use page_writer::PageWriter;
 pub use pages::{Pages, read_pages, read_pages_marked};
 pub use rest::{Rest, take_rest};
 pub(crate) use taking::Taking;

@@ -68,6 +68,7 @@ pub async fn take_rest(
         if is_mark {
             break;
         }
+        taking.sum_up().await;
     }
     taking.close().await;
     close_channel(&publishing).await;

@@ -8,9 +8,8 @@ use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
 use tokio::time::Instant;
 
-use super::writing::append_page;
+use super::page_writer::PageWriter;
 use crate::broker::{answer, close_channel, short, within};
-use crate::confirms::confirming_channel;
 use crate::error::is_not_found;
 use crate::{Broker, Error};
 use workqueue_core::ledger::LedgerPage;
@@ -36,12 +35,10 @@ pub(crate) struct TakenMessage {
 
 /// A consumer of outcomes, and the page that it makes of them. Only one consumer gets outcomes at a time.
 pub(crate) struct Taking {
-    queue: QueueName,
-    run: String,
     outcomes: QueueName,
     channel: Channel,
     consumer: Consumer,
-    publishing: Channel,
+    writer: PageWriter,
     page: LedgerPage,
     /// Messages in the page.
     messages: u16,
@@ -55,11 +52,10 @@ impl Taking {
     /// # Errors
     /// [`Error::NoQueue`] if there is no queue of outcomes; refusals; lost connections.
     pub(crate) async fn open(broker: &Broker, queue: &QueueName, run: &str) -> Result<Self, Error> {
-        let (publishing, channel) = (confirming_channel(broker).await?, broker.channel().await?);
+        let (writer, channel) = (PageWriter::open(broker, queue, run).await?, broker.channel().await?);
         let outcomes = queue.outcomes(run);
         let consumer = consume(&channel, &outcomes).await?;
-        let (queue, run, page) = (queue.clone(), run.to_owned(), LedgerPage::default());
-        Ok(Self { queue, run, outcomes, channel, consumer, publishing, page, messages: 0, last: None })
+        Ok(Self { outcomes, channel, consumer, writer, page: LedgerPage::default(), messages: 0, last: None })
     }
 
     /// Takes the next message. Safe to cancel.
@@ -95,18 +91,25 @@ impl Taking {
     /// [`Error::NoQueue`] if there is no ledger; refusals; lost connections. What is not acknowledged is
     /// delivered again.
     pub(crate) async fn write(&mut self) -> Result<(), Error> {
-        if !self.page.is_empty() {
-            append_page(&self.publishing, &self.queue, &self.run, &self.page).await?;
+        let page = std::mem::take(&mut self.page);
+        if !page.is_empty() {
+            self.writer.write(page).await?;
         }
-        (self.page, self.messages) = (LedgerPage::default(), 0);
+        self.messages = 0;
         let Some((acker, _)) = self.last.take() else { return Ok(()) };
         answer("acknowledging outcomes", acker.ack(BasicAckOptions { multiple: true })).await.map(|_| ())
+    }
+
+    /// Writes a sum of all pages if one is due, so that the ledger stays quick to read. A sum that cannot
+    /// be written is no error: the ledger is complete without it. Safe to cancel.
+    pub(crate) async fn sum_up(&mut self) {
+        self.writer.sum_up().await.ok();
     }
 
     /// Ends it: another consumer gets the outcomes from now on.
     pub(crate) async fn close(self) {
         close_channel(&self.channel).await;
-        close_channel(&self.publishing).await;
+        self.writer.close().await;
     }
 }
 

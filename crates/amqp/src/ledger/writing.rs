@@ -8,7 +8,6 @@ use crate::Error;
 use crate::broker::within;
 use crate::confirms::publish;
 use crate::properties::PERSISTENT;
-use workqueue_core::ledger::LedgerPage;
 use workqueue_core::names::{QueueName, random_suffix};
 
 /// Pause after a publish that the broker refused.
@@ -50,17 +49,4 @@ pub(super) async fn append_message(
     }
     let (operation, reason) = (format!("writing to {to}"), "it confirmed nothing".to_owned());
     Err(Error::Refused { operation, reason })
-}
-
-/// Appends a page to a run's ledger.
-///
-/// # Errors
-/// As for [`append_message`].
-pub(crate) async fn append_page(
-    channel: &Channel,
-    queue: &QueueName,
-    run: &str,
-    page: &LedgerPage,
-) -> Result<(), Error> {
-    append_message(channel, &queue.run_ledger(run), &page.to_json(), None).await
 }
