@@ -128,17 +128,19 @@ async fn query(
             queues.push((name, depth));
         }
     }
-    let (progress, held) =
-        tokio::join!(progress_of_runs(connection, names, jobs), held(cluster, connection, jobs));
+    // The broker's tool takes long to start: what can be read meanwhile is.
+    let (progress, held, found) = tokio::join!(
+        progress_of_runs(connection, names, jobs),
+        held(cluster, connection, jobs),
+        ledgers_of(connection, names)
+    );
     let (mut progress, mut ledgers) = (progress?, Vec::new());
-    for queue in names {
-        for found in ledgers_of(connection, queue).await? {
-            if let Some((done, failed)) = found.outcomes {
-                let progress = progress.entry(found.status.run.clone()).or_default();
-                (progress.done, progress.failed, progress.partial) = (done, failed, false);
-            }
-            ledgers.push(found.status);
+    for found in found? {
+        if let Some((done, failed)) = found.outcomes {
+            let progress = progress.entry(found.status.run.clone()).or_default();
+            (progress.done, progress.failed, progress.partial) = (done, failed, false);
         }
+        ledgers.push(found.status);
     }
     Ok(BrokerState { broker: connection.pod().to_owned(), queues, progress, ledgers, held })
 }
@@ -149,8 +151,20 @@ struct FoundLedger {
     outcomes: Option<(u64, u64)>,
 }
 
+/// The runs in the books of the queues.
+async fn ledgers_of(connection: &BrokerConnection, queues: &[QueueName]) -> Result<Vec<FoundLedger>, Error> {
+    let mut found = Vec::new();
+    for queue in queues {
+        found.extend(ledgers_of_queue(connection, queue).await?);
+    }
+    Ok(found)
+}
+
 /// The runs in the book of a queue. Only the ledgers of those that nobody has closed are read.
-async fn ledgers_of(connection: &BrokerConnection, queue: &QueueName) -> Result<Vec<FoundLedger>, Error> {
+async fn ledgers_of_queue(
+    connection: &BrokerConnection,
+    queue: &QueueName,
+) -> Result<Vec<FoundLedger>, Error> {
     let explain = |error| connection.explain(error);
     let book = ledger::look(&connection.broker, queue).await.map_err(explain)?.unwrap_or_default();
     let mut found = Vec::new();
