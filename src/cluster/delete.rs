@@ -124,7 +124,8 @@ impl Cluster {
 
     async fn wait_pods_gone(&self, release: &ReleaseName, mut status: impl FnMut(&str)) -> Result<(), Error> {
         let config = watch_config().labels(&release.selector());
-        let mut events = std::pin::pin!(watcher::watcher(self.api::<Pod>(), config).default_backoff());
+        let mut events =
+            std::pin::pin!(watcher::watcher(self.for_streams().api::<Pod>(), config).default_backoff());
         let mut pods = BTreeSet::new();
         let mut listing = true;
         while let Some(event) = events.next().await {

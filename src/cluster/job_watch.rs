@@ -32,7 +32,7 @@ impl Cluster {
             watch_config().labels(&format!("{RUN_LABEL}={}", run.run))
         };
         let mut jobs = WatchedJobs { known: run.clone(), ..WatchedJobs::default() };
-        watcher::watcher(self.api::<Job>(), config).default_backoff().filter_map(move |event| {
+        watcher::watcher(self.for_streams().api::<Job>(), config).default_backoff().filter_map(move |event| {
             let next = match event {
                 Ok(event) => jobs.take(event).map(|state| Ok(RunEvent::State(Box::new(state)))),
                 Err(error) => cluster.watch_error("watching the run's jobs", error).map(|error| {

@@ -52,7 +52,7 @@ impl Cluster {
         let (events_tx, events_rx) = mpsc::channel(CHANNEL_LINES);
         let (finish_tx, finish_rx) = tokio::sync::oneshot::channel();
         let watch = Watch {
-            cluster: self.clone(),
+            cluster: self.for_streams(),
             selector: selector.to_owned(),
             events_tx,
             followed: HashSet::new(),
@@ -85,7 +85,7 @@ impl Cluster {
 
     async fn print_log(&self, container: &Container, on: &mut impl FnMut(PodEvent)) -> kube::Result<()> {
         let params = LogParams { container: Some(container.name.clone()), ..LogParams::default() };
-        let api = self.api::<Pod>();
+        let api = self.for_streams().api::<Pod>();
         let mut stream = std::pin::pin!(api.log_stream(&container.pod, &params).await?);
         let mut line = Vec::new();
         loop {

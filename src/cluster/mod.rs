@@ -58,7 +58,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a connection to the API server may be silent while something is expected from it. A peer
 /// that is gone without a word, behind a load balancer or a VPN, is noticed by this. Silent logs are
-/// opened again; watches end earlier, and tunnels carry AMQP's heartbeats (30 s).
+/// opened again; watches end earlier. Tunnels notice it by AMQP's heartbeats.
 const SILENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 45 });
 
 /// After how many seconds the server ends a watch, so that a silent one is an error.
@@ -82,6 +82,9 @@ pub struct Target {
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    /// For watches and logs: a connection that is silent for [`SILENCE`] breaks. Requests have a time
+    /// limit of their own, and their idle connections are used again.
+    streams: Client,
     namespace: String,
     url: String,
 }
@@ -102,22 +105,31 @@ impl Cluster {
     /// A client with this configuration, in its default namespace.
     async fn with_config(mut config: kube::Config) -> Result<Self, Error> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
+        let (url, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
+        let plugin = exec_plugin::take(&mut config).await?;
+        let make = |config: kube::Config| {
+            let auth = config.auth_info.clone();
+            let client =
+                Client::try_from(config).map_err(|error| match client_certificate::is_version_1(&auth) {
+                    true => Error::OldCertificate,
+                    false => Error::Config(error.to_string()),
+                })?;
+            Ok::<_, Error>(match &plugin {
+                Some(plugin) => exec_plugin::with_token(client, &namespace, plugin.clone()),
+                None => client,
+            })
+        };
+        let client = make(config.clone())?;
         config.read_timeout = Some(SILENCE);
         // Otherwise the time that a connection was idle counts.
         config.reset_reader_on_write = true;
-        let (url, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
-        let plugin = exec_plugin::take(&mut config).await?;
-        let auth = config.auth_info.clone();
-        let client =
-            Client::try_from(config).map_err(|error| match client_certificate::is_version_1(&auth) {
-                true => Error::OldCertificate,
-                false => Error::Config(error.to_string()),
-            })?;
-        let client = match plugin {
-            Some(plugin) => exec_plugin::with_token(client, &namespace, plugin),
-            None => client,
-        };
-        Ok(Self { client, namespace, url })
+        let streams = make(config)?;
+        Ok(Self { client, streams, namespace, url })
+    }
+
+    /// The same over connections that notice a silent server: for watches and logs.
+    fn for_streams(&self) -> Self {
+        Self { client: self.streams.clone(), ..self.clone() }
     }
 
     /// The namespace of a target; `default` without a configuration. Creates no client, to avoid

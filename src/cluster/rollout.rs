@@ -46,10 +46,11 @@ impl Cluster {
         mut status: impl FnMut(&str),
     ) -> Result<(), Error> {
         let started = Instant::now();
-        let (object, api) = self.dynamic_api(&workload.manifest).await?;
+        let streams = self.for_streams();
+        let (object, api) = streams.dynamic_api(&workload.manifest).await?;
         let selector = workload.pod_selector();
         let mut objects = std::pin::pin!(watch_one(api, &object.name));
-        let mut pods = std::pin::pin!(watch_pods(self.api(), &selector));
+        let mut pods = std::pin::pin!(watch_pods(streams.api(), &selector));
         let mut view = View::default();
         loop {
             let give_up_at = deadline.into_iter().chain(view.stuck.first_give_up_at()).min();

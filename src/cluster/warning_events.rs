@@ -33,7 +33,7 @@ impl Cluster {
     /// nothing if the user may not read events, and never fails: warnings only explain.
     pub fn watch_warnings(&self) -> impl Stream<Item = ObjectWarning> + use<> {
         let config = watch_config().fields("type=Warning");
-        let events = watcher::watcher(self.api::<Event>(), config).default_backoff();
+        let events = watcher::watcher(self.for_streams().api::<Event>(), config).default_backoff();
         let allowed = events.take_while(|event| {
             let refused = event.as_ref().err().is_some_and(Cluster::is_refused);
             std::future::ready(!refused)
