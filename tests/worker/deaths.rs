@@ -56,7 +56,7 @@ async fn an_item_that_kills_its_workers_fails_and_its_neighbours_are_done() {
     };
     // Nothing is known of an item that starts for the first time: that death has no mark.
     assert_eq!(deaths, 4, "\n{said}");
-    last.says("item 3: 3 workers seem to have died with it; it waits 20 s")
+    last.says("item 3: 3 workers seem to have died with it; it waits 40 s")
         .says("item 3: failed: it ended its worker 3 times");
     let records = bench.records(21).await;
     let healthy: BTreeSet<String> =

@@ -33,6 +33,10 @@ const UNCONFIRMED: usize = 10_000;
 /// How long nothing is tried after the broker has refused the stream.
 const DEAF_FOR: Duration = Duration::from_secs(60);
 
+/// How long it may take to hand something over to the connection. lapin gives no answer if the connection
+/// breaks just then.
+const HAND_OVER: Duration = Duration::from_secs(5);
+
 /// How long a worker that leaves waits for its last messages to be confirmed.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -172,7 +176,7 @@ impl MarkStream {
         let mut confirms = FuturesOrdered::new();
         loop {
             while let Some(message) = self.unconfirmed.get(confirms.len()) {
-                confirms.push_back(tell(&telling, &stream, message).await?);
+                confirms.push_back(handed_over(tell(&telling, &stream, message)).await??);
             }
             if self.unconfirmed.is_empty() {
                 self.flushes.clear();
@@ -201,14 +205,20 @@ impl MarkStream {
             Some(message) => message.map_err(|error| reading(stream, &error))?,
             None => return Err(Error::Connection(format!("the broker ended the reading of queue {stream}"))),
         };
-        let acking = message.acker.ack(BasicAckOptions::default()).await;
-        acking.map_err(|error| reading(stream, &error))?;
+        let acking = message.acker.ack(BasicAckOptions::default());
+        handed_over(acking).await?.map_err(|error| reading(stream, &error))?;
         // Messages of later versions are not for this one.
         if let Ok(message) = serde_json::from_slice(&message.data) {
             self.heard_tx.send(QueueEvent::Heard(message)).ok();
         }
         Ok(())
     }
+}
+
+/// What is only handed over to the connection, in time.
+async fn handed_over<T>(handing: impl Future<Output = T>) -> Result<T, Error> {
+    let timely = tokio::time::timeout(HAND_OVER, handing).await;
+    timely.map_err(|_| Error::Connection("the broker does not answer".to_owned()))
 }
 
 /// Reads from the first message on, also after a failure: the stream may be another one then, and hearing a

@@ -21,8 +21,9 @@ use workqueue_core::mark::{EndedItem, MarkMessage, MarkedItem};
 pub const MAX_DEATHS: u32 = 3;
 
 /// How long an item waits for workers that have lost their connection to say that they live: longer than
-/// the pause between two attempts to connect. Unit tests do not wait so long.
-pub(super) const HOLD: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 20 });
+/// two attempts to connect, of which the first waits in vain for the login (15 s), and the pause between
+/// them. Unit tests do not wait so long.
+pub(super) const HOLD: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 40 });
 
 /// How long a message may take to be heard, before the work goes on without it.
 const HEARD_WITHIN: Duration = Duration::from_secs(30);
