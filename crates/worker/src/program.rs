@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use process_wrap::tokio::{CommandWrap, CommandWrapper as _, ProcessSession};
@@ -175,13 +175,24 @@ fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // Without a session of its own, a program that opens /dev/tty would be stopped for ever as one in
-    // the background. The session's leader is that of a process group, too.
-    ProcessSession.pre_spawn(&mut command, &CommandWrap::from(Command::new(program)))?;
+    if has_terminal() {
+        // Without a session of its own, a program that opens /dev/tty would be stopped for ever as one in
+        // the background. The session's leader is that of a process group, too.
+        ProcessSession.pre_spawn(&mut command, &CommandWrap::from(Command::new(program)))?;
+    } else {
+        // Quicker: a session needs a fork, and a group does not.
+        command.process_group(0);
+    }
     let child = reaper.spawn(&mut command)?;
     let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     // A child that has not been waited for has an id.
     id.map(|id| (child, id)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+}
+
+/// Whether this process has a controlling terminal. Pods have none.
+fn has_terminal() -> bool {
+    static TERMINAL: LazyLock<bool> = LazyLock::new(|| std::fs::File::open("/dev/tty").is_ok());
+    *TERMINAL
 }
 
 /// Why the worker has sent signals.
