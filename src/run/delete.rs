@@ -131,6 +131,7 @@ pub(super) async fn delete_ledger(
 mod tests {
     use super::*;
     use jiff::Timestamp;
+    use workqueue_core::ledger::ClosedRun;
 
     #[test]
     fn only_the_oldest_closed_runs_are_obsolete() {
@@ -139,10 +140,8 @@ mod tests {
             let (run, time) = (run.to_owned(), Timestamp::UNIX_EPOCH);
             book.take(BookEntry::Opened { run: run.clone(), time, items: 1, gone: 0, ledger: true });
             if run != "r2" {
-                book.take(BookEntry::Closed {
-                    run,
+                let closed = ClosedRun {
                     time,
-                    settled: ItemSet::default(),
                     missing: ItemSet::default(),
                     done: 1,
                     failed: 0,
@@ -150,7 +149,8 @@ mod tests {
                     left: 0,
                     by_items: true,
                     bytes: 1,
-                });
+                };
+                book.take(BookEntry::Closed { run, settled: ItemSet::default(), closed });
             }
         }
         assert_eq!(obsolete(&book, 1), ["r1", "r3"]);

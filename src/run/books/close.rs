@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::closing::Closing;
-use super::counts::{holds_nothing, judge_by_counts, settle_down};
+use super::closing;
+use super::counts::{WORKERS_GONE, holds_nothing, judge_by_counts, settle_down};
 use super::earlier::done_elsewhere;
 use super::remains;
 use super::verdict::{Evidence, Proof, Verdict, first};
@@ -16,7 +16,6 @@ use crate::error::Error;
 use crate::notice::{Notice, Observer, Wait};
 use crate::queue::connection::{BrokerConnection, is_transient};
 use workqueue_amqp as broker;
-use workqueue_amqp::consumer::DEAD_AFTER;
 use workqueue_amqp::ledger::{self, Pages, Rest};
 use workqueue_amqp::{Broker, topology};
 use workqueue_core::ledger::{BookRun, ClosedRun, ItemSet, LedgerPage};
@@ -27,9 +26,6 @@ const LONGEST: Duration = Duration::from_secs(180);
 
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// How long a worker may still hold outcomes: until the broker must have noticed its death.
-const OUTCOMES_HELD: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
 
 /// Closes the books of a run that has ended, and says what became of its items. Without an answer of
 /// the broker, nothing is proven.
@@ -93,7 +89,7 @@ async fn judge_by_ledger(
         Err(gone) => return Ok(Verdict::unproven(gone)),
     };
     match &books.run.closed {
-        Some(closed) => Ok(of_closed(closed, &books.pages.sum)),
+        Some(closed) => Ok(of_closed(&books.run, closed, Some(&books.pages.sum))),
         None => books.judge(cluster, connection, queue, job, observer).await,
     }
 }
@@ -194,34 +190,38 @@ impl Books {
         dead_lettered: &ItemSet,
         unsettled: ItemSet,
     ) -> Result<(), broker::Error> {
-        let mut closing = Closing::new(&self.run, &self.pages);
-        (closing.failed, closing.dead_lettered) = (verdict.failed, dead_lettered.len());
-        closing.settled.add(dead_lettered);
-        closing.left = verdict.ready.unwrap_or(0);
-        closing.by_items = verdict.proof == Proof::Items;
-        if closing.left == 0 && verdict.missing > 0 {
-            closing.missing = unsettled;
-        } else if closing.left == 0 {
-            closing.settled.add(&unsettled);
+        let mut settled = self.pages.sum.settled();
+        settled.add(dead_lettered);
+        let mut closed = ClosedRun {
+            failed: verdict.failed,
+            dead_lettered: dead_lettered.len(),
+            left: verdict.ready.unwrap_or(0),
+            by_items: verdict.proof == Proof::Items,
+            ..closing::as_ledger_tells(&self.pages)
+        };
+        if closed.left == 0 && verdict.missing > 0 {
+            closed.missing = unsettled;
+        } else if closed.left == 0 {
+            settled.add(&unsettled);
         }
-        closing.write(broker, queue).await
+        closing::write(broker, queue, &self.run, settled, closed).await
     }
 }
 
 /// The verdict on a run that was closed before: what was counted then, since later runs have changed the
 /// queue.
-pub(super) fn of_closed(closed: &ClosedRun, pages: &LedgerPage) -> Verdict {
+pub(super) fn of_closed(run: &BookRun, closed: &ClosedRun, pages: Option<&LedgerPage>) -> Verdict {
     Verdict {
         proof: if closed.by_items { Proof::Items } else { Proof::Counts },
         doubt: None,
         done: Some(closed.done),
         failed: closed.failed,
-        failed_ids: first(&pages.only_failed()),
+        failed_ids: pages.map(|pages| first(&pages.only_failed())).unwrap_or_default(),
         ready: Some(closed.left),
         missing: closed.missing.len(),
         missing_ids: first(&closed.missing),
-        purged: 0,
-        repeats: Some(pages.repeats),
+        purged: run.purged,
+        repeats: pages.map(|pages| pages.repeats),
         leftover: 0,
     }
 }
@@ -247,5 +247,5 @@ async fn take_rest(
     observer: &dyn Observer,
 ) -> Result<Rest, broker::Error> {
     let waiting = |waited: Duration| observer.on(Notice::Waiting(Wait::Outcomes(waited)));
-    ledger::take_rest(broker, queue, run, OUTCOMES_HELD, waiting).await
+    ledger::take_rest(broker, queue, run, WORKERS_GONE, waiting).await
 }

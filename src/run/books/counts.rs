@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::close::of_closed;
-use super::closing::Closing;
+use super::closing;
 use super::remains::failed_since;
 use super::verdict::{Proof, Verdict};
 use crate::cluster::Cluster;
@@ -19,12 +19,12 @@ use workqueue_amqp::consumer::DEAD_AFTER;
 use workqueue_amqp::ledger::{self, Pages};
 use workqueue_amqp::topology::{self, Depth};
 use workqueue_amqp::{Broker, result_stream};
-use workqueue_core::ledger::{BookRun, ItemSet, LedgerPage};
+use workqueue_core::ledger::{BookRun, ClosedRun, ItemSet};
 use workqueue_core::names::QueueName;
 use workqueue_core::words::{count, were};
 
-/// How long a dead worker may count as a consumer.
-const CONSUMERS_GONE: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
+/// How long a dead worker may count as a consumer, and hold outcomes: until the broker must have noticed.
+pub(super) const WORKERS_GONE: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
 
 /// Time between two looks at the queue.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -49,7 +49,7 @@ pub(super) async fn settle_down(
     loop {
         let depth = topology::depth(&connection.broker, queue).await;
         let depth = depth.map_err(|error| connection.explain(error))?.unwrap_or_default();
-        if depth.consumers == 0 || started.elapsed() > CONSUMERS_GONE {
+        if depth.consumers == 0 || started.elapsed() > WORKERS_GONE {
             return Ok(depth);
         }
         observer.on(Notice::Waiting(Wait::Consumers { queue, consumers: depth.consumers }));
@@ -71,20 +71,26 @@ pub(super) async fn judge_by_counts(
     let explain = |error| connection.explain(error);
     let book = ledger::read_marked(&connection.broker, queue).await.map_err(explain)?;
     let run = book.as_ref().and_then(|book| book.run(&job.run));
-    if let Some(closed) = run.and_then(|run| run.closed.as_ref()) {
-        return Ok(of_closed(closed, &LedgerPage::default()));
+    if let Some(run) = run
+        && let Some(closed) = &run.closed
+    {
+        return Ok(of_closed(run, closed, None));
     }
     if !topology::exists(&connection.broker, queue).await.map_err(explain)? {
         return Ok(Verdict::unproven(format!("queue {queue} is gone")));
     }
     let depth = settle_down(connection, queue, observer).await?;
-    settle_down(connection, &queue.failed(), observer).await?;
+    let failed_depth = settle_down(connection, &queue.failed(), observer).await?;
     let failed = failed_since(connection, queue, job, run).await?;
     let (ready, purged) = (u64::from(depth.ready), run.map_or(0, |run| run.purged));
     let is_held = depth.ready == 0 && depth.consumers > 0 && !holds_nothing(cluster, connection, queue).await;
-    let doubt = match (is_held, purged) {
-        (true, _) => Some(format!("{} of queue {queue} may hold items", count(depth.consumers, "consumer"))),
-        (false, 1..) => Some(format!("{} purged from queue {queue}", were(purged, "item"))),
+    let held_by = |queue: &QueueName, consumers| {
+        format!("{} of queue {queue} may hold items", count(consumers, "consumer"))
+    };
+    let doubt = match (is_held, failed_depth.consumers, purged) {
+        (true, ..) => Some(held_by(queue, depth.consumers)),
+        (_, consumers @ 1.., _) => Some(held_by(&queue.failed(), consumers)),
+        (.., 1..) => Some(format!("{} purged from queue {queue}", were(purged, "item"))),
         _ => None,
     };
     let recorded = recorded(connection, queue, job).await;
@@ -120,13 +126,14 @@ async fn close(
     open: &ItemSet,
     verdict: &Verdict,
 ) -> Result<(), broker::Error> {
-    let mut closing = Closing::new(run, &Pages::default());
-    (closing.done, closing.failed) = (verdict.done.unwrap_or(0), verdict.failed);
-    closing.left = verdict.ready.unwrap_or(0);
-    if closing.left == 0 {
-        closing.settled.add(open);
-    }
-    closing.write(broker, queue).await
+    let closed = ClosedRun {
+        done: verdict.done.unwrap_or(0),
+        failed: verdict.failed,
+        left: verdict.ready.unwrap_or(0),
+        ..closing::as_ledger_tells(&Pages::default())
+    };
+    let settled = if closed.left == 0 { open.clone() } else { ItemSet::default() };
+    closing::write(broker, queue, run, settled, closed).await
 }
 
 /// Whether the broker's tool says twice that consumers hold no message. It lags by seconds, and the

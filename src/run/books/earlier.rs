@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::close::all_pages;
-use super::closing::Closing;
+use super::closing;
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::notice::Observer;
 use crate::queue::connection::BrokerConnection;
 use workqueue_amqp as broker;
 use workqueue_amqp::{Broker, ledger};
-use workqueue_core::ledger::{Book, BookRun, ItemSet};
+use workqueue_core::ledger::{Book, BookRun, ClosedRun, ItemSet};
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// How long a run may take from the opening of its books to its Job.
@@ -61,9 +61,11 @@ pub(crate) async fn close_alone(
     observer: &dyn Observer,
 ) -> Result<(), broker::Error> {
     let pages = if run.ledger { all_pages(broker, queue, &run.run, observer).await? } else { None };
-    let mut closing = Closing::new(run, &pages.unwrap_or_default());
-    closing.left = open.clone().without(&closing.settled).len();
-    closing.write(broker, queue).await
+    let pages = pages.unwrap_or_default();
+    let settled = pages.sum.settled();
+    let left = open.clone().without(&settled).len();
+    let closed = ClosedRun { left, ..closing::as_ledger_tells(&pages) };
+    closing::write(broker, queue, run, settled, closed).await
 }
 
 /// The items that other unclosed runs have done so far.
@@ -89,7 +91,7 @@ fn unclosed(book: &Book) -> impl Iterator<Item = &BookRun> {
     book.runs.iter().filter(|run| run.closed.is_none())
 }
 
-/// Whether nothing of a run can settle items any more. One without a Job may be about to get it.
+/// Whether no pod of a run can settle items any more. One without a Job may be about to get it.
 async fn is_over(cluster: &Cluster, jobs: &[JobState], run: &BookRun) -> Result<bool, Error> {
     let job = jobs.iter().find(|job| job.run == run.run);
     let may_work = match job {

@@ -42,26 +42,11 @@ pub enum BookEntry {
     Closed {
         /// The run.
         run: String,
-        /// When.
-        time: Timestamp,
         /// The items whose outcome is known.
         settled: ItemSet,
-        /// The items that are gone from the queue without an outcome.
-        #[serde(default, skip_serializing_if = "ItemSet::is_empty")]
-        missing: ItemSet,
-        /// Items that are done, those of others among them.
-        done: u64,
-        /// Items that failed, those of others among them.
-        failed: u64,
-        /// Of these, the ones that the broker has moved to the queue of failed items.
-        #[serde(default)]
-        dead_lettered: u64,
-        /// Items without an outcome that are not missing: they were left in the queue.
-        left: u64,
-        /// Whether each item was known by its identity.
-        by_items: bool,
-        /// The size of the run's ledger in bytes.
-        bytes: u64,
+        /// How it ended.
+        #[serde(flatten)]
+        closed: ClosedRun,
     },
     /// A run's ledger was deleted.
     Deleted(String),
@@ -98,20 +83,22 @@ pub struct Book {
     pub runs: Vec<BookRun>,
 }
 
-/// A closed run in the book of its queue.
-#[derive(Debug, Clone, PartialEq)]
+/// How a run ended, as the book of its queue has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ClosedRun {
     /// When it was closed.
     pub time: Timestamp,
-    /// The items that were missing then.
+    /// The items that are gone from the queue without an outcome.
+    #[serde(default, skip_serializing_if = "ItemSet::is_empty")]
     pub missing: ItemSet,
-    /// Items that are done.
+    /// Items that are done, those of others among them.
     pub done: u64,
-    /// Items that failed.
+    /// Items that failed, those of others among them.
     pub failed: u64,
     /// Of these, the ones that the broker has moved to the queue of failed items.
     pub dead_lettered: u64,
-    /// Items that were left in the queue.
+    /// Items without an outcome that are not missing: they were left in the queue.
     pub left: u64,
     /// Whether each item was known by its identity.
     pub by_items: bool,
@@ -176,26 +163,14 @@ impl Book {
                     failed_removed: 0,
                 });
             }
-            BookEntry::Closed {
-                run,
-                time,
-                settled,
-                missing,
-                done,
-                failed,
-                dead_lettered,
-                left,
-                by_items,
-                bytes,
-            } => {
+            BookEntry::Closed { run, settled, closed } => {
                 // Two may have closed it at the same time: what happened since the first counts.
                 let Some(of) = self.runs.iter_mut().find(|of| of.run == run && of.closed.is_none()) else {
                     return;
                 };
+                let accounted = [settled, closed.missing.clone()];
+                of.closed = Some(closed);
                 self.repeated = 0;
-                let accounted = [settled, missing.clone()];
-                of.closed =
-                    Some(ClosedRun { time, missing, done, failed, dead_lettered, left, by_items, bytes });
                 accounted.iter().for_each(|items| self.account(items));
             }
             BookEntry::Deleted(run) => self.runs.retain(|of| of.run != run),
@@ -247,6 +222,20 @@ mod tests {
         BookEntry::Opened { run: run.to_owned(), time: at(1), items, gone: 0, ledger: true }
     }
 
+    fn closed(settled: ItemSet, missing: ItemSet) -> BookEntry {
+        let closed = ClosedRun {
+            time: at(2),
+            missing,
+            done: settled.len(),
+            failed: 0,
+            dead_lettered: 0,
+            left: 2,
+            by_items: true,
+            bytes: 100,
+        };
+        BookEntry::Closed { run: "r1".to_owned(), settled, closed }
+    }
+
     fn book(entries: Vec<BookEntry>) -> Book {
         let mut book = Book::default();
         for entry in entries {
@@ -258,18 +247,7 @@ mod tests {
 
     #[test]
     fn what_a_closed_run_has_settled_is_open_no_longer() {
-        let closed = BookEntry::Closed {
-            run: "r1".to_owned(),
-            time: at(2),
-            settled: batch(7),
-            missing: ItemSet::range("k2x9bcdf", 8, 8),
-            done: 7,
-            failed: 0,
-            dead_lettered: 0,
-            left: 2,
-            by_items: true,
-            bytes: 100,
-        };
+        let closed = closed(batch(7), ItemSet::range("k2x9bcdf", 8, 8));
         let book = book(vec![
             enqueued(10),
             opened("r1", 12),
@@ -295,18 +273,7 @@ mod tests {
 
     #[test]
     fn a_run_that_two_have_closed_is_closed_once() {
-        let closed = || BookEntry::Closed {
-            run: "r1".to_owned(),
-            time: at(2),
-            settled: batch(4),
-            missing: ItemSet::default(),
-            done: 4,
-            failed: 0,
-            dead_lettered: 0,
-            left: 0,
-            by_items: true,
-            bytes: 1,
-        };
+        let closed = || closed(batch(4), ItemSet::default());
         let book = book(vec![enqueued(4), opened("r1", 4), closed(), BookEntry::Retried(batch(1)), closed()]);
         assert_eq!(book.open, batch(1), "what was retried stays open");
     }
