@@ -71,7 +71,7 @@ pub enum Error {
         /// What to change; `None` if it is the image.
         cure: Option<&'static str>,
     },
-    /// Nothing of a run has started for longer than the user wants to wait.
+    /// No pod of a run has started for longer than the user wants to wait.
     #[error("no pod of run {run} has started within {seconds} s{}", because(reason.as_deref()))]
     NotStarted {
         run: String,

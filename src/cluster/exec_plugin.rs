@@ -1,5 +1,5 @@
 //! Credential plugins of the kubeconfig (`exec`): run by us rather than by the client library, which
-//! lets them read our standard input and starts them anew for every client.
+//! lets them read our standard input and starts them again for every client.
 //!
 //! Standard input belongs to the items. A plugin finds an empty one, and is told so (`interactive:
 //! false` in KUBERNETES_EXEC_INFO). What it says on stderr is passed on, as kubectl does: it may ask

@@ -62,12 +62,12 @@ impl LastRecords {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::results) mod tests {
     use super::*;
     use jiff::Timestamp;
     use workqueue_core::record::{CapturedOutput, Status, WorkerLocation};
 
-    fn record(run: &str, id: u32) -> ResultRecord {
+    pub(in crate::results) fn record(run: &str, id: u32) -> ResultRecord {
         ResultRecord {
             id: format!("b.{id}"),
             run: Some(run.to_owned()),

@@ -224,28 +224,12 @@ impl ResultsReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
-    use workqueue_core::record::{CapturedOutput, WorkerLocation};
+    use crate::results::last_record;
+    use workqueue_core::record::CapturedOutput;
 
     fn record(tail: usize) -> ResultRecord {
-        ResultRecord {
-            id: "b.1".to_owned(),
-            run: None,
-            queue: "job1".to_owned(),
-            status: Status::Done,
-            reason: None,
-            exit: Some(0),
-            signal: None,
-            attempts: 1,
-            earlier_deliveries: 0,
-            first_started: Timestamp::UNIX_EPOCH,
-            started: Timestamp::UNIX_EPOCH,
-            ended: Timestamp::UNIX_EPOCH,
-            size: 5,
-            location: WorkerLocation::default(),
-            stdout: CapturedOutput { bytes: 0, tail: "x".repeat(tail) },
-            stderr: CapturedOutput::default(),
-        }
+        let stdout = CapturedOutput { bytes: 0, tail: "x".repeat(tail) };
+        ResultRecord { stdout, ..last_record::tests::record("r", 1) }
     }
 
     /// The offsets of the kept records, and where the rest begins, if a message has these records.

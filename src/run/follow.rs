@@ -75,7 +75,7 @@ pub enum IfStuck {
 pub struct FollowPlan {
     /// When to stop.
     pub deadline: Deadline,
-    /// How long nothing of the run may have started; 0 for no limit.
+    /// How long no pod of the run may have started; 0 for no limit.
     pub start_timeout: Duration,
     pub if_stuck: IfStuck,
 }

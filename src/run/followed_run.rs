@@ -134,7 +134,7 @@ impl<'a> FollowedRun<'a> {
     }
 
     /// Says what pods wait for, and judges whether waiting is in vain; to be called every second.
-    /// `start_timeout` limits how long nothing of the run may start; 0 for no limit.
+    /// `start_timeout` limits how long no pod of the run may start; 0 for no limit.
     ///
     /// # Errors
     /// [`Error::WorkersStuck`], [`Error::NotStarted`].

@@ -1,4 +1,4 @@
-//! A quorum queue whose leader is there and does not answer, for a while or for good: nobody takes the
+//! A quorum queue whose leader is there and does not answer, for a while or forever: nobody takes the
 //! queue for empty. Each command waits and says for what, goes on when the leader answers, or fails.
 
 use std::time::{Duration, Instant};
@@ -88,15 +88,15 @@ fn a_leader_that_is_silent_for_5_seconds_is_waited_for() {
 
 #[test]
 #[ignore = "needs the test bed: run `make books`"]
-fn a_leader_that_is_silent_for_good_is_no_empty_queue() {
+fn a_leader_that_stays_silent_is_no_empty_queue() {
     a_silent_leader(None);
 }
 
-/// All commands at once, under leaders that are silent for some time, or for good.
+/// All commands at once, under leaders that are silent for some time, or forever.
 pub fn a_silent_leader(silence: Option<Duration>) {
     let bed = Bed::with_release("silent");
     let runs = fill(&bed);
-    let name = silence.map_or("for good".to_owned(), |silence| format!("for {} s", silence.as_secs()));
+    let name = silence.map_or("forever".to_owned(), |silence| format!("for {} s", silence.as_secs()));
     each_leader(&bed, "sys:suspend", ", 10000");
     let begun = Instant::now();
     let mut running: Vec<(&str, Running)> = Vec::new();

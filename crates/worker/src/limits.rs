@@ -10,7 +10,7 @@ const PER_PROGRAM: u64 = 4;
 const PER_CAPTURED: u64 = 6;
 
 /// Descriptors for everything else that is opened meanwhile: the start of a program takes some for a
-/// moment, and connections are made anew.
+/// moment, and connections are made again.
 const SPARE: u64 = 24;
 
 /// As many programs as fit, at most `wanted` and at least 1, and why these are fewer. Raises the soft

@@ -57,7 +57,7 @@ fn a_registry_that_does_not_answer_is_waited_for() {
     starting.take(&waiting("w-r1-a", "ErrImagePull", REFUSED), start + seconds(20));
     assert_eq!(starting.in_vain(&run, start + seconds(4000)), None);
     starting.take(&waiting("w-r1-a", "ErrImagePull", ABSENT), start + seconds(100));
-    assert_eq!(starting.in_vain(&run, start + seconds(139)), None, "the patience starts anew");
+    assert_eq!(starting.in_vain(&run, start + seconds(139)), None, "the patience starts again");
     assert!(starting.in_vain(&run, start + seconds(140)).is_some());
 }
 

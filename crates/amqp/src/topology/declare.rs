@@ -125,7 +125,7 @@ pub(crate) async fn ensure_starts(broker: &Broker, queue: &QueueName) -> Result<
     ensure_stream(broker, &queue.starts(), Some(STARTS_MAX_BYTES), STARTS_SEGMENT_BYTES).await
 }
 
-/// Makes sure that a stream exists; without `max_bytes`, nothing of it is ever deleted.
+/// Makes sure that a stream exists; without `max_bytes`, its messages are never deleted.
 async fn ensure_stream(
     broker: &Broker,
     name: &QueueName,
