@@ -64,6 +64,12 @@ pub enum Error {
     ItemsTaken { items: u64, queue: QueueName },
     #[error("queue {queue} holds {}; with one pod per item, that is more than {}", count(*items, "item"), count(*limit, "pod"))]
     TooManyPods { queue: QueueName, items: u32, limit: u32 },
+    /// The ledger of a run cannot fit on the broker's disk. In bytes.
+    #[error(
+        "the run's ledger may need {} MB, and the broker has {} MB left on its disk: no Job was created",
+        needed.div_ceil(1_000_000), room / 1_000_000
+    )]
+    LedgerTooLarge { needed: u64, room: u64 },
     #[error("the workers cannot start: {reason}")]
     WorkersStuck {
         /// A pod and its state.
@@ -182,6 +188,10 @@ impl Error {
             }
             Self::TooManyPods { .. } => {
                 "allow more with --max-pods, or combine several units of work into one item"
+            }
+            Self::LedgerTooLarge { .. } => {
+                "the items are still in the queue: delete old runs (`kubectl workqueue delete RUN`), or give the broker \
+                 a larger volume (broker.persistence.size)"
             }
             Self::ItemsHeld { .. } => {
                 "no Job was created; wait until they have left: `kubectl workqueue queues` shows the queue's consumers"

@@ -114,12 +114,20 @@ pub fn start_failure(pod: &Pod) -> Option<StartFailure> {
             return None;
         }
         let reason = match ended.reason.as_deref() {
-            Some("Error") | None => format!("exited with {}", ended.exit_code),
+            // Its message is the end of the log (`terminationMessagePolicy`), the cause in its last line.
+            Some("Error") | None => with_message(
+                &format!("exited with {}", ended.exit_code),
+                ended.message.as_deref().and_then(last_line),
+            )?,
             Some(reason) => with_message(reason, ended.message.as_deref())?,
         };
         let times = u32::try_from(status.restart_count).unwrap_or(0) + 1;
         Some(StartFailure { times, reason, ran })
     })
+}
+
+fn last_line(message: &str) -> Option<&str> {
+    message.lines().map(str::trim).rfind(|line| !line.is_empty())
 }
 
 /// Whether a container ended before its program ran: in the words of containerd and CRI-O, and of
@@ -234,6 +242,13 @@ mod tests {
         let failure = start_failure(&failed(127)).expect("it could not start");
         assert_eq!((failure.reason.as_str(), failure.ran), ("exited with 127", true));
         assert!(has_started(&failed(127)));
+        let with_log = json!({"terminated": {"exitCode": 127, "reason": "Error",
+            "message": "connected\nworkqueue-worker: error: cannot start /bin/missing: No such file\n"}});
+        let failure = start_failure(&pod("Failed", with_log, json!({}), 0)).expect("it could not start");
+        assert_eq!(
+            failure.reason,
+            "exited with 127: workqueue-worker: error: cannot start /bin/missing: No such file"
+        );
         assert_eq!(start_failure(&failed(3)), None);
         let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
         assert_eq!(start_failure(&pod("Running", running, ended(127), 1)), None);

@@ -1,4 +1,5 @@
-//! Runs `rabbitmqctl` in a broker pod, to list queues that the broker does not list over AMQP.
+//! Runs `rabbitmqctl` in a broker pod, for what the broker does not tell over AMQP: its queues, its
+//! disk.
 
 use std::time::Duration;
 
@@ -34,7 +35,37 @@ impl ListedQueue {
     }
 }
 
+/// The disk of a broker, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokerDisk {
+    pub free: u64,
+    /// With less than this, the broker takes no more messages.
+    pub limit: u64,
+}
+
+impl BrokerDisk {
+    fn read(status: &Value) -> Option<Self> {
+        Some(Self { free: status["disk_free"].as_u64()?, limit: status["disk_free_limit"].as_u64()? })
+    }
+}
+
 impl Cluster {
+    /// The disk of the broker in a pod. Requires permission to `create` `pods/exec`.
+    ///
+    /// # Errors
+    /// The permission is missing, or the tool fails. A broker does not know its disk for the first
+    /// seconds, and on some systems never.
+    pub async fn broker_disk(&self, pod: &str) -> Result<BrokerDisk, Error> {
+        let output = self.exec(pod, ["rabbitmqctl", "--quiet", "status", "--formatter", "json"]).await?;
+        let status: Value = serde_json::from_str(&output).unwrap_or_default();
+        let unknown = || Error::Api {
+            what: format!("asking pod {pod} for the broker's disk"),
+            message: "the broker does not know it".to_owned(),
+            code: None,
+        };
+        BrokerDisk::read(&status).ok_or_else(unknown)
+    }
+
     /// All queues of the broker in a pod. Requires permission to `create` `pods/exec`.
     ///
     /// # Errors
@@ -87,6 +118,13 @@ impl Cluster {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_disk_that_the_broker_does_not_know_is_not_read() {
+        let status = json!({"disk_free": 41_875_931_136_u64, "disk_free_limit": 50_000_000});
+        assert_eq!(BrokerDisk::read(&status).map(|disk| disk.limit), Some(50_000_000));
+        assert_eq!(BrokerDisk::read(&json!({"disk_free": "NaN", "disk_free_limit": 50_000_000})), None);
+    }
 
     #[test]
     fn a_queue_without_counts_is_still_a_queue() {

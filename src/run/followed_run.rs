@@ -180,7 +180,9 @@ impl<'a> FollowedRun<'a> {
         if let Some((pod, failure)) = self.failures.in_vain(&self.job, now) {
             let mut reason = format!("pod {pod}: {}", failure.reason);
             for line in self.pods.last_lines(pod) {
-                reason += &format!("\n  {line}");
+                if !reason.contains(line.trim()) {
+                    reason += &format!("\n  {line}");
+                }
             }
             let cure = Some(cure(&reason));
             return Err(Error::WorkersStuck { reason, cure });

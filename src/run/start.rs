@@ -114,6 +114,9 @@ async fn start_job(
     if plan.mode == Mode::Coarse && items > plan.max_pods {
         return Err(Error::TooManyPods { queue: plan.queue.name, items, limit: plan.max_pods });
     }
+    if plan.worker.keeps_ledger() {
+        books::room::check(cluster, &connection, items.into()).await?;
+    }
     let (run, none) = (random_suffix(RUN_LENGTH), ItemSet::default());
     let opening = Opening {
         queue: &plan.queue.name,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use workqueue_test_support::Bed;
+use workqueue_test_support::{Bed, worker_image};
 
 use crate::trial::Trial;
 
@@ -69,4 +69,22 @@ fn until_no_workers(bed: &Bed) {
 #[ignore = "needs the test bed: run `make books`"]
 fn a_leader_that_is_silent_for_30_seconds_is_waited_for() {
     crate::silent_leader::a_silent_leader(Some(Duration::from_secs(30)));
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make books`"]
+fn a_ledger_that_cannot_fit_is_refused_before_the_start() {
+    let bed = Bed::with_release("room");
+    bed.enqueue_numbers(1_000_000);
+    let status: Value = serde_json::from_str(&bed.rabbitmqctl(&["status", "--formatter", "json"]).stdout)
+        .expect("the status of the broker");
+    let free = status["disk_free"].as_u64().expect("the broker knows its disk");
+    bed.rabbitmqctl(&["set_disk_free_limit", &(free - 30_000_000).to_string()]);
+    bed.workqueue(&["run", "--image", worker_image(), "--", "true"])
+        .exits(1)
+        .says("error: the run's ledger may need 40 MB, and the broker has ")
+        .says("hint: the items are still in the queue");
+    bed.rabbitmqctl(&["set_disk_free_limit", "50000000"]);
+    assert_eq!(bed.names("jobs"), "");
+    assert_eq!(bed.messages("job1"), 1_000_000);
 }

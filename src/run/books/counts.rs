@@ -84,14 +84,12 @@ pub(super) async fn judge_by_counts(
     let failed = failed_since(connection, queue, job, run).await?;
     let (ready, purged) = (u64::from(depth.ready), run.map_or(0, |run| run.purged));
     let is_held = depth.ready == 0 && depth.consumers > 0 && !holds_nothing(cluster, connection, queue).await;
-    let held_by = |queue: &QueueName, consumers| {
-        format!("{} of queue {queue} may hold items", count(consumers, "consumer"))
-    };
-    let doubt = match (is_held, failed_depth.consumers, purged) {
-        (true, ..) => Some(held_by(queue, depth.consumers)),
-        (_, consumers @ 1.., _) => Some(held_by(&queue.failed(), consumers)),
-        (.., 1..) => Some(format!("{} purged from queue {queue}", were(purged, "item"))),
-        _ => None,
+    let doubt = if is_held {
+        Some(held_by(queue, depth.consumers))
+    } else if failed_depth.consumers > 0 {
+        Some(held_by(&queue.failed(), failed_depth.consumers))
+    } else {
+        (purged > 0).then(|| format!("{} purged from queue {queue}", were(purged, "item")))
     };
     let recorded = recorded(connection, queue, job).await;
     let total = if job.is_coarse() { job.succeeded } else { job.items.unwrap_or(0) };
@@ -100,13 +98,9 @@ pub(super) async fn judge_by_counts(
         doubt,
         done: Some(recorded.unwrap_or_else(|| u64::from(total).saturating_sub(failed + ready))),
         failed,
-        failed_ids: Vec::new(),
         ready: Some(ready),
-        missing: 0,
-        missing_ids: Vec::new(),
         purged,
-        repeats: None,
-        leftover: 0,
+        ..Verdict::default()
     };
     if let (Some(book), Some(run)) = (&book, run)
         && verdict.proof == Proof::Counts
@@ -115,6 +109,10 @@ pub(super) async fn judge_by_counts(
         closing.await.map_err(explain)?;
     }
     Ok(verdict)
+}
+
+fn held_by(queue: &QueueName, consumers: u32) -> String {
+    format!("{} of queue {queue} may hold items", count(consumers, "consumer"))
 }
 
 /// Closes the run in the book: what is open is done or has failed if the queue is empty. Otherwise

@@ -7,6 +7,7 @@ mod counts;
 mod earlier;
 mod open;
 mod remains;
+pub(crate) mod room;
 mod verdict;
 
 pub(crate) use close::close;

@@ -7,13 +7,14 @@ use workqueue_core::words::{are, count, were};
 const NAMED: usize = 10;
 
 /// What a verdict rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Proof {
     /// The ledger: each item is known by its identity, and so is its outcome.
     Items,
     /// Counts that the leaders of the queues have confirmed, with nothing held by anybody.
     Counts,
     /// Nothing.
+    #[default]
     None,
 }
 
@@ -29,7 +30,7 @@ impl Proof {
 }
 
 /// What became of the items of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
     pub proof: Proof,
     /// Why nothing is proven, if so.
@@ -57,19 +58,7 @@ pub struct Verdict {
 impl Verdict {
     /// Nothing is known, for this reason.
     pub(crate) fn unproven(doubt: String) -> Self {
-        Self {
-            proof: Proof::None,
-            doubt: Some(doubt),
-            done: None,
-            failed: 0,
-            failed_ids: Vec::new(),
-            ready: None,
-            missing: 0,
-            missing_ids: Vec::new(),
-            purged: 0,
-            repeats: None,
-            leftover: 0,
-        }
+        Self { doubt: Some(doubt), ..Self::default() }
     }
 }
 

@@ -24,7 +24,7 @@ pub async fn append(broker: &Broker, queue: &QueueName, entries: &[BookEntry]) -
 /// Reads the book up to this moment; `None` if there is none. Leaves a mark in it.
 ///
 /// # Errors
-/// Lost connections, refusals, and a broker that does not answer.
+/// Lost connections, refusals, a broker that does not answer, and an entry that cannot be read.
 pub async fn read_marked(broker: &Broker, queue: &QueueName) -> Result<Option<Book>, Error> {
     let (channel, mark) = (confirming_channel(broker).await?, mark_id());
     let marked = append_message(&channel, &queue.ledger(), &BookEntry::Mark.to_json(), Some(&mark)).await;
@@ -49,10 +49,11 @@ async fn read_until(broker: &Broker, queue: &QueueName, until: Until) -> Result<
     let mut reader = StreamReader::open(broker, queue.ledger(), From::Oldest, until).await?;
     let mut book = Book::default();
     while let Some(message) = reader.next().await? {
-        // Later versions may write entries that this one does not know.
-        if let Ok(entry) = BookEntry::from_json(&message.body) {
-            book.take(entry);
-        }
+        // Without it, the rest cannot be trusted: it may say that items are gone.
+        book.take(BookEntry::from_json(&message.body).map_err(|error| Error::Refused {
+            operation: format!("reading {} (another version may have written it)", queue.ledger()),
+            reason: error.to_string(),
+        })?);
     }
     reader.close().await;
     Ok(book)
