@@ -49,7 +49,7 @@ impl Cluster {
     /// Connects to a pod's port, with a TLS handshake if the port requires it.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] with the missing rule.
+    /// [`Error::Forbidden`] with the missing rule, [`Error::Tunnel`].
     pub async fn pod_stream(&self, pod: &str, port: PodPort) -> Result<Box<dyn Duplex>, Error> {
         let PodPort { number, tls } = port;
         let what = format!("forwarding port {number} of pod {pod}");
@@ -59,12 +59,17 @@ impl Cluster {
             message: error.to_string(),
             code: None,
         })?;
-        let connection = self.call(what, self.client.connect(request)).await?;
+        let broken = |reason: String| Error::Tunnel { pod: pod.to_owned(), reason };
+        let connection =
+            self.call(what, self.client.connect(request)).await.map_err(|error| match error {
+                // The pod ended since it was found: the next one may answer.
+                Error::Api { message, .. } => broken(message),
+                error => error,
+            })?;
         let stream = PodStream::new(connection.into_stream());
         if !tls {
             return Ok(Box::new(stream));
         }
-        let broken = |reason: String| Error::Tunnel { pod: pod.to_owned(), reason };
         match tokio::time::timeout(TLS_TIMEOUT, pod_tls::over(stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(error)) => Err(broken(format!("the TLS handshake with port {number} failed: {error}"))),

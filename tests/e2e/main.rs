@@ -19,6 +19,7 @@ mod queues;
 mod render;
 mod results;
 mod scale;
+mod secrets;
 mod seeding;
 mod starting;
 mod tutorial;
