@@ -7,7 +7,8 @@ use workqueue_test_support::{Bed, FRUITS, Sandbox, seed_worker, worker_image};
 fn a_few_pods_drain_the_queue() {
     let bed = Bed::with_release("fine");
     bed.workqueue(&[&["enqueue"], FRUITS.as_slice()].concat()).ok();
-    let done = bed.run_script(&["--parallelism", "2"], "read item; echo did $item");
+    // What a program prints without a newline does not share a line with the next one's.
+    let done = bed.run_script(&["--parallelism", "2"], "read item; printf %s \"did $item\"");
     let done = done.ok().says("is complete: 8 done");
     for fruit in FRUITS {
         let line = format!(" did {fruit}");
