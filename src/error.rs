@@ -82,6 +82,9 @@ pub enum Error {
     /// The named run does not exist; without a name, there is no run at all.
     #[error("{}", no_run(.0.as_deref()))]
     NoRun(Option<String>),
+    /// A command can mean any of these: names of runs, and their queues.
+    #[error("several runs are active: {}", runs_and_queues(.0))]
+    SeveralRuns(Vec<(String, String)>),
     #[error("run {0:?} has ended")]
     RunEnded(String),
     #[error("run {0:?} is paused")]
@@ -197,6 +200,7 @@ impl Error {
                  --start-timeout (0 for no limit), or delete the Job"
             }
             Self::NoRun(_) => "`kubectl workqueue status` lists the runs",
+            Self::SeveralRuns(_) => "name one of them",
             Self::RunEnded(_) => "`kubectl workqueue run` starts another run over the items in the queue",
             Self::NotResumable(_) => "without --resume, `enqueue` starts with the first item",
             Self::QueueLost { .. } => {
@@ -257,6 +261,10 @@ fn no_run(run: Option<&str>) -> String {
         Some(run) => format!("there is no run {run:?}"),
         None => "there are no runs".to_owned(),
     }
+}
+
+fn runs_and_queues(runs: &[(String, String)]) -> String {
+    runs.iter().map(|(run, queue)| format!("{run} (queue {queue})")).collect::<Vec<_>>().join(", ")
 }
 
 fn list(names: &[String]) -> String {

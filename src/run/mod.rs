@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub mod delete;
+pub mod find;
 pub mod follow;
 pub(crate) mod followed_pods;
 pub(crate) mod followed_run;

@@ -56,6 +56,8 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
     assert_eq!(owners["ownerReferences"].as_array().map(Vec::len), Some(2), "{owners}");
 
     bed.workqueue(&["pause", &run]).ok().says("is paused");
+    bed.workqueue(&["pause", "job1"]).ok().says(&format!("run {run} is already paused"));
+    several_active_runs_are_not_guessed(&bed, &run);
     // Not only for the Job: pods that are about to end hold items until they do.
     let live = "status.phase!=Succeeded,status.phase!=Failed";
     let pods = ["pods", "-l", "app.kubernetes.io/component=worker", "--field-selector", live];
@@ -81,6 +83,29 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
     bed.workqueue(&["attach", &run]).ok().says("is complete: 150 done");
     assert_all_done(&bed, 150);
     bed.workqueue(&["scale", &run, "--parallelism", "2"]).exits(1).says("has ended");
+}
+
+/// While two runs are active, a command that names none of them changes nothing.
+fn several_active_runs_are_not_guessed(bed: &Bed, run: &str) {
+    let image = seed_worker();
+    let more = ["run", "--image", &image, "--queue", "other", "--detach", "-o", "json"];
+    // It waits for a node for ever, and takes no room from the other run.
+    let waiting = ["--set", "worker.resources.requests.cpu=500", "apple"];
+    let other = bed.workqueue(&[&more[..], &waiting].concat()).ok().json()["run"].clone();
+    let other = other.as_str().expect("a run");
+    let commands: [&[&str]; 5] =
+        [&["scale", "--parallelism", "1"], &["pause"], &["resume"], &["attach"], &["logs", "--follow"]];
+    for command in commands {
+        let outcome = bed.workqueue(command).exits(1).says("several runs are active: ");
+        let outcome = outcome.says(&format!("{run} (queue job1)")).says(&format!("{other} (queue other)"));
+        let rest = command[1..].join(" ");
+        let line = format!("  kubectl workqueue {} {other} {rest}", command[0]);
+        outcome.says(line.trim_end());
+    }
+    let attached = bed.workqueue(&["attach", "other", "--start-timeout", "2s"]);
+    attached.exits(5).says(&format!("no pod of run {other} has started"));
+    bed.workqueue(&["stop", other]).ok();
+    bed.workqueue(&["delete", other, "--queue", "other", "--yes"]).ok();
 }
 
 #[test]

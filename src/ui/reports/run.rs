@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::run::books::{Proof, Verdict};
 use crate::run::delete::Deletable;
 use crate::run::follow::{RunEnd, RunReport};
+use crate::run::scale::Changed;
 use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::QueueName;
 use workqueue_core::words::{are, count, were};
@@ -29,18 +30,39 @@ pub fn how_to_follow(job: &JobState) -> String {
 }
 
 /// A run has another number of pods now.
-pub fn scaled(job: &JobState) -> String {
-    format!("run {} now works with {}", job.run, count(job.parallelism, "pod"))
+pub fn scaled(Changed { job, already }: &Changed) -> String {
+    let word = if *already { "already" } else { "now" };
+    format!("run {} {word} works with {}", job.run, count(job.parallelism, "pod"))
 }
 
 /// A run is paused.
-pub fn paused(job: &JobState) -> String {
-    format!("run {run} is paused; `kubectl workqueue resume {run}` continues it", run = job.run)
+pub fn paused(Changed { job, already }: &Changed) -> String {
+    let word = if *already { "already " } else { "" };
+    format!("run {run} is {word}paused; `kubectl workqueue resume {run}` continues it", run = job.run)
 }
 
 /// A paused run continues.
-pub fn resumed(job: &JobState) -> String {
-    format!("run {} continues with {}", job.run, count(job.parallelism, "pod"))
+pub fn resumed(Changed { job, already }: &Changed) -> String {
+    let (run, pods) = (&job.run, count(job.parallelism, "pod"));
+    match already {
+        true => format!("run {run} is not paused: it already works with {pods}"),
+        false => format!("run {run} continues with {pods}"),
+    }
+}
+
+/// What to tell the user if a command can mean several runs: its line for each of them. `command` makes it
+/// of the run's name, without `kubectl workqueue`.
+pub fn if_several(command: impl Fn(&str) -> String) -> impl FnOnce(Error) -> Failure {
+    move |error| {
+        let lines = match &error {
+            Error::SeveralRuns(runs) => {
+                runs.iter().map(|(run, _)| format!("\n  kubectl workqueue {}", command(run))).collect()
+            }
+            _ => String::new(),
+        };
+        let failure = Failure::from(error);
+        Failure { hint: failure.hint.map(|hint| hint + &lines), ..failure }
+    }
 }
 
 /// A run was stopped: what became of its items.
@@ -299,6 +321,32 @@ mod tests {
         let failure = end(&report(RunEnd::Deleted, 2, 0, 0)).expect_err("it was deleted");
         assert_eq!(failure.message, "run r1 failed: Deleted: somebody deleted the Job");
         assert!(failure.hint.expect("one").starts_with("6 done; 2 items are still in the queue"));
+    }
+
+    #[test]
+    fn a_command_that_can_mean_several_runs_is_spelt_for_each() {
+        let runs = [("r1", "a"), ("r2", "b")].map(|(run, queue)| (run.to_owned(), queue.to_owned()));
+        let failure =
+            if_several(|run| format!("scale {run} --parallelism 4"))(Error::SeveralRuns(runs.to_vec()));
+        assert_eq!(failure.message, "several runs are active: r1 (queue a), r2 (queue b)");
+        assert_eq!(
+            failure.hint.as_deref(),
+            Some(
+                "name one of them\n  kubectl workqueue scale r1 --parallelism 4\n  \
+                 kubectl workqueue scale r2 --parallelism 4"
+            )
+        );
+        let other = if_several(|run| run.to_owned())(Error::NoRun(None));
+        assert_eq!(other, Failure::from(Error::NoRun(None)));
+    }
+
+    #[test]
+    fn pausing_twice_is_said() {
+        let changed =
+            |already| Changed { job: JobState { run: "r1".to_owned(), ..JobState::default() }, already };
+        assert!(paused(&changed(false)).starts_with("run r1 is paused; "));
+        assert!(paused(&changed(true)).starts_with("run r1 is already paused; "));
+        assert!(resumed(&changed(true)).starts_with("run r1 is not paused"));
     }
 
     #[test]
