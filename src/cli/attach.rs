@@ -34,6 +34,7 @@ pub async fn run(args: AttachArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let selected = select_run(&cluster, &args.cluster.release, args.run.as_deref()).await;
     let job = selected.map_err(report::if_several(|run| format!("attach {run}")))?;
+    ui.about_queue(&job.queue);
     let following = FollowPlan {
         deadline: deadline_after(args.timeout),
         start_timeout: args.start_timeout,

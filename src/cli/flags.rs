@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use crate::cluster::{Cluster, Target};
 use crate::error::Error;
 use crate::release::manifests::ChartPlan;
+use crate::ui::commands::DEFAULT_QUEUE;
 use crate::ui::failure::Failure;
 use workqueue_amqp::topology::{DELIVERY_LIMIT, QueueSpec};
 use workqueue_core::names::{QueueName, ReleaseName};
@@ -90,7 +91,7 @@ impl ContextFlags {
 #[derive(Debug, Args)]
 pub struct QueueFlags {
     /// Use this queue
-    #[arg(long, value_name = "NAME", default_value = "job1")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_QUEUE)]
     pub queue: QueueName,
 }
 

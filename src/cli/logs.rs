@@ -29,6 +29,7 @@ pub async fn run(args: LogsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let follow_flag = if args.follow { " --follow" } else { "" };
     let selected = select_run(&cluster, &args.cluster.release, args.run.as_deref()).await;
     let job = selected.map_err(report::if_several(|run| format!("logs {run}{follow_flag}")))?;
+    ui.about_queue(&job.queue);
     if args.follow {
         let if_stuck = report::if_stuck(&job);
         let following =

@@ -45,7 +45,8 @@ impl Cluster {
         let list = ListParams::default().labels(&selector);
         let pods = self.call("listing pods", self.api::<Pod>().list(&list)).await?;
         let Some(pod) = pods.items.iter().find(|pod| is_ready(pod)) else {
-            return Err(Error::BrokerNotReady { seconds: 0, diagnosis: self.diagnose(&selector).await });
+            let diagnosis = self.diagnose(&selector).await;
+            return Err(Error::BrokerNotReady { seconds: 0, is_late: false, diagnosis });
         };
         let username = self.pod_env(pod, "RABBITMQ_DEFAULT_USER").await?;
         let password = self.pod_env(pod, "RABBITMQ_DEFAULT_PASS").await?;

@@ -65,7 +65,9 @@ impl Cluster {
                 },
                 () = sleep_until(give_up_at) => {
                     let seconds = started.elapsed().as_secs();
-                    return Err(Error::BrokerNotReady { seconds, diagnosis: self.diagnose(&selector).await });
+                    let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                    let diagnosis = self.diagnose(&selector).await;
+                    return Err(Error::BrokerNotReady { seconds, is_late, diagnosis });
                 }
             }
             if view.object.as_ref().is_some_and(is_rolled_out) {

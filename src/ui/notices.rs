@@ -43,8 +43,8 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
              its workers is redelivered forever"
         ),
         Warning::EarlierEnqueue { settled } => format!(
-            "an earlier enqueue of this input stopped after {}; `enqueue --resume` continues from there, while \
-             this command enqueues them again",
+            "an earlier enqueue of this input stopped after {}; `kubectl workqueue enqueue --resume -f FILE` continues \
+             from there, while this command enqueues them again",
             count(*settled, "item")
         ),
         Warning::NotInBook { queue, reason } => format!(
@@ -56,7 +56,7 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
         }
         Warning::GoneBefore { queue, items, ids } => gone_before(queue, *items, ids),
         Warning::ItemsStayInQueue { items, queue } => {
-            format!("{} in queue {queue}: to continue, run again without naming items", are(*items, "item"))
+            format!("{} in queue {queue}: to continue, run it again without items", are(*items, "item"))
         }
         Warning::NotStarting(wait) => not_starting(wait),
         Warning::NextPod { due, failure } => {

@@ -32,7 +32,7 @@ impl Ui {
 
     fn warning(&self, text: &str) {
         let word = Style::new().for_stderr().yellow().apply_to("warning:");
-        self.progress.print_above(&format!("{word} {text}"));
+        self.progress.print_above(&format!("{word} {}", self.commands.completed(text)));
     }
 }
 
@@ -40,7 +40,7 @@ impl Observer for Ui {
     fn on(&self, notice: Notice<'_>) {
         match notice {
             Notice::Object { object, change } => self.object(object, change),
-            Notice::Waiting(wait) => self.progress.waiting(&notices::wait(&wait)),
+            Notice::Waiting(wait) => self.progress.waiting(&self.commands.completed(&notices::wait(&wait))),
             Notice::Warning(warning) => self.warning(&notices::warning(&warning)),
             Notice::Recovered(recovery) => self.status(&notices::recovery(&recovery)),
             Notice::Retry { record, pause } => self.detail(&notices::retry(record, pause.as_secs_f64())),

@@ -10,13 +10,33 @@ use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::QueueName;
 use workqueue_core::words::{are, count, were};
 
-/// What is said if a run does not start.
-pub const NO_JOB: &str = "no Job was created";
+/// What is said if a run does not start after so many of its items were enqueued.
+pub fn no_job(enqueued: u64) -> String {
+    match enqueued {
+        0 => "no Job was created".to_owned(),
+        _ => {
+            let are = are(enqueued, "item");
+            format!(
+                "no Job was created, but {are} in the queue: enqueue the others, and run it again without items"
+            )
+        }
+    }
+}
 
-/// A run has started.
-pub fn started(job: &JobState, queue: &QueueName) -> String {
-    let items = count(job.items.or(job.completions).unwrap_or(0), "item");
-    format!("run {}: job {} works on {items} of queue {queue}", job.run, job.name)
+/// A run has started, and enqueued `new` items before.
+pub fn started(job: &JobState, queue: &QueueName, new: u64) -> String {
+    let total = job.items.or(job.completions).unwrap_or(0);
+    let waiting = u64::from(total).saturating_sub(new);
+    let origin = match (waiting, new) {
+        (0, _) | (_, 0) => String::new(),
+        (1, _) => format!(": 1 was waiting, {}", new_ones(new)),
+        _ => format!(": {waiting} were waiting, {}", new_ones(new)),
+    };
+    format!("run {}: job {} works on {} of queue {queue}{origin}", job.run, job.name, count(total, "item"))
+}
+
+fn new_ones(new: u64) -> String {
+    if new == 1 { "1 is new".to_owned() } else { format!("{new} are new") }
 }
 
 /// The queue has no items.
@@ -72,7 +92,7 @@ pub fn stopped(job: &JobState, verdict: &Verdict) -> String {
     let parts: Vec<String> =
         Some(outcomes).filter(|text| !text.is_empty()).into_iter().chain(ready).collect();
     format!(
-        "run {} is stopped: {}; `kubectl workqueue run` continues with the rest",
+        "run {} is stopped: {}; to continue with the rest, run it again without items",
         job.run,
         parts.join(", ")
     )
@@ -198,7 +218,7 @@ fn incomplete(job: &JobState, verdict: &Verdict) -> Option<Failure> {
         ),
         (Some(rule), ready, 1..) => (
             format!("run {run} was halted ({rule}): {outcomes}, {ready} still in queue {queue}"),
-            "`kubectl workqueue failed list` shows the failed items; `kubectl workqueue run` processes the rest",
+            "`kubectl workqueue failed list` shows the failed items; to process the rest, run it again without items",
         ),
         (_, ready, _) => (
             format!(
@@ -206,7 +226,7 @@ fn incomplete(job: &JobState, verdict: &Verdict) -> Option<Failure> {
                  exits with 0 although its program failed",
                 are(ready, "item")
             ),
-            "`kubectl workqueue run` processes them",
+            "to process them, run it again without items",
         ),
     };
     Some(Failure::new(message, hint))
@@ -228,13 +248,12 @@ fn failed(report: &RunReport, reason: &str, message: &str) -> Failure {
     let done = verdict.map(outcomes).filter(|outcomes| !outcomes.is_empty());
     let done = done.map(|outcomes| format!("{outcomes}; ")).unwrap_or_default();
     let left = match verdict.and_then(|verdict| verdict.ready) {
-        None => {
-            "unfinished items are still in the queue: `kubectl workqueue run` continues with them".to_owned()
-        }
+        None => "unfinished items are still in the queue: to continue with them, run it again without items"
+            .to_owned(),
         Some(0) => "no items are left in the queue".to_owned(),
-        Some(1) => "1 item is still in the queue: `kubectl workqueue run` continues with it".to_owned(),
+        Some(1) => "1 item is still in the queue: to continue with it, run it again without items".to_owned(),
         Some(left) => {
-            format!("{left} items are still in the queue: `kubectl workqueue run` continues with them")
+            format!("{left} items are still in the queue: to continue with them, run it again without items")
         }
     };
     let missing = verdict.filter(|verdict| verdict.missing > 0).map(|verdict| {
@@ -338,6 +357,20 @@ mod tests {
         );
         let other = if_several(|run| run.to_owned())(Error::NoRun(None));
         assert_eq!(other, Failure::from(Error::NoRun(None)));
+    }
+
+    #[test]
+    fn items_that_were_waiting_are_told_from_new_ones() {
+        let queue = "q".parse().expect("legal");
+        let job = |items| JobState { name: "w".to_owned(), items: Some(items), ..JobState::default() };
+        let said = |items, new| {
+            let line = started(&job(items), &queue, new);
+            line.split_once("works on ").expect("it does").1.to_owned()
+        };
+        assert_eq!(said(2, 2), "2 items of queue q");
+        assert_eq!(said(4, 0), "4 items of queue q");
+        assert_eq!(said(4, 2), "4 items of queue q: 2 were waiting, 2 are new");
+        assert_eq!(said(2, 1), "2 items of queue q: 1 was waiting, 1 is new");
     }
 
     #[test]
