@@ -1,6 +1,6 @@
 //! The errors of operations, and what the user can do about each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cluster::object_ref::ObjectRef;
 use crate::{cluster, image, items};
@@ -121,6 +121,9 @@ pub enum Error {
         "the broker runs RabbitMQ {from}, and RabbitMQ {to} does not boot with its data: nothing was applied"
     )]
     BrokerDowngrade { from: String, to: String },
+    /// A release was installed from a chart that is not named now.
+    #[error("release {release} was installed from the chart in {}, which is not named now", directory.display())]
+    OtherChart { release: String, directory: PathBuf },
     #[error("nameOverride is {0:?}, but all commands find a release's objects by the chart's own name")]
     Renamed(String),
     /// The log of an earlier run, which would be overwritten.
@@ -151,13 +154,17 @@ impl Error {
                 "{cure}; the Job was deleted, and its items are still in the queue: run it again without items"
             )),
             Self::BrokerJump { steps, enable, .. } => Some(format!(
-                "upgrade in steps ({}), each with `kubectl workqueue up --set broker.image.tag=TAG`; \
+                "upgrade in steps ({}), each with `kubectl workqueue up --reuse-values --set broker.image.tag=TAG`; \
                  before each step enable all stable feature flags: `{enable}`",
                 steps.join(" -> ")
             )),
             Self::NotStarted { run, .. } => Some(format!(
                 "the Job continues: fix the cause and follow it with `kubectl workqueue attach {run}` and a longer \
                  --start-timeout (0 for no limit), or end it with `kubectl workqueue stop {run}`"
+            )),
+            Self::OtherChart { directory, .. } => Some(format!(
+                "name it with --chart {}, or use the bundled chart and its defaults with --reset-values",
+                directory.display()
             )),
             Self::RunPaused(run) => Some(format!("resume it first with `kubectl workqueue resume {run}`")),
             _ => self.fixed_hint().map(str::to_owned),
@@ -185,7 +192,7 @@ impl Error {
             }
             Self::NoWorkerImage => {
                 "name one with --worker-image, or for all runs with \
-                 `kubectl workqueue up --set worker.inject.image=REF`; \
+                 `kubectl workqueue up --reuse-values --set worker.inject.image=REF`; \
                  `kubectl workqueue build --worker-only --image REF --push` builds it"
             }
             Self::TooManyPods { .. } => {
@@ -209,7 +216,7 @@ impl Error {
                 "a broker without a PVC loses its queues with its pod: see broker.persistence.enabled in the chart's values"
             }
             Self::PvcsDeleted(_) => {
-                "run `kubectl workqueue up --set broker.persistence.whenDeleted=Retain` first, or omit \
+                "run `kubectl workqueue up --reuse-values --set broker.persistence.whenDeleted=Retain` first, or omit \
                  --keep-data"
             }
             Self::BrokerDowngrade { .. } => {

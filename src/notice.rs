@@ -10,7 +10,7 @@ use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::start_wait::StartWait;
 use crate::items::InputNotes;
 use workqueue_core::item::Position;
-use workqueue_core::names::QueueName;
+use workqueue_core::names::{QueueName, ReleaseName};
 use workqueue_core::record::ResultRecord;
 use workqueue_worker::output::OutputStream;
 
@@ -54,6 +54,8 @@ pub enum Wait<'a> {
     BrokerLogin,
     /// The broker to be reachable again; holds the last error.
     BrokerBack(&'a str),
+    /// The broker, to say what is in its queues.
+    Contents,
     /// The broker, to close the books of a run.
     Books,
     /// Outcomes that a worker of an ended run still holds, and for how long.
@@ -89,6 +91,10 @@ pub enum Warning<'a> {
     NoLedger { reason: &'a str },
     /// So many items of the book are not in the queue, and no run has settled them.
     GoneBefore { queue: &'a QueueName, items: u64, ids: &'a [String] },
+    /// No record of the values of a release is found, so the chart's defaults are used.
+    NothingRemembered { release: &'a ReleaseName },
+    /// The release was given these values before, and is not given them now.
+    ValuesDropped { release: &'a ReleaseName, values: &'a [String] },
     /// A run was not started although its items were enqueued.
     ItemsStayInQueue { items: u64, queue: &'a QueueName },
     /// Pods of a run have not started, or its Job cannot create any.

@@ -62,6 +62,13 @@ impl Cluster {
         })
     }
 
+    /// Whether a release has a broker, ready or not.
+    pub async fn has_broker(&self, release: &ReleaseName) -> Result<bool, Error> {
+        let list = ListParams::default().labels(&release.component_selector("broker"));
+        let services = self.call("listing services", self.api::<Service>().list(&list)).await?;
+        Ok(!services.items.is_empty())
+    }
+
     /// The value of an environment variable of a pod, which may refer to a Secret.
     async fn pod_env(&self, pod: &Pod, name: &str) -> Result<Option<String>, Error> {
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);

@@ -158,6 +158,8 @@ impl Ui {
             let message = format!("cannot ask whether to delete {what}: standard input is not a terminal");
             return Err(Failure::new(message, "--yes deletes without asking"));
         }
+        // What turns would overwrite the question.
+        self.progress.clear();
         eprint!("Delete {what}? [y/N] ");
         let mut answer = String::new();
         std::io::stderr().flush().ok();

@@ -11,6 +11,7 @@ pub(super) fn wait(wait: &Wait<'_>) -> String {
         Wait::Cluster(what) => (*what).to_owned(),
         Wait::BrokerLogin => "the broker's login".to_owned(),
         Wait::BrokerBack(error) => format!("the broker ({error})"),
+        Wait::Contents => "the broker, to say what is in its queues".to_owned(),
         Wait::Books => "the broker, to close the books of the run".to_owned(),
         Wait::Outcomes(waited) => {
             format!("the outcomes that a worker still holds, for {} s", waited.as_secs())
@@ -55,6 +56,16 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
             format!("the broker keeps no ledger ({reason}): the run is proven by counts alone")
         }
         Warning::GoneBefore { queue, items, ids } => gone_before(queue, *items, ids),
+        Warning::NothingRemembered { release } => format!(
+            "there is no record of the values of release {release}, which another program or an earlier version \
+             installed: the chart's defaults are used, and what it was given is lost unless it is given again"
+        ),
+        Warning::ValuesDropped { release, values } => format!(
+            "release {release} was given {} before, and is not given {} now: --reuse-values keeps what is not given \
+             again",
+            values.join(", "),
+            if values.len() == 1 { "it" } else { "them" }
+        ),
         Warning::ItemsStayInQueue { items, queue } => {
             format!("{} in queue {queue}: to continue, run it again without items", are(*items, "item"))
         }
