@@ -123,6 +123,22 @@ impl Command {
         }
     }
 
+    /// Whether it begins with questions to a cluster or a broker.
+    fn asks(&self) -> bool {
+        match self {
+            Self::Enqueue(args) => !args.dry_run,
+            Self::Build(_)
+            | Self::Chart(_)
+            | Self::Complete(_)
+            | Self::Completion(_)
+            | Self::Local(_)
+            | Self::Man(_)
+            | Self::Reference
+            | Self::Render(_) => false,
+            _ => true,
+        }
+    }
+
     /// Threads and drivers take time to start and to stop: commands that only compute have none.
     fn runtime(&self) -> std::io::Result<Runtime> {
         match self {
@@ -200,6 +216,9 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, Commands), cl
 
 fn execute(command: Command, ui: &Ui) -> Result<ExitStatus, Failure> {
     let runtime = command.runtime().map_err(|error| usage::impossible("start threads", &error))?;
+    if command.asks() {
+        ui.expect_answer();
+    }
     let result = runtime.block_on(command.run(ui));
     // A read of standard input cannot be cancelled: it must not keep the process alive.
     runtime.shutdown_background();

@@ -224,6 +224,8 @@ async fn build_first(
     plan: &mut RunPlan,
     ui: &Ui,
 ) -> Result<(), Failure> {
+    // The engine speaks for itself.
+    ui.done();
     let report = build(building, target, ui, ui.interrupted()).await?;
     if report.location != ImageLocation::Engine {
         ui.status(&reports::build::summary(building, &report));

@@ -10,6 +10,7 @@ pub(crate) mod job_manifest;
 pub(crate) mod last_pods;
 pub mod logs;
 pub mod plan;
+pub(crate) mod pod_stages;
 pub mod queue_watch;
 pub mod scale;
 pub mod start;

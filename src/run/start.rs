@@ -100,6 +100,7 @@ async fn start_job(
     observer: &dyn Observer,
     own: Option<&ItemSet>,
 ) -> Result<Started, Error> {
+    observer.on(Notice::Waiting(Wait::Opening));
     let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
     ensure_queue(&connection, &plan.queue, observer, own.is_none()).await?;
     let mut contents = contents(&connection, &plan.queue.name).await?;

@@ -3,11 +3,13 @@
 pub mod commands;
 pub mod failure;
 pub mod json;
+mod log_lines;
 mod notices;
 mod observer;
 mod progress;
 mod rate;
 pub mod reports;
+mod run_line;
 pub mod table;
 pub mod usage;
 
@@ -75,6 +77,11 @@ impl Ui {
     /// Completes the commands in messages with what the user gave.
     pub fn with_commands(self, commands: Commands) -> Self {
         Self { commands, ..self }
+    }
+
+    /// Something was asked, and the answer may take its time.
+    pub fn expect_answer(&self) {
+        self.progress.expect("waiting for the cluster or its broker to answer");
     }
 
     /// Messages from now on are about the items of this queue.

@@ -2,9 +2,10 @@
 
 use console::{Color, Style};
 
+use super::run_line::run_line;
 use super::{Ui, notices};
 use crate::cluster::object_ref::ObjectRef;
-use crate::notice::{Notice, ObjectChange, Observer};
+use crate::notice::{Notice, ObjectChange, Observer, Wait};
 
 /// The colors of pod names, in turn. All are readable on dark and on light backgrounds.
 const POD_COLORS: [Color; 6] =
@@ -40,6 +41,9 @@ impl Observer for Ui {
     fn on(&self, notice: Notice<'_>) {
         match notice {
             Notice::Object { object, change } => self.object(object, change),
+            Notice::Waiting(wait @ Wait::Opening) => {
+                self.progress.waiting_briefly(&self.commands.completed(&notices::wait(&wait)));
+            }
             Notice::Waiting(wait) => self.progress.waiting(&self.commands.completed(&notices::wait(&wait))),
             Notice::Warning(warning) => self.warning(&notices::warning(&warning)),
             Notice::Recovered(recovery) => self.status(&notices::recovery(&recovery)),
@@ -47,8 +51,7 @@ impl Observer for Ui {
             Notice::Enqueued { published, confirmed, share } => {
                 self.progress.enqueued(published, confirmed, share);
             }
-            Notice::Items { job, counts } => self.progress.items(job, counts),
-            Notice::Job(job) => self.progress.job(job),
+            Notice::Run(progress) => self.progress.run(&self.commands.completed(&run_line(&progress))),
             Notice::Output { stream, bytes } => self.output(stream, bytes),
             Notice::Work { done, failed, running } => self.progress.work(done, failed, running),
             Notice::LogLine { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),

@@ -82,6 +82,13 @@ fn a_missing_right_is_named_with_its_rule() {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_broker_that_never_gets_ready_is_explained() {
     let bed = Bed::new("stuck");
+    bed.kubectl(&["create", "quota", "q", "--hard=pods=0"]).ok();
+    bed.up(&["--timeout", "8s"])
+        .exits(5)
+        .says("waiting for the first pod: FailedCreate: ")
+        .says("it has no pods yet: FailedCreate: ")
+        .says("exceeded quota: q");
+    bed.kubectl(&["delete", "quota", "q"]).ok();
     let image = format!("broker.image.repository={}/nonesuch,broker.image.tag=1", registry());
     bed.workqueue(&["up", "--timeout", "40s", "--set", &image])
         .exits(5)
