@@ -1,6 +1,6 @@
 //! The errors of operations, and what the user can do about each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cluster::object_ref::ObjectRef;
 use crate::{cluster, image, items};
@@ -17,7 +17,7 @@ pub enum Error {
     Broker(#[from] broker::Error),
     #[error(transparent)]
     Chart(#[from] chart::Error),
-    #[error("the chart has no preset {name:?}; it has: {}", list(known))]
+    #[error("the chart has no preset {name:?}; it has: {}{}", list(known), did_you_mean(name, known))]
     NoPreset {
         name: String,
         /// The presets that the chart has.
@@ -88,6 +88,9 @@ pub enum Error {
     /// The named run does not exist; without a name, there is no run at all.
     #[error("{}", no_run(.0.as_deref()))]
     NoRun(Option<String>),
+    /// A command can mean any of these: names of runs, and their queues.
+    #[error("several runs are active: {}", runs_and_queues(.0))]
+    SeveralRuns(Vec<(String, String)>),
     #[error("run {0:?} has ended")]
     RunEnded(String),
     #[error("run {0:?} is paused")]
@@ -124,6 +127,9 @@ pub enum Error {
         "the broker runs RabbitMQ {from}, and RabbitMQ {to} does not boot with its data: nothing was applied"
     )]
     BrokerDowngrade { from: String, to: String },
+    /// A release was installed from a chart that is not named now.
+    #[error("release {release} was installed from the chart in {}, which is not named now", directory.display())]
+    OtherChart { release: String, directory: PathBuf },
     #[error("nameOverride is {0:?}, but all commands find a release's objects by the chart's own name")]
     Renamed(String),
     /// The log of an earlier run, which would be overwritten.
@@ -150,13 +156,21 @@ impl Error {
             Self::QueueBusy { run, .. } => Some(format!(
                 "wait for it with `kubectl workqueue attach {run}`, or use another queue with --queue"
             )),
-            Self::WorkersStuck { cure: Some(cure), .. } => {
-                Some(format!("{cure}; the Job was deleted, and its items are still in the queue"))
-            }
+            Self::WorkersStuck { cure: Some(cure), .. } => Some(format!(
+                "{cure}; the Job was deleted, and its items are still in the queue: run it again without items"
+            )),
             Self::BrokerJump { steps, enable, .. } => Some(format!(
-                "upgrade in steps ({}), each with `kubectl workqueue up --set broker.image.tag=TAG`; before each step \
-                 enable all stable feature flags: {enable}",
+                "upgrade in steps ({}), each with `kubectl workqueue up --reuse-values --set broker.image.tag=TAG`; \
+                 before each step enable all stable feature flags: `{enable}`",
                 steps.join(" -> ")
+            )),
+            Self::NotStarted { run, .. } => Some(format!(
+                "the Job continues: fix the cause and follow it with `kubectl workqueue attach {run}` and a longer \
+                 --start-timeout (0 for no limit), or end it with `kubectl workqueue stop {run}`"
+            )),
+            Self::OtherChart { directory, .. } => Some(format!(
+                "name it with --chart {}, or use the bundled chart and its defaults with --reset-values",
+                directory.display()
             )),
             Self::RunPaused(run) => Some(format!("resume it first with `kubectl workqueue resume {run}`")),
             _ => self.fixed_hint().map(str::to_owned),
@@ -183,7 +197,8 @@ impl Error {
                 "the chart's values disable it: check the output of `kubectl workqueue render`"
             }
             Self::NoWorkerImage => {
-                "name one with --worker-image, or for all runs with `up --set worker.inject.image=REF`; \
+                "name one with --worker-image, or for all runs with \
+                 `kubectl workqueue up --reuse-values --set worker.inject.image=REF`; \
                  `kubectl workqueue build --worker-only --image REF --push` builds it"
             }
             Self::TooManyPods { .. } => {
@@ -200,29 +215,29 @@ impl Error {
                 "no Job was created; `kubectl workqueue queues` shows the queue's consumers, and --queue names another"
             }
             Self::WorkersStuck { .. } => {
-                "the Job was deleted; unfinished items are still in the queue: fix the image and run again"
-            }
-            Self::NotStarted { .. } => {
-                "the Job continues: fix the cause and follow it with `kubectl workqueue attach`, with a longer \
-                 --start-timeout (0 for no limit), or delete the Job"
+                "the Job was deleted, and its items are still in the queue: fix the image and run it again, without \
+                 items"
             }
             Self::NoRun(_) => "`kubectl workqueue status` lists the runs",
+            Self::SeveralRuns(_) => "name one of them",
             Self::RunEnded(_) => "`kubectl workqueue run` starts another run over the items in the queue",
-            Self::NotResumable(_) => "without --resume, `enqueue` starts with the first item",
+            Self::NotResumable(_) => "without --resume, the first item is the first one to be enqueued",
             Self::QueueLost { .. } => {
                 "a broker without a PVC loses its queues with its pod: see broker.persistence.enabled in the chart's values"
             }
             Self::PvcsDeleted(_) => {
-                "run `kubectl workqueue up --set broker.persistence.whenDeleted=Retain` first, or omit --keep-data"
+                "run `kubectl workqueue up --reuse-values --set broker.persistence.whenDeleted=Retain` first, or omit \
+                 --keep-data"
             }
             Self::BrokerDowngrade { .. } => {
-                "keep the version, or use another release (--release) and move the messages with `dump` and `enqueue`"
+                "keep the version, or use another release (--release) and move the messages with \
+                 `kubectl workqueue dump` and `kubectl workqueue enqueue`"
             }
             Self::BrokerPruned(_) => "--yes prunes it, with what is in its queues",
             Self::Renamed(_) => {
                 "omit it and name the release with --release; only `helm install` supports it"
             }
-            Self::Script { .. } => "rename it, or build an image that contains it: see `run --build`",
+            Self::Script { .. } => "rename it, or build an image that contains it with --build",
             Self::Deadline { .. } => "allow more time with --timeout (0 for no limit)",
             _ => return None,
         })
@@ -236,7 +251,9 @@ fn broker_hint(error: &broker::Error) -> Option<&'static str> {
             "the broker reads its password from the Secret when it starts: if the Secret has changed since then, \
              restart the broker's pods"
         }
-        E::NoQueue(_) => "`kubectl workqueue enqueue` creates it",
+        E::NoQueue(_) => {
+            "`kubectl workqueue queues` lists the queues; `kubectl workqueue enqueue` creates one"
+        }
         E::NoAnswer { .. } => "its node may be busy, down or starting: try again",
         E::LoginTimeout | E::Connection(_) | E::Unreachable { .. } => {
             "the broker may have been restarted: try again"
@@ -267,6 +284,15 @@ fn no_run(run: Option<&str>) -> String {
         Some(run) => format!("there is no run {run:?}"),
         None => "there are no runs".to_owned(),
     }
+}
+
+fn runs_and_queues(runs: &[(String, String)]) -> String {
+    runs.iter().map(|(run, queue)| format!("{run} (queue {queue})")).collect::<Vec<_>>().join(", ")
+}
+
+fn did_you_mean(name: &str, known: &[String]) -> String {
+    let meant = chart::nearest(name, known.iter().map(String::as_str));
+    meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 
 fn list(names: &[String]) -> String {

@@ -10,7 +10,7 @@ use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::start_wait::StartWait;
 use crate::items::InputNotes;
 use workqueue_core::item::Position;
-use workqueue_core::names::QueueName;
+use workqueue_core::names::{QueueName, ReleaseName};
 use workqueue_core::record::ResultRecord;
 use workqueue_worker::output::OutputStream;
 
@@ -27,10 +27,8 @@ pub enum Notice<'a> {
         /// The share of the input that has been read, from 0 to 1; `None` if its size is unknown.
         share: Option<f64>,
     },
-    /// What is in the queues of a run now.
-    Items { job: &'a JobState, counts: RunCounts },
-    /// A Job's state changed.
-    Job(&'a JobState),
+    /// How far a run has come.
+    Run(RunProgress<'a>),
     /// Output of a program on this machine.
     Output { stream: OutputStream, bytes: &'a [u8] },
     /// Items processed on this machine so far.
@@ -54,6 +52,10 @@ pub enum Wait<'a> {
     BrokerLogin,
     /// The broker to be reachable again; holds the last error.
     BrokerBack(&'a str),
+    /// The broker, to say what is in its queues.
+    Contents,
+    /// The broker, to open the books of a run; takes a moment only.
+    Opening,
     /// The broker, to close the books of a run.
     Books,
     /// Outcomes that a worker of an ended run still holds, and for how long.
@@ -89,6 +91,10 @@ pub enum Warning<'a> {
     NoLedger { reason: &'a str },
     /// So many items of the book are not in the queue, and no run has settled them.
     GoneBefore { queue: &'a QueueName, items: u64, ids: &'a [String] },
+    /// No record of the values of a release is found, so the chart's defaults are used.
+    NothingRemembered { release: &'a ReleaseName },
+    /// The release was given these values before, and is not given them now.
+    ValuesDropped { release: &'a ReleaseName, values: &'a [String] },
     /// A run was not started although its items were enqueued.
     ItemsStayInQueue { items: u64, queue: &'a QueueName },
     /// Pods of a run have not started, or its Job cannot create any.
@@ -135,13 +141,37 @@ pub enum Recovery<'a> {
     },
 }
 
-/// What is in the queues of a run.
+/// How far a run has come.
+#[derive(Debug)]
+pub struct RunProgress<'a> {
+    pub job: &'a JobState,
+    /// `None` until they are counted.
+    pub items: Option<RunCounts>,
+    pub pods: PodCounts,
+}
+
+/// The items of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunCounts {
     /// Items waiting for a worker.
     pub waiting: u32,
     /// Items that have failed since the run started.
     pub failed: u32,
+    /// Items that are done, as the ledger of the run said some seconds ago; `None` if it says nothing.
+    pub done: Option<u64>,
+}
+
+/// The pods of a run that have not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PodCounts {
+    /// Pods whose program runs.
+    pub running: u32,
+    /// Pods that are on their way.
+    pub starting: u32,
+    /// Pods that are being deleted.
+    pub ending: u32,
+    /// What pods that are starting wait for, or why there are none, in Kubernetes' word.
+    pub why: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -301,6 +301,25 @@ podAntiAffinity:
 {{- end }}
 
 {{/*
+Whether a container needs a volume for temporary files: its root file system is
+read-only, and nothing is mounted at /tmp. The argument is a dict with
+`context` (a securityContext) and `mounts`.
+*/}}
+{{- define "workqueue.needsTmp" -}}
+{{- if dig "readOnlyRootFilesystem" false (default dict .context) }}
+{{- $taken := false }}
+{{- range .mounts }}
+{{- if eq (trimSuffix "/" (toString .mountPath)) "/tmp" }}
+{{- $taken = true }}
+{{- end }}
+{{- end }}
+{{- if not $taken -}}
+true
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
 The worker.
 */}}
 

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::flags::{ClusterFlags, OutputFlags, duration};
 use crate::notice::deadline_after;
+use crate::run::find::select_run;
 use crate::run::follow::{FollowPlan, IfStuck, RunReport, follow};
-use crate::run::logs::find_run;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::run::FollowedRunJson;
@@ -16,7 +16,7 @@ use crate::ui::reports::run as report;
 /// Follow a run to its end: logs, progress and exit code
 #[derive(Debug, Args)]
 pub struct AttachArgs {
-    /// The run (default: the one that started last)
+    /// The run, or its queue (default: the run that is active; if none is, the one that started last)
     run: Option<String>,
     #[command(flatten)]
     cluster: ClusterFlags,
@@ -32,7 +32,9 @@ pub struct AttachArgs {
 
 pub async fn run(args: AttachArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
-    let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
+    let selected = select_run(&cluster, &args.cluster.release, args.run.as_deref()).await;
+    let job = selected.map_err(report::if_several(|run| format!("attach {run}")))?;
+    ui.about_queue(&job.queue);
     let following = FollowPlan {
         deadline: deadline_after(args.timeout),
         start_timeout: args.start_timeout,

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::flags::{ClusterFlags, ValueFlags};
+use super::flags::{ClusterFlags, RememberFlags, ValueFlags};
 use crate::release::diff::diff;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::{Ui, reports};
 
 /// Show what `up` would change
+///
+/// Without values, those that the release was given before are used, as by `up`.
 ///
 /// Asks the server what an apply would do, and changes nothing. The contents of Secrets are masked.
 /// Objects that an earlier `up` applied and that are no longer rendered are shown as deleted.
@@ -24,6 +26,8 @@ pub struct DiffArgs {
     #[command(flatten)]
     values: ValueFlags,
     #[command(flatten)]
+    remember: RememberFlags,
+    #[command(flatten)]
     cluster: ClusterFlags,
     /// Compare as if fields that other field managers own were taken over
     #[arg(long)]
@@ -34,7 +38,9 @@ pub async fn run(args: DiffArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let found = async {
         let cluster = args.cluster.connect().await?;
         let plan = args.values.plan(&args.files);
-        Ok::<_, Failure>(diff(&cluster, &args.cluster.release, &plan, args.force_conflicts).await?)
+        let remember = args.remember.remember();
+        let found = diff(&cluster, &args.cluster.release, &plan, remember, args.force_conflicts, ui);
+        Ok::<_, Failure>(found.await?)
     };
     let diffs = found.await.map_err(|failure| failure.with_status(ExitStatus::Usage))?;
     if diffs.is_empty() {

@@ -12,7 +12,7 @@ use crate::ui::reports::down as report;
 
 /// Delete what `up` and `run` created
 ///
-/// Says which messages would be lost, and asks first. With --keep-data the PVCs and the Secrets are
+/// Says which runs are active and what is in the queues, and asks first. With --keep-data the PVCs and the Secrets are
 /// kept: a later `up` finds the messages again, and the credentials for them.
 #[derive(Debug, Args)]
 pub struct DownArgs {
@@ -43,12 +43,12 @@ pub async fn run(args: DownArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         timeout: args.timeout,
     };
     let cluster = args.cluster.connect().await?;
-    let preview = down::preview(&cluster, &plan).await?;
+    let preview = down::preview(&cluster, &plan, ui).await?;
     if preview.objects.is_empty() {
         ui.status(&report::nothing(&plan.release, &cluster));
         return Ok(ExitStatus::Success);
     }
-    report::messages(&preview, &plan).iter().for_each(|line| ui.status(line));
+    report::losses(&preview, &plan).iter().for_each(|line| ui.status(line));
     let what = report::what(&preview, &plan.release, &cluster);
     if !args.yes && !args.dry_run && !ui.may_delete(&what)? {
         return Ok(ExitStatus::Error);

@@ -34,7 +34,7 @@ pub struct EnqueueArgs {
     batch_properties: BatchPropertyFlags,
     /// Read and count the items, show the first ones, and enqueue nothing
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Continue where the last attempt with these files and this queue stopped: after Ctrl-C, an
     /// error or a crash. The files must not have changed
     #[arg(long, requires = "file", conflicts_with = "dry_run")]

@@ -5,12 +5,12 @@ use clap::{Args, Subcommand};
 use super::flags::{ClusterFlags, OutputFlags, QueueFlags};
 use crate::failed::{self, Selection};
 use crate::queue::connection::BrokerConnection;
-use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::failed::{FailedItemJson, RetryJson, ShownItemJson};
 use crate::ui::json::list::{NoMore, StreamedList};
 use crate::ui::json::queues::PurgeJson;
 use crate::ui::reports::failed as report;
+use crate::ui::{Ui, usage};
 use workqueue_amqp::FailedMessage;
 use workqueue_core::names::QueueName;
 
@@ -49,7 +49,7 @@ enum FailedCommand {
     /// its copy in the queue: an interruption can leave an item in both queues, but loses none.
     Retry {
         /// The ids of the items
-        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        #[arg(value_name = "ID", conflicts_with = "all")]
         failed: Vec<String>,
         /// Send all failed items back
         #[arg(long)]
@@ -98,6 +98,7 @@ pub async fn run(args: FailedArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
             with_session(common, async |session, queue| show(session, queue, &failed, json, body, ui).await)
                 .await
         }
+        FailedCommand::Retry { failed, all: false, .. } if failed.is_empty() => Err(usage::no_ids()),
         FailedCommand::Retry { failed, all, common } => {
             let which = if all { Selection::All } else { Selection::Ids(failed.into_iter().collect()) };
             with_session(common, async |session, queue| retry(session, queue, &which, json, ui).await).await
@@ -115,7 +116,11 @@ async fn with_session(
     let cluster = common.cluster.connect().await?;
     let session =
         BrokerConnection::open(&cluster, &common.cluster.release, "kubectl-workqueue failed").await?;
-    let result = work(&session, &common.queue.queue).await;
+    let result = async {
+        session.require_queue(&common.queue.queue).await?;
+        work(&session, &common.queue.queue).await
+    };
+    let result = result.await;
     session.close().await;
     result
 }

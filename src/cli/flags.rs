@@ -8,6 +8,8 @@ use clap::{Args, ValueEnum, ValueHint};
 use crate::cluster::{Cluster, Target};
 use crate::error::Error;
 use crate::release::manifests::ChartPlan;
+use crate::release::remembered::Remember;
+use crate::ui::commands::DEFAULT_QUEUE;
 use crate::ui::failure::Failure;
 use workqueue_amqp::topology::{DELIVERY_LIMIT, QueueSpec};
 use workqueue_core::names::{QueueName, ReleaseName};
@@ -90,7 +92,7 @@ impl ContextFlags {
 #[derive(Debug, Args)]
 pub struct QueueFlags {
     /// Use this queue
-    #[arg(long, value_name = "NAME", default_value = "job1")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_QUEUE)]
     pub queue: QueueName,
 }
 
@@ -148,6 +150,29 @@ impl ValueFlags {
             set_string: self.set_string.clone(),
             set_file: self.set_file.clone(),
             set_json: self.set_json.clone(),
+        }
+    }
+}
+
+/// What becomes of the values that a release was given before, with Helm's names.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RememberFlags {
+    /// Merge the values that are given over those that the release was given before (default: use the
+    /// ones of before if none are given, and otherwise only those that are)
+    #[arg(help_heading = CHART, long)]
+    reuse_values: bool,
+    /// Drop the values that the release was given before, even if none are given
+    #[arg(help_heading = CHART, long, conflicts_with = "reuse_values")]
+    reset_values: bool,
+}
+
+impl RememberFlags {
+    /// What the flags ask for.
+    pub fn remember(self) -> Remember {
+        match (self.reuse_values, self.reset_values) {
+            (true, _) => Remember::Always,
+            (_, true) => Remember::Never,
+            _ => Remember::UnlessGiven,
         }
     }
 }

@@ -50,6 +50,10 @@ pub struct LocalArgs {
     /// line by line, with the number of the item and a tab before each
     #[arg(long)]
     line_buffer: bool,
+    /// End the output of an item with a newline if its program did not, so that what items print does not
+    /// share a line
+    #[arg(long)]
+    newline: bool,
     /// Write a log in the format of GNU parallel, one line per item
     #[arg(long, value_name = "FILE")]
     joblog: Option<PathBuf>,
@@ -123,6 +127,7 @@ fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
         run: Some(random_suffix(RUN_LENGTH)),
         location: location(),
         grouped: !args.line_buffer,
+        end_lines: args.newline,
         capture: args.results.clone(),
     };
     let max_item_size = args.items.max_item_size;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::flags::ClusterFlags;
+use crate::run::find::select_run;
 use crate::run::follow::{FollowPlan, IfStuck, RunEnd, follow};
-use crate::run::logs::{find_run, logs};
+use crate::run::logs::logs;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::reports::run as report;
@@ -14,7 +15,7 @@ use crate::ui::reports::run as report;
 /// Print the logs of a run's pods
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// The run (default: the one that started last)
+    /// The run, or its queue (default: the run that is active; if none is, the one that started last)
     run: Option<String>,
     /// Print new lines until the run ends
     #[arg(short, long)]
@@ -25,7 +26,10 @@ pub struct LogsArgs {
 
 pub async fn run(args: LogsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
-    let job = find_run(&cluster, &args.cluster.release, args.run.as_deref()).await?;
+    let follow_flag = if args.follow { " --follow" } else { "" };
+    let selected = select_run(&cluster, &args.cluster.release, args.run.as_deref()).await;
+    let job = selected.map_err(report::if_several(|run| format!("logs {run}{follow_flag}")))?;
+    ui.about_queue(&job.queue);
     if args.follow {
         let if_stuck = report::if_stuck(&job);
         let following =

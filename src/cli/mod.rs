@@ -11,6 +11,7 @@ mod down;
 mod enqueue;
 mod failed;
 mod flags;
+mod given;
 mod items;
 mod local;
 mod logs;
@@ -29,9 +30,10 @@ mod worker;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::ui::commands::Commands;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::{Ui, Verbosity, usage};
 
@@ -121,6 +123,22 @@ impl Command {
         }
     }
 
+    /// Whether it begins with questions to a cluster or a broker.
+    fn asks(&self) -> bool {
+        match self {
+            Self::Enqueue(args) => !args.dry_run,
+            Self::Build(_)
+            | Self::Chart(_)
+            | Self::Complete(_)
+            | Self::Completion(_)
+            | Self::Local(_)
+            | Self::Man(_)
+            | Self::Reference
+            | Self::Render(_) => false,
+            _ => true,
+        }
+    }
+
     /// Threads and drivers take time to start and to stop: commands that only compute have none.
     fn runtime(&self) -> std::io::Result<Runtime> {
         match self {
@@ -166,8 +184,8 @@ impl Command {
 
 /// Parses a command line and runs it.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    let (cli, commands) = match parse(args) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
             // A reader that has closed the pipe has read what it wanted.
@@ -176,7 +194,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
         }
     };
     let verbosity = Verbosity { quiet: cli.quiet, verbose: cli.verbose };
-    let ui = Ui::new(verbosity, cli.command.output().is_json());
+    let ui = Ui::new(verbosity, cli.command.output().is_json()).with_commands(commands);
     match execute(cli.command, &ui) {
         Ok(status) => {
             ui.done();
@@ -189,8 +207,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     }
 }
 
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, Commands), clap::Error> {
+    let mut root = Cli::command();
+    let matches = root.try_get_matches_from_mut(args)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut root))?;
+    Ok((cli, given::of(&root, &matches)))
+}
+
 fn execute(command: Command, ui: &Ui) -> Result<ExitStatus, Failure> {
     let runtime = command.runtime().map_err(|error| usage::impossible("start threads", &error))?;
+    if command.asks() {
+        ui.expect_answer();
+    }
     let result = runtime.block_on(command.run(ui));
     // A read of standard input cannot be cancelled: it must not keep the process alive.
     runtime.shutdown_background();
@@ -203,7 +231,6 @@ fn execute(command: Command, ui: &Ui) -> Result<ExitStatus, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {

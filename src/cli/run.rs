@@ -132,15 +132,17 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     }
     let deadline = deadline_after(args.timeout);
     let job = match start(&cluster, plan, ui, ui.interrupted()).await? {
-        Started::Job(job) => job,
+        Started::Job { job, new } => {
+            ui.done();
+            ui.status(&report::started(&job, &queue, new));
+            job
+        }
         Started::Nothing => {
             ui.status(&report::nothing_to_do(&queue));
             return Ok(ExitStatus::Success);
         }
         Started::NotEnqueued(report, error) => return not_enqueued(ui, output, &queue, &report, error),
     };
-    ui.done();
-    ui.status(&report::started(&job, &queue));
     if args.detach {
         if output.is_json() {
             ui.json(&RunJson::from(&job));
@@ -196,7 +198,7 @@ fn not_enqueued(
         ui.json(&EnqueueJson::of(queue, enqueued));
     }
     ui.status(&reports::enqueue::summary(queue, enqueued));
-    ui.status(report::NO_JOB);
+    ui.status(&report::no_job(enqueued.confirmed));
     error.map_or(Ok(()), Err)?;
     reports::enqueue::failure(queue, enqueued).map_or(Ok(ExitStatus::NotEnqueued), Err)
 }
@@ -222,6 +224,8 @@ async fn build_first(
     plan: &mut RunPlan,
     ui: &Ui,
 ) -> Result<(), Failure> {
+    // The engine speaks for itself.
+    ui.done();
     let report = build(building, target, ui, ui.interrupted()).await?;
     if report.location != ImageLocation::Engine {
         ui.status(&reports::build::summary(building, &report));

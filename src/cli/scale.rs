@@ -43,7 +43,7 @@ pub struct ResumeArgs {
 /// Which run, and the format of the report.
 #[derive(Debug, Args)]
 pub(super) struct RunFlags {
-    /// The run (default: the one that started last)
+    /// The run, or its queue (default: the one that is active)
     run: Option<String>,
     #[command(flatten)]
     cluster: ClusterFlags,
@@ -53,21 +53,24 @@ pub(super) struct RunFlags {
 
 pub async fn scale(args: ScaleArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
-    let job =
-        scale::scale(&cluster.connect().await?, &cluster.release, run.as_deref(), args.parallelism).await?;
-    Ok(print(ui, output, &job, &report::scaled(&job)))
+    let pods = args.parallelism;
+    let scaled = scale::scale(&cluster.connect().await?, &cluster.release, run.as_deref(), pods).await;
+    let scaled = scaled.map_err(report::if_several(|run| format!("scale {run} --parallelism {pods}")))?;
+    Ok(print(ui, output, &scaled.job, &report::scaled(&scaled)))
 }
 
 pub async fn pause(args: PauseArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
-    let job = scale::pause(&cluster.connect().await?, &cluster.release, run.as_deref()).await?;
-    Ok(print(ui, output, &job, &report::paused(&job)))
+    let paused = scale::pause(&cluster.connect().await?, &cluster.release, run.as_deref()).await;
+    let paused = paused.map_err(report::if_several(|run| format!("pause {run}")))?;
+    Ok(print(ui, output, &paused.job, &report::paused(&paused)))
 }
 
 pub async fn resume(args: ResumeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let RunFlags { run, cluster, output } = args.run;
-    let job = scale::resume(&cluster.connect().await?, &cluster.release, run.as_deref()).await?;
-    Ok(print(ui, output, &job, &report::resumed(&job)))
+    let resumed = scale::resume(&cluster.connect().await?, &cluster.release, run.as_deref()).await;
+    let resumed = resumed.map_err(report::if_several(|run| format!("resume {run}")))?;
+    Ok(print(ui, output, &resumed.job, &report::resumed(&resumed)))
 }
 
 fn print(ui: &Ui, output: OutputFlags, job: &JobState, summary: &str) -> ExitStatus {

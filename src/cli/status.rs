@@ -5,8 +5,10 @@ use clap::Args;
 use super::flags::{ClusterFlags, OutputFlags, QueueFlags};
 use crate::release::status::status;
 use crate::ui::Ui;
+use crate::ui::commands::DEFAULT_QUEUE;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::status::StatusJson;
+use crate::ui::reports::queues::no_queue;
 use crate::ui::reports::status as report;
 
 /// Show the broker, the queues and the runs of a release
@@ -29,6 +31,11 @@ pub struct StatusArgs {
 pub async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let found = status(&cluster, &args.cluster.release, &args.queue.queue).await?;
+    let queue = &args.queue.queue;
+    // The default is nobody's word, and other queues are shown as well.
+    if queue.as_str() != DEFAULT_QUEUE && !found.queues.iter().any(|(name, _)| name == queue) {
+        return Err(no_queue(queue));
+    }
     if args.output.is_json() {
         ui.json(&StatusJson::from(&found));
     } else {

@@ -55,6 +55,7 @@ pub async fn stop(args: StopArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let deadline = deadline_after(args.timeout);
     let (job, verdict) = stop::stop(&cluster, release, &args.run, deadline, ui).await?;
     ui.done();
+    ui.about_queue(&job.queue);
     if args.output.is_json() {
         ui.json(&StoppedRunJson::of(&job, &verdict));
     }

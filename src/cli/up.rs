@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::flags::{ClusterFlags, OutputFlags, ValueFlags, duration};
+use super::flags::{ClusterFlags, OutputFlags, RememberFlags, ValueFlags, duration};
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::release::up::{self, DryRun, UpPlan};
+use crate::release::up::{self, DryRun, Loaded, UpPlan};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::up::UpJson;
@@ -19,6 +19,9 @@ use crate::ui::reports::up as words;
 /// Creates a Secret with random credentials unless there is one, applies the chart's manifests
 /// server-side, and waits until the broker accepts a login. If run again, it changes only what is
 /// different.
+///
+/// The release remembers the values that it was given: without any, they are used again.
+/// --dry-run=client does not know them.
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// Read values from this file (`-` is standard input); later files override earlier ones
@@ -26,6 +29,8 @@ pub struct UpArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     values: ValueFlags,
+    #[command(flatten)]
+    remember: RememberFlags,
     #[command(flatten)]
     cluster: ClusterFlags,
     #[command(flatten)]
@@ -72,6 +77,7 @@ pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let mut plan = UpPlan {
         release: args.cluster.release.clone(),
         chart: args.values.plan(&args.files),
+        remember: args.remember.remember(),
         dry_run: args.dry_run.into(),
         create_namespace: args.create_namespace,
         force_conflicts: args.force_conflicts,
@@ -87,8 +93,10 @@ pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         report
     } else {
         let cluster = args.cluster.connect().await?;
-        plan.prune_brokers = plan.dry_run == DryRun::None && may_prune(&cluster, &plan, args.yes, ui).await?;
-        up::up(&cluster, &plan, ui).await?
+        let loaded = up::load(&cluster, &plan, ui).await?;
+        plan.prune_brokers =
+            plan.dry_run == DryRun::None && may_prune(&cluster, &plan, &loaded, args.yes, ui).await?;
+        up::up(&cluster, &plan, &loaded, ui).await?
     };
     ui.done();
     if args.output.is_json() {
@@ -102,8 +110,14 @@ pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 ///
 /// # Errors
 /// The user does not agree, or cannot be asked.
-async fn may_prune(cluster: &Cluster, plan: &UpPlan, yes: bool, ui: &Ui) -> Result<bool, Failure> {
-    let Some(broker) = up::pruned_broker(cluster, plan).await? else { return Ok(false) };
+async fn may_prune(
+    cluster: &Cluster,
+    plan: &UpPlan,
+    loaded: &Loaded,
+    yes: bool,
+    ui: &Ui,
+) -> Result<bool, Failure> {
+    let Some(broker) = up::pruned_broker(cluster, plan, loaded).await? else { return Ok(false) };
     if broker.is_empty() {
         return Ok(true);
     }

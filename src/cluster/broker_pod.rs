@@ -45,7 +45,8 @@ impl Cluster {
         let list = ListParams::default().labels(&selector);
         let pods = self.call("listing pods", self.api::<Pod>().list(&list)).await?;
         let Some(pod) = pods.items.iter().find(|pod| is_ready(pod)) else {
-            return Err(Error::BrokerNotReady { seconds: 0, diagnosis: self.diagnose(&selector).await });
+            let diagnosis = self.diagnose(&selector).await;
+            return Err(Error::BrokerNotReady { seconds: 0, is_late: false, diagnosis });
         };
         let username = self.pod_env(pod, "RABBITMQ_DEFAULT_USER").await?;
         let password = self.pod_env(pod, "RABBITMQ_DEFAULT_PASS").await?;
@@ -59,6 +60,13 @@ impl Cluster {
                 password: password.unwrap_or_else(guest),
             },
         })
+    }
+
+    /// Whether a release has a broker, ready or not.
+    pub async fn has_broker(&self, release: &ReleaseName) -> Result<bool, Error> {
+        let list = ListParams::default().labels(&release.component_selector("broker"));
+        let services = self.call("listing services", self.api::<Service>().list(&list)).await?;
+        Ok(!services.items.is_empty())
     }
 
     /// The value of an environment variable of a pod, which may refer to a Secret.

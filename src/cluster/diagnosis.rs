@@ -30,6 +30,8 @@ const COMPLAINTS: [&str; 6] = ["error", "fail", "fatal", "panic", "exception", "
 pub struct Diagnosis {
     /// Empty if the controller has created no pod yet.
     pub pods: Vec<PodDiagnosis>,
+    /// Why the controller could not create a pod, if it has said so.
+    pub controller: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +48,8 @@ pub struct PodDiagnosis {
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.pods.is_empty() {
-            return write!(f, "it has no pods yet");
+            let why = self.controller.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            return write!(f, "it has no pods yet{why}");
         }
         for (number, pod) in self.pods.iter().enumerate() {
             let newline = if number > 0 { "\n" } else { "" };

@@ -30,9 +30,9 @@ pub enum Error {
     #[error("there is no broker of release {release:?} in namespace {namespace:?}")]
     NotInstalled { release: String, namespace: String },
     /// The broker exists, but none of its pods is ready. `seconds` is how long we waited, or 0 if we
-    /// did not wait.
+    /// did not wait; `is_late` is whether the deadline has passed, and not given up before it.
     #[error("the broker is not ready{}", after(*.seconds))]
-    BrokerNotReady { seconds: u64, diagnosis: Diagnosis },
+    BrokerNotReady { seconds: u64, is_late: bool, diagnosis: Diagnosis },
     /// A Secret lacks something that the broker or the workers need.
     #[error("secret {name:?} {problem}")]
     Secret { name: String, problem: String },
@@ -196,7 +196,7 @@ impl Error {
                 )
             }
             Self::NamespaceMissing(name) => {
-                format!("`kubectl create namespace {name}`, or `up --create-namespace`")
+                format!("`kubectl create namespace {name}`, or `kubectl workqueue up --create-namespace`")
             }
             Self::NotInstalled { .. } => {
                 "`kubectl workqueue up` installs one; --namespace and --release name another".to_owned()
@@ -204,8 +204,11 @@ impl Error {
             Self::BrokerNotReady { seconds: 0, .. } => {
                 "`kubectl workqueue up` waits until it is ready".to_owned()
             }
-            Self::BrokerNotReady { .. } => {
+            Self::BrokerNotReady { is_late: true, .. } => {
                 "fix the cause and run `kubectl workqueue up` again (--timeout gives it more time)".to_owned()
+            }
+            Self::BrokerNotReady { .. } => {
+                "more time does not help: fix the cause and run `kubectl workqueue up` again".to_owned()
             }
             Self::Secret { .. } => {
                 "see auth in `kubectl workqueue render --help` and the chart's values".to_owned()

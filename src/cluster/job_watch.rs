@@ -87,7 +87,8 @@ impl WatchedJobs {
         let Some(job) = self.jobs.get_mut(name) else { return };
         // A Job that has ended keeps its end: it may have been cleaned up.
         job.end.get_or_insert(JobEnd::Deleted);
-        job.active = 0;
+        // Nobody waits for its pods any more.
+        (job.active, job.parallelism) = (0, 0);
     }
 }
 

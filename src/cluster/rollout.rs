@@ -10,8 +10,10 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::pod_state::pod_state;
+use super::diagnosis::Diagnosis;
+use super::pod_state::{pod_state, with_message};
 use super::stuck_pods::StuckPods;
+use super::warning_events::ObjectWarning;
 use super::{Cluster, Error, watch_config};
 
 #[derive(Debug, Clone)]
@@ -51,7 +53,8 @@ impl Cluster {
         let selector = workload.pod_selector();
         let mut objects = std::pin::pin!(watch_one(api, &object.name));
         let mut pods = std::pin::pin!(watch_pods(streams.api(), &selector));
-        let mut view = View::default();
+        let mut warnings = std::pin::pin!(self.watch_warnings());
+        let mut view = View { name: object.name.clone(), ..View::default() };
         loop {
             let give_up_at = deadline.into_iter().chain(view.stuck.first_give_up_at()).min();
             tokio::select! {
@@ -63,9 +66,13 @@ impl Cluster {
                     Ok(event) => view.take_pod(event),
                     Err(error) => self.watch_refused("watching the broker", error).map_or(Ok(()), Err)?,
                 },
+                Some(warning) = warnings.next() => view.take_warning(warning),
                 () = sleep_until(give_up_at) => {
                     let seconds = started.elapsed().as_secs();
-                    return Err(Error::BrokerNotReady { seconds, diagnosis: self.diagnose(&selector).await });
+                    let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                    let controller = view.refusal.take();
+                    let diagnosis = Diagnosis { controller, ..self.diagnose(&selector).await };
+                    return Err(Error::BrokerNotReady { seconds, is_late, diagnosis });
                 }
             }
             if view.object.as_ref().is_some_and(is_rolled_out) {
@@ -104,6 +111,10 @@ fn watch_pods(
 /// What the two watches have shown so far.
 #[derive(Default)]
 struct View {
+    /// The workload's name.
+    name: String,
+    /// Why its controller could not create a pod last.
+    refusal: Option<String>,
     object: Option<DynamicObject>,
     pods: BTreeMap<String, Pod>,
     /// Whether all pods that were there at the start are known.
@@ -134,6 +145,12 @@ impl View {
         }
     }
 
+    fn take_warning(&mut self, warning: ObjectWarning) {
+        if warning.reason == "FailedCreate" && warning.kind != "Job" && warning.name == self.name {
+            self.refusal = with_message(&warning.reason, Some(&warning.message));
+        }
+    }
+
     /// The line to show, if it has changed. None before both watches have answered: there may be nothing
     /// to wait for.
     fn changed_line(&mut self) -> Option<String> {
@@ -142,7 +159,11 @@ impl View {
         }
         let states = self.pods.values().map(|pod| format!("{}: {}", pod.name_any(), pod_state(pod)));
         let line = states.collect::<Vec<_>>().join(", ");
-        let line = if line.is_empty() { "the first pod".to_owned() } else { line };
+        let line = match (&self.refusal, line.is_empty()) {
+            (_, false) => line,
+            (None, true) => "the first pod".to_owned(),
+            (Some(refusal), true) => format!("the first pod: {refusal}"),
+        };
         (line != self.line).then(|| {
             self.line = line.clone();
             line
@@ -198,6 +219,17 @@ mod tests {
         view.take_object(watcher::Event::InitApply(set(1, json!({}))));
         assert_eq!(view.changed_line().as_deref(), Some("the first pod"));
         assert_eq!(view.changed_line(), None, "it has been said");
+        let warning = |name: &str| ObjectWarning {
+            kind: "StatefulSet".to_owned(),
+            name: name.to_owned(),
+            reason: "FailedCreate".to_owned(),
+            message: "exceeded quota: q".to_owned(),
+        };
+        view.name = "b".to_owned();
+        view.take_warning(warning("other"));
+        assert_eq!(view.changed_line(), None);
+        view.take_warning(warning("b"));
+        assert_eq!(view.changed_line().as_deref(), Some("the first pod: FailedCreate: exceeded quota: q"));
     }
 
     #[test]

@@ -40,6 +40,15 @@ impl StartWait {
         joined(&self.reason, &self.message)
     }
 
+    /// What to change, if the message tells.
+    pub fn cure(&self) -> Option<&'static str> {
+        let refused = ["security context constraint", "must be in the ranges", "runAsUser: Invalid value"];
+        refused.iter().any(|words| self.message.contains(words)).then_some(
+            "--set worker.podSecurityContext.runAsUser=null,worker.podSecurityContext.runAsGroup=null leaves the user to \
+             the cluster",
+        )
+    }
+
     /// A command that shows more.
     pub fn next_command(&self) -> String {
         let says = |words: &str| self.message.contains(words);

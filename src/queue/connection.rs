@@ -10,8 +10,8 @@ use crate::cluster::tunnel::Tunnel;
 use crate::error::Error;
 use crate::notice::Deadline;
 use workqueue_amqp as broker;
-use workqueue_amqp::{Broker, Endpoint};
-use workqueue_core::names::ReleaseName;
+use workqueue_amqp::{Broker, Endpoint, topology};
+use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Pause between two attempts to connect.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -133,6 +133,21 @@ impl BrokerConnection {
         }
     }
 
+    /// Makes sure that a queue, or what belongs to it, exists: of a queue that nobody has made, nothing can be
+    /// said.
+    ///
+    /// # Errors
+    /// [`broker::Error::NoQueue`]; lost connections.
+    pub async fn require_queue(&self, queue: &QueueName) -> Result<(), Error> {
+        for name in [queue.clone(), queue.failed(), queue.results()] {
+            let exists = topology::exists(&self.broker, &name).await;
+            if exists.map_err(|error| self.explain(error))? {
+                return Ok(());
+            }
+        }
+        Err(broker::Error::NoQueue(queue.clone()).into())
+    }
+
     /// Replaces an error by the tunnel's own failure if there is one: it says more than the AMQP
     /// client's "connection reset".
     pub fn explain(&self, error: broker::Error) -> Error {
@@ -157,7 +172,7 @@ pub(crate) fn after_waiting(error: Error, started: Instant) -> Error {
     match error {
         Error::Cluster(cluster::Error::BrokerNotReady { diagnosis, .. }) => {
             let seconds = started.elapsed().as_secs().max(1);
-            Error::Cluster(cluster::Error::BrokerNotReady { seconds, diagnosis })
+            Error::Cluster(cluster::Error::BrokerNotReady { seconds, is_late: true, diagnosis })
         }
         other => other,
     }

@@ -71,6 +71,8 @@ impl<'a> Transfer<'a> {
         let mut connected = self.connect(&mut reconnector, None, interrupt.as_mut()).await;
         loop {
             connected?;
+            // From now on, what is missing is input.
+            self.report_progress(&items);
             if self.interrupted_at.is_some() && reconnector.is_down() {
                 break;
             }

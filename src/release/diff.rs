@@ -7,7 +7,9 @@ use crate::cluster::apply::Change;
 use crate::cluster::existing::Existing;
 use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
+use crate::notice::Observer;
 use crate::release::manifests::{self, ChartPlan, Installation};
+use crate::release::remembered::{Remember, chart_and_values};
 use crate::release::storage;
 use workqueue_core::names::ReleaseName;
 
@@ -26,10 +28,11 @@ pub async fn diff(
     cluster: &Cluster,
     release: &ReleaseName,
     chart: &ChartPlan,
+    remember: Remember,
     force_conflicts: bool,
+    observer: &dyn Observer,
 ) -> Result<Vec<ObjectDiff>, Error> {
-    let loaded = chart.load_chart()?;
-    let values = chart.load_values(&loaded)?;
+    let (loaded, values) = chart_and_values(cluster, release, chart, remember, observer).await?;
     let version = cluster.server_version().await?;
     let rendered = manifests::render(&loaded, &values, release, cluster.namespace(), &version)?;
     let mut diffs = Vec::new();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::cluster::existing::Existing;
+use crate::cluster::job::JobState;
 use crate::cluster::object_ref::ObjectRef;
 use crate::error::Error;
 use crate::notice::{Notice, ObjectChange, Observer, Wait, deadline_after};
@@ -29,6 +30,8 @@ pub struct DownPreview {
     pub objects: Vec<Existing>,
     /// The queues that hold messages, and how many; `None` if the broker did not answer.
     pub messages: Option<Vec<(String, u64)>>,
+    /// The runs that are active.
+    pub runs: Vec<JobState>,
 }
 
 /// Finds what `down` would delete.
@@ -36,7 +39,11 @@ pub struct DownPreview {
 /// # Errors
 /// [`crate::cluster::Error::NotOurs`] if Helm installed the release; [`Error::PvcsDeleted`] if the
 /// plan keeps data but the chart's values delete the PVCs with their StatefulSet.
-pub async fn preview(cluster: &Cluster, plan: &DownPlan) -> Result<DownPreview, Error> {
+pub async fn preview(
+    cluster: &Cluster,
+    plan: &DownPlan,
+    observer: &dyn Observer,
+) -> Result<DownPreview, Error> {
     if plan.keep_data
         && let Some(owner) = cluster.pvc_owner(&plan.release).await?
     {
@@ -53,9 +60,12 @@ pub async fn preview(cluster: &Cluster, plan: &DownPlan) -> Result<DownPreview, 
     let messages = if objects.is_empty() {
         Some(Vec::new())
     } else {
+        observer.on(Notice::Waiting(Wait::Contents));
         contents::messages(cluster, &plan.release, Some(&plan.queue)).await
     };
-    Ok(DownPreview { objects, messages })
+    let mut runs = cluster.runs(&plan.release).await?;
+    runs.retain(|run| run.end.is_none());
+    Ok(DownPreview { objects, messages, runs })
 }
 
 /// Deletes the objects and waits until they are gone.

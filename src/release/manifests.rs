@@ -39,6 +39,13 @@ pub struct ChartPlan {
 }
 
 impl ChartPlan {
+    /// Whether any value is given.
+    pub fn has_values(&self) -> bool {
+        self.preset.is_some()
+            || !self.values.is_empty()
+            || [&self.set, &self.set_string, &self.set_file, &self.set_json].iter().any(|set| !set.is_empty())
+    }
+
     pub fn load_chart(&self) -> Result<Chart, Error> {
         Ok(match &self.chart {
             Some(dir) => Chart::from_dir(dir)?,

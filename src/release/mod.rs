@@ -6,6 +6,7 @@ pub mod diff;
 pub mod down;
 pub mod export;
 pub mod manifests;
+pub mod remembered;
 pub mod status;
 pub(crate) mod storage;
 pub mod up;

@@ -3,6 +3,8 @@
 //!
 //! It is a Secret because values may contain passwords.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,6 +28,9 @@ pub(crate) struct StoredRelease {
     pub values: Value,
     /// The objects that were applied.
     pub objects: Vec<ObjectRef>,
+    /// The directory of the chart; `None` for the bundled one. Earlier versions did not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<PathBuf>,
 }
 
 impl StoredRelease {

@@ -13,8 +13,10 @@ use crate::error::Error;
 use crate::notice::{Deadline, Notice, ObjectChange, Observer, Wait, deadline_after};
 use crate::queue::connection::BrokerConnection;
 use crate::release::manifests::{self, ChartPlan, DEFAULT_KUBE_VERSION, Installation};
+use crate::release::remembered::{Remember, chart_and_values};
 use crate::release::storage::{self, StoredRelease};
 use crate::release::{broker_upgrade, contents};
+use helm_template::{Chart, Rendered, ValueSources};
 use workqueue_core::names::{CHART, ReleaseName};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +32,8 @@ pub enum DryRun {
 pub struct UpPlan {
     pub release: ReleaseName,
     pub chart: ChartPlan,
+    /// What becomes of the values that the release was given before.
+    pub remember: Remember,
     pub dry_run: DryRun,
     /// Create the namespace if it is missing.
     pub create_namespace: bool,
@@ -89,11 +93,12 @@ impl PrunedBroker {
 ///
 /// # Errors
 /// What the chart or the cluster refuse.
-pub async fn pruned_broker(cluster: &Cluster, plan: &UpPlan) -> Result<Option<PrunedBroker>, Error> {
-    let chart = plan.chart.load_chart()?;
-    let values = plan.chart.load_values(&chart)?;
-    let version = cluster.server_version().await?;
-    let rendered = manifests::render(&chart, &values, &plan.release, cluster.namespace(), &version)?;
+pub async fn pruned_broker(
+    cluster: &Cluster,
+    plan: &UpPlan,
+    loaded: &Loaded,
+) -> Result<Option<PrunedBroker>, Error> {
+    let rendered = loaded.render(cluster, plan)?;
     let objects = Installation::of(rendered, &plan.release, cluster.namespace()).objects;
     let objects: Vec<ObjectRef> = objects.iter().filter_map(ObjectRef::of).collect();
     let obsolete = storage::obsolete(cluster, &plan.release, &objects).await?;
@@ -110,22 +115,47 @@ fn is_broker(object: &ObjectRef) -> bool {
     KINDS.contains(&object.kind.as_str())
 }
 
+/// A chart with the values of a release, and the server's version.
+pub struct Loaded {
+    chart: Chart,
+    values: ValueSources,
+    version: String,
+}
+
+impl Loaded {
+    fn render(&self, cluster: &Cluster, plan: &UpPlan) -> Result<Rendered, Error> {
+        manifests::render(&self.chart, &self.values, &plan.release, cluster.namespace(), &self.version)
+    }
+}
+
+/// Loads the chart and the values of a release, those that it was given before among them.
+///
+/// # Errors
+/// [`Error::OtherChart`]; what the chart or the cluster refuse.
+pub async fn load(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Result<Loaded, Error> {
+    let (chart, values) =
+        chart_and_values(cluster, &plan.release, &plan.chart, plan.remember, observer).await?;
+    Ok(Loaded { chart, values, version: cluster.server_version().await? })
+}
+
 /// Installs or upgrades a release. If it is interrupted, running it again continues from there.
 ///
 /// # Errors
 /// What the chart, the cluster or the broker refuse; the deadline.
-pub async fn up(cluster: &Cluster, plan: &UpPlan, observer: &dyn Observer) -> Result<UpReport, Error> {
+pub async fn up(
+    cluster: &Cluster,
+    plan: &UpPlan,
+    loaded: &Loaded,
+    observer: &dyn Observer,
+) -> Result<UpReport, Error> {
     let started = Instant::now();
     let deadline = deadline_after(plan.timeout);
-    let chart = plan.chart.load_chart()?;
-    let values = plan.chart.load_values(&chart)?;
-    let version = cluster.server_version().await?;
-    let rendered = manifests::render(&chart, &values, &plan.release, cluster.namespace(), &version)?;
+    let rendered = loaded.render(cluster, plan)?;
     refuse_renamed(&rendered.values)?;
     let installation = Installation::of(rendered, &plan.release, cluster.namespace());
     let workloads = installation.workloads.clone();
     broker_upgrade::check(cluster, &plan.release, &workloads).await?;
-    let mut report = apply(cluster, plan, values.merged()?, installation, observer).await?;
+    let mut report = apply(cluster, plan, loaded.values.merged()?, installation, observer).await?;
     if plan.dry_run == DryRun::None && plan.wait && !workloads.is_empty() {
         wait(cluster, &plan.release, &workloads, deadline, observer).await?;
         report.ready_after = Some(started.elapsed());
@@ -159,7 +189,8 @@ async fn apply(
     {
         return Err(Error::BrokerPruned(broker.object.clone()));
     }
-    let mut stored = StoredRelease { values, objects };
+    let chart = plan.chart.chart.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
+    let mut stored = StoredRelease { values, objects, chart };
     if !dry_run {
         // If we are interrupted below, the next `up` still finds the obsolete objects.
         let all =

@@ -63,6 +63,7 @@ pub async fn results(
     plan: &ResultsPlan,
     sink: &mut dyn RecordSink,
 ) -> Result<ResultsReport, Error> {
+    session.require_queue(&plan.queue).await?;
     let mut report = ResultsReport::default();
     let mut files = ResultFiles::create(plan.joblog.as_deref(), plan.results.as_deref())?;
     let end =

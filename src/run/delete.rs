@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::notice::{Deadline, Observer};
 use crate::queue::connection::BrokerConnection;
 use crate::run::books::close_alone;
-use crate::run::logs::find_run;
+use crate::run::find::find_run;
 use crate::run::stop::until_pods_ended;
 use workqueue_amqp as broker;
 use workqueue_amqp::{Broker, ledger, topology};
@@ -35,7 +35,7 @@ pub async fn find(
     queue: &QueueName,
     run: &str,
 ) -> Result<Deletable, Error> {
-    let job = match find_run(cluster, release, Some(run)).await {
+    let job = match find_run(cluster, release, run).await {
         Err(Error::NoRun(_)) => None,
         found => Some(found?),
     };
@@ -96,7 +96,7 @@ pub(super) async fn prune(
     let explain = |error| connection.explain(error);
     let book = ledger::look(&connection.broker, queue).await.map_err(explain)?.unwrap_or_default();
     for run in obsolete(&book, kept) {
-        match find_run(cluster, release, Some(run)).await {
+        match find_run(cluster, release, run).await {
             Err(Error::NoRun(_)) => {}
             job => {
                 for name in job?.names() {

@@ -14,9 +14,10 @@ use crate::cluster::pod_event::PodEvent;
 use crate::cluster::pod_state::has_ended;
 use crate::cluster::warning_events::ObjectWarning;
 use crate::error::Error;
-use crate::notice::{Notice, Observer, Recovery, Wait, Warning};
+use crate::notice::{Notice, Observer, PodCounts, Recovery, RunCounts, RunProgress, Wait, Warning};
 use crate::run::followed_pods::FollowedPods;
 use crate::run::last_pods::LastPods;
+use crate::run::pod_stages::PodStages;
 use crate::run::queue_watch::QueueCount;
 use crate::run::start_failures::{StartFailures, cure};
 use crate::run::starting::Starting;
@@ -27,6 +28,8 @@ pub(crate) struct FollowedRun<'a> {
     observer: &'a dyn Observer,
     server_is_away: bool,
     broker_is_away: bool,
+    counts: Option<RunCounts>,
+    stages: PodStages,
     starting: Starting,
     failures: StartFailures,
     last_pods: LastPods,
@@ -43,6 +46,8 @@ impl<'a> FollowedRun<'a> {
             observer,
             server_is_away: false,
             broker_is_away: false,
+            counts: None,
+            stages: PodStages::default(),
             starting,
             failures: StartFailures::default(),
             last_pods: LastPods::default(),
@@ -55,7 +60,7 @@ impl<'a> FollowedRun<'a> {
             RunEvent::State(job) => {
                 self.server_answered();
                 self.job = *job;
-                self.observer.on(Notice::Job(&self.job));
+                self.report_progress(Instant::now());
             }
             RunEvent::Unreachable(reason) => {
                 if !std::mem::replace(&mut self.server_is_away, true) {
@@ -73,7 +78,8 @@ impl<'a> FollowedRun<'a> {
                     self.observer.on(Notice::Recovered(Recovery::Broker));
                 }
                 self.failures.counted(counts, &self.job);
-                self.observer.on(Notice::Items { job: &self.job, counts });
+                self.counts = Some(counts);
+                self.report_progress(Instant::now());
             }
             // The broker is reached through the API server, whose absence was reported already.
             QueueCount::Away(_) if self.server_is_away => {}
@@ -96,7 +102,10 @@ impl<'a> FollowedRun<'a> {
                 self.server_answered();
                 self.starting.take(&pod, Instant::now());
                 self.failures.take(&pod, Instant::now());
-                if let Some(failure) = self.pods.update(&pod) {
+                self.stages.take(&pod, &self.job);
+                // What a pod does that is being deleted is no failure.
+                let is_deleted = pod.metadata.deletion_timestamp.is_some();
+                if !is_deleted && let Some(failure) = self.pods.update(&pod) {
                     self.observer.warn(Warning::PodFailed { pod: &pod.name_any(), failure: &failure });
                 }
             }
@@ -114,9 +123,22 @@ impl<'a> FollowedRun<'a> {
         let name = pod.name_any();
         self.starting.forget(&name);
         self.failures.forget(&name);
-        // Kubernetes cleans up pods that have ended.
-        if !has_ended(pod) && self.job.end.is_none() {
+        let is_unwanted = self.stages.gone(&name, &self.job);
+        // Kubernetes cleans up pods that have ended, and stops those that `scale` and `pause` have left over.
+        if !has_ended(pod) && !is_unwanted && self.job.end.is_none() {
             self.observer.warn(Warning::PodDeleted { pod: &name });
+        }
+    }
+
+    /// Says how far the run has come, once there is something to say.
+    fn report_progress(&self, now: Instant) {
+        let mut pods = self.stages.counts();
+        if let Some(line) = self.starting.lines(now).into_iter().next() {
+            pods.why = Some(line.reason);
+        }
+        let is_known = self.counts.is_some() || pods != PodCounts::default();
+        if is_known && self.job.end.is_none() {
+            self.observer.on(Notice::Run(RunProgress { job: &self.job, items: self.counts, pods }));
         }
     }
 
@@ -139,6 +161,7 @@ impl<'a> FollowedRun<'a> {
     /// # Errors
     /// [`Error::WorkersStuck`], [`Error::NotStarted`].
     pub(crate) fn on_tick(&mut self, start_timeout: Duration, now: Instant) -> Result<(), Error> {
+        self.report_progress(now);
         let waited = now.duration_since(self.followed_since);
         if !start_timeout.is_zero() && waited >= start_timeout && !self.starting.has_started() {
             return Err(self.not_started(waited));
@@ -215,7 +238,6 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::notice::RunCounts;
     use serde_json::json;
 
     #[derive(Default)]
@@ -228,6 +250,8 @@ mod tests {
                 Notice::Warning(Warning::BrokerAway { .. }) => "broker away",
                 Notice::Recovered(Recovery::ApiServer) => "API server back",
                 Notice::Recovered(Recovery::Broker) => "broker back",
+                Notice::Warning(Warning::PodDeleted { .. }) => "pod deleted",
+                Notice::Warning(Warning::PodFailed { .. }) => "pod failed",
                 _ => return,
             };
             self.0.lock().expect("not poisoned").push(heard);
@@ -257,6 +281,31 @@ mod tests {
         assert!(matches!(error, Error::NotStarted { seconds: 60, .. }), "{error}");
         let mut worked = FollowedRun::new(job(1, 1), &heard);
         assert!(worked.on_tick(Duration::from_secs(60), late).is_ok());
+    }
+
+    #[test]
+    fn a_pod_that_scaling_has_stopped_is_no_warning_and_another_one_is() {
+        let deleted = |name: &str, phase: &str| {
+            let mut pod = pod(name, "ContainerCreating");
+            pod.metadata.deletion_timestamp =
+                serde_json::from_value(json!("2026-01-01T00:00:00Z")).expect("a time");
+            pod.status.as_mut().expect("it has one").phase = Some(phase.to_owned());
+            pod
+        };
+        let heard = |wanted: u32| {
+            let heard = Heard::default();
+            let mut run = FollowedRun::new(job(0, wanted), &heard);
+            for name in ["a", "b"] {
+                run.on_pod_event(PodEvent::Pod(pod(name, "ContainerCreating")));
+            }
+            run.on_pod_event(PodEvent::Pod(deleted("a", "Running")));
+            run.on_pod_event(PodEvent::Gone(deleted("a", "Running")));
+            // Its program ends with an error because it is stopped.
+            run.on_pod_event(PodEvent::Pod(deleted("b", "Failed")));
+            heard.0.into_inner().expect("not poisoned")
+        };
+        assert_eq!(heard(1), [""; 0]);
+        assert_eq!(heard(2), ["pod deleted"]);
     }
 
     #[test]

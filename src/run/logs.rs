@@ -7,24 +7,6 @@ use crate::cluster::job::JobState;
 use crate::cluster::pod_event::PodEvent;
 use crate::error::Error;
 use crate::notice::{Notice, Observer, Warning};
-use workqueue_core::names::ReleaseName;
-
-/// Finds a run by its name or by the name of one of its Jobs; without a name, the latest run.
-///
-/// # Errors
-/// [`Error::NoRun`].
-pub async fn find_run(
-    cluster: &Cluster,
-    release: &ReleaseName,
-    run: Option<&str>,
-) -> Result<JobState, Error> {
-    let mut runs = cluster.runs(release).await?;
-    let found = match run {
-        Some(run) => runs.into_iter().find(|job| job.run == run || job.names().any(|name| name == run)),
-        None => runs.pop(),
-    };
-    found.ok_or_else(|| Error::NoRun(run.map(str::to_owned)))
-}
 
 /// Passes the existing log lines of a run's pods to the observer, pod by pod.
 pub async fn logs(

@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub mod delete;
+pub mod find;
 pub mod follow;
 pub(crate) mod followed_pods;
 pub(crate) mod followed_run;
@@ -9,6 +10,7 @@ pub(crate) mod job_manifest;
 pub(crate) mod last_pods;
 pub mod logs;
 pub mod plan;
+pub(crate) mod pod_stages;
 pub mod queue_watch;
 pub mod scale;
 pub mod start;

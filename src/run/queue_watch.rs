@@ -1,21 +1,31 @@
-//! Counts the items of a run's queue while the run goes on: in fine mode the Job's state does not
-//! show how many items are done.
+//! Counts the items of a run while it goes on: those that wait and that have failed in its queues, and
+//! those that are done in its ledger.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::notice::RunCounts;
 use crate::queue::connection::BrokerConnection;
-use workqueue_amqp::topology;
+use workqueue_amqp::{ledger, topology};
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Time between two counts. Counting is cheap for the broker and delivers no messages.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
+
+/// Time between two looks into the ledger, from its newest sum on.
+const READ_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a look into it may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The connection's name in the broker's own tools.
+const PURPOSE: &str = "kubectl-workqueue run";
 
 /// Counts once.
 ///
@@ -28,7 +38,7 @@ pub async fn count(connection: &BrokerConnection, job: &JobState) -> Result<RunC
         Ok::<_, Error>(depth.map_err(|error| connection.explain(error))?.unwrap_or_default().ready)
     };
     let (failed, waiting) = (ready(queue.failed()).await?, ready(queue).await?);
-    Ok(RunCounts { waiting, failed: failed.saturating_sub(job.failed_before) })
+    Ok(RunCounts { waiting, failed: failed.saturating_sub(job.failed_before), done: None })
 }
 
 /// The outcome of one count.
@@ -80,11 +90,28 @@ async fn count_repeatedly(
     job: &JobState,
     counts_tx: &mpsc::Sender<QueueCount>,
 ) -> Result<(), Error> {
-    let connection = BrokerConnection::open(cluster, release, "kubectl-workqueue run").await?;
+    let mut connection = BrokerConnection::open(cluster, release, PURPOSE).await?;
+    let (mut done, mut read_at) = (None, None::<Instant>);
     loop {
         let counts = count(&connection, job).await?;
         // Without a receiver this task is about to be aborted.
-        counts_tx.send(QueueCount::Counted(counts)).await.ok();
+        counts_tx.send(QueueCount::Counted(RunCounts { done, ..counts })).await.ok();
+        if job.ledger && read_at.is_none_or(|at| at.elapsed() >= READ_EVERY) {
+            match tokio::time::timeout(READ_TIMEOUT, done_items(&connection, job)).await {
+                Ok(Ok(items)) => done = items.or(done),
+                // A stream that starts breaks the connection: the ledger says more later.
+                _ => connection = BrokerConnection::open(cluster, release, PURPOSE).await?,
+            }
+            read_at = Some(Instant::now());
+        }
         tokio::time::sleep(COUNT_EVERY).await;
     }
+}
+
+/// Items that are done, as the ledger of the run says; `None` if it says nothing yet.
+async fn done_items(connection: &BrokerConnection, job: &JobState) -> Result<Option<u64>, Error> {
+    let Ok(queue) = job.queue.parse::<QueueName>() else { return Ok(None) };
+    let pages = ledger::read_pages(&connection.broker, &queue, &job.run).await;
+    let pages = pages.map_err(|error| connection.explain(error))?;
+    Ok(Some(pages.map_or(0, |pages| pages.sum.done.len() + pages.sum.foreign_done)))
 }

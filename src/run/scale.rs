@@ -6,61 +6,73 @@
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
-use crate::run::logs::find_run;
+use crate::run::find::{find_run, select_run};
 use workqueue_core::names::ReleaseName;
 
-/// Scales a run to `parallelism` concurrent pods and returns its new state.
+/// A run after it was to be changed.
+pub struct Changed {
+    pub job: JobState,
+    /// It was as it should be before.
+    pub already: bool,
+}
+
+/// Scales a run to `parallelism` concurrent pods.
 ///
 /// # Errors
-/// [`Error::NoRun`], [`Error::RunEnded`], [`Error::RunPaused`].
+/// [`Error::NoRun`], [`Error::SeveralRuns`], [`Error::RunEnded`], [`Error::RunPaused`].
 pub async fn scale(
     cluster: &Cluster,
     release: &ReleaseName,
     run: Option<&str>,
     parallelism: u32,
-) -> Result<JobState, Error> {
-    let run = find_run(cluster, release, run).await?;
+) -> Result<Changed, Error> {
+    let run = select_run(cluster, release, run).await?;
     let jobs = live_jobs(cluster, release, &run).await?;
     if run.paused.is_some() {
         return Err(Error::RunPaused(run.run));
     }
-    for (job, step) in plan(&jobs, parallelism) {
+    let mut steps = plan(&jobs, parallelism);
+    steps.retain(|(job, step)| *step != Step::Set(job.parallelism));
+    for (job, step) in &steps {
         match step {
-            Step::Set(pods) if pods == job.parallelism => {}
-            Step::Set(pods) => cluster.set_parallelism(&job.name, pods, None).await?,
-            Step::Add(pods) => _ = cluster.add_job(&job.name, &next_name(&run), pods).await?,
+            Step::Set(pods) => cluster.set_parallelism(&job.name, *pods, None).await?,
+            Step::Add(pods) => _ = cluster.add_job(&job.name, &next_name(&run), *pods).await?,
             Step::Delete => cluster.delete_job(&job.name).await?,
         }
     }
-    find_run(cluster, release, Some(&run.name)).await
+    Ok(Changed { job: find_run(cluster, release, &run.name).await?, already: steps.is_empty() })
 }
 
 /// Removes all pods of a run until [`resume`].
 ///
 /// # Errors
-/// [`Error::NoRun`], [`Error::RunEnded`].
-pub async fn pause(cluster: &Cluster, release: &ReleaseName, run: Option<&str>) -> Result<JobState, Error> {
-    let run = find_run(cluster, release, run).await?;
+/// [`Error::NoRun`], [`Error::SeveralRuns`], [`Error::RunEnded`].
+pub async fn pause(cluster: &Cluster, release: &ReleaseName, run: Option<&str>) -> Result<Changed, Error> {
+    let run = select_run(cluster, release, run).await?;
+    let mut already = true;
     for job in live_jobs(cluster, release, &run).await? {
         if job.paused.is_none() {
             cluster.set_parallelism(&job.name, 0, Some(job.parallelism)).await?;
+            already = false;
         }
     }
-    find_run(cluster, release, Some(&run.name)).await
+    Ok(Changed { job: find_run(cluster, release, &run.name).await?, already })
 }
 
 /// Restores the pods of a paused run.
 ///
 /// # Errors
-/// [`Error::NoRun`], [`Error::RunEnded`].
-pub async fn resume(cluster: &Cluster, release: &ReleaseName, run: Option<&str>) -> Result<JobState, Error> {
-    let run = find_run(cluster, release, run).await?;
+/// [`Error::NoRun`], [`Error::SeveralRuns`], [`Error::RunEnded`].
+pub async fn resume(cluster: &Cluster, release: &ReleaseName, run: Option<&str>) -> Result<Changed, Error> {
+    let run = select_run(cluster, release, run).await?;
+    let mut already = true;
     for job in live_jobs(cluster, release, &run).await? {
         if let Some(pods) = job.paused {
             cluster.set_parallelism(&job.name, pods, None).await?;
+            already = false;
         }
     }
-    find_run(cluster, release, Some(&run.name)).await
+    Ok(Changed { job: find_run(cluster, release, &run.name).await?, already })
 }
 
 /// The Jobs of a run that have not ended, oldest first.

@@ -26,8 +26,8 @@ const OPENING_RETRIES: u32 = 5;
 const OPENING_PAUSE: Duration = Duration::from_secs(1);
 
 pub enum Started {
-    /// The Job was created.
-    Job(JobState),
+    /// The Job was created, after so many new items were enqueued.
+    Job { job: JobState, new: u64 },
     /// The queue is empty: no Job was created.
     Nothing,
     /// Not all items reached the queue: no Job was created.
@@ -100,6 +100,7 @@ async fn start_job(
     observer: &dyn Observer,
     own: Option<&ItemSet>,
 ) -> Result<Started, Error> {
+    observer.on(Notice::Waiting(Wait::Opening));
     let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
     ensure_queue(&connection, &plan.queue, observer, own.is_none()).await?;
     let mut contents = contents(&connection, &plan.queue.name).await?;
@@ -151,7 +152,7 @@ async fn start_job(
     }
     prune(cluster, &connection, &plan, &manifest, observer).await;
     connection.close().await;
-    Ok(Started::Job(job))
+    Ok(Started::Job { job, new: own.map_or(0, ItemSet::len) })
 }
 
 /// Opens the books of the run, over another connection if this one breaks: streams that are starting

@@ -9,7 +9,7 @@ use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::notice::{Deadline, Notice, Observer, Wait};
 use crate::run::books::{self, Verdict};
-use crate::run::logs::find_run;
+use crate::run::find::find_run;
 use workqueue_core::names::ReleaseName;
 use workqueue_core::words::count;
 
@@ -27,7 +27,7 @@ pub async fn stop(
     deadline: Deadline,
     observer: &dyn Observer,
 ) -> Result<(JobState, Verdict), Error> {
-    let job = find_run(cluster, release, Some(run)).await?;
+    let job = find_run(cluster, release, run).await?;
     if job.end.is_some() {
         return Err(Error::RunEnded(job.run));
     }
@@ -35,7 +35,7 @@ pub async fn stop(
         cluster.stop_job(name).await?;
     }
     until_pods_ended(cluster, &job, deadline, observer).await?;
-    let job = find_run(cluster, release, Some(run)).await?;
+    let job = find_run(cluster, release, run).await?;
     observer.on(Notice::Waiting(Wait::Books));
     let verdict = books::close(cluster, release, &job, observer).await;
     Ok((job, verdict))

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::{cluster, image};
+use helm_template as chart;
 use workqueue_core::causes::with_causes;
 
 /// How the program ends. `docs/reference/exit-codes.md` documents the numbers; they do not change.
@@ -67,9 +68,9 @@ impl From<Error> for Failure {
             E::Deadline { .. } | E::NotStarted { .. } | E::Cluster(cluster::Error::Deadline { .. }) => {
                 ExitStatus::Deadline
             }
-            E::Cluster(cluster::Error::BrokerNotReady { seconds, .. }) if *seconds > 0 => {
-                ExitStatus::Deadline
-            }
+            E::Cluster(cluster::Error::BrokerNotReady { is_late: true, .. }) => ExitStatus::Deadline,
+            E::NoPreset { .. } => ExitStatus::Usage,
+            E::Chart(error) if is_about_values(error.kind()) => ExitStatus::Usage,
             E::WorkersStuck { .. } => ExitStatus::JobFailed,
             E::Item(_) | E::QueueLost { .. } => ExitStatus::NotEnqueued,
             E::Image(image::Error::Interrupted(_)) => ExitStatus::Interrupted,
@@ -77,6 +78,12 @@ impl From<Error> for Failure {
         };
         Self { message: message(&error), hint: error.hint(), status }
     }
+}
+
+/// Whether the user's values are wrong, and not the chart.
+fn is_about_values(kind: chart::ErrorKind) -> bool {
+    use chart::ErrorKind as K;
+    matches!(kind, K::Values | K::Schema | K::Refused)
 }
 
 /// The message: the error with its causes, and the state of pods on lines of its own.

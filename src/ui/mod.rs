@@ -1,12 +1,15 @@
 //! Everything that people read: data on stdout, messages and progress on stderr.
 
+pub mod commands;
 pub mod failure;
 pub mod json;
+mod log_lines;
 mod notices;
 mod observer;
 mod progress;
 mod rate;
 pub mod reports;
+mod run_line;
 pub mod table;
 pub mod usage;
 
@@ -19,6 +22,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::ui::commands::Commands;
 use crate::ui::failure::Failure;
 use progress::ProgressLine;
 use workqueue_worker::output::OutputStream;
@@ -38,6 +42,7 @@ pub struct Ui {
     /// Objects and log lines are data on stdout, unless a report in JSON takes it.
     data_is_text: bool,
     progress: ProgressLine,
+    commands: Commands,
     pod_styles: Mutex<HashMap<String, Style>>,
     /// Set once nobody reads stdout any more.
     closed: Notify,
@@ -60,12 +65,28 @@ impl Ui {
                 std::io::stderr().is_terminal(),
                 std::io::stdout().is_terminal(),
             ),
+            commands: Commands::default(),
             pod_styles: Mutex::default(),
             closed: Notify::new(),
             signals: Arc::default(),
             signals_are_forwarded: Once::new(),
             unwritable: OnceLock::new(),
         }
+    }
+
+    /// Completes the commands in messages with what the user gave.
+    pub fn with_commands(self, commands: Commands) -> Self {
+        Self { commands, ..self }
+    }
+
+    /// Something was asked, and the answer may take its time.
+    pub fn expect_answer(&self) {
+        self.progress.expect("waiting for the cluster or its broker to answer");
+    }
+
+    /// Messages from now on are about the items of this queue.
+    pub fn about_queue(&self, queue: &str) {
+        self.commands.about_queue(queue);
     }
 
     /// Whether only data and errors are printed.
@@ -76,7 +97,7 @@ impl Ui {
     /// A message for the user, on stderr.
     pub fn status(&self, message: &str) {
         if !self.verbosity.quiet {
-            self.progress.print_above(message);
+            self.progress.print_above(&self.commands.completed(message));
         }
     }
 
@@ -144,6 +165,8 @@ impl Ui {
             let message = format!("cannot ask whether to delete {what}: standard input is not a terminal");
             return Err(Failure::new(message, "--yes deletes without asking"));
         }
+        // What turns would overwrite the question.
+        self.progress.clear();
         eprint!("Delete {what}? [y/N] ");
         let mut answer = String::new();
         std::io::stderr().flush().ok();
@@ -159,9 +182,13 @@ impl Ui {
     pub fn error(&self, failure: &Failure) {
         self.progress.clear();
         let style = Style::new().for_stderr();
-        eprintln!("{} {}", style.clone().red().bold().apply_to("error:"), failure.message);
+        eprintln!(
+            "{} {}",
+            style.clone().red().bold().apply_to("error:"),
+            self.commands.completed(&failure.message)
+        );
         if let Some(hint) = &failure.hint {
-            eprintln!("{} {hint}", style.cyan().apply_to("hint:"));
+            eprintln!("{} {}", style.cyan().apply_to("hint:"), self.commands.completed(hint));
         }
     }
 

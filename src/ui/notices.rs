@@ -11,6 +11,8 @@ pub(super) fn wait(wait: &Wait<'_>) -> String {
         Wait::Cluster(what) => (*what).to_owned(),
         Wait::BrokerLogin => "the broker's login".to_owned(),
         Wait::BrokerBack(error) => format!("the broker ({error})"),
+        Wait::Contents => "the broker, to say what is in its queues".to_owned(),
+        Wait::Opening => "the broker, to open the books of the run".to_owned(),
         Wait::Books => "the broker, to close the books of the run".to_owned(),
         Wait::Outcomes(waited) => {
             format!("the outcomes that a worker still holds, for {} s", waited.as_secs())
@@ -43,8 +45,8 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
              its workers is redelivered forever"
         ),
         Warning::EarlierEnqueue { settled } => format!(
-            "an earlier enqueue of this input stopped after {}; `enqueue --resume` continues from there, while \
-             this command enqueues them again",
+            "an earlier enqueue of this input stopped after {}; `kubectl workqueue enqueue --resume -f FILE` continues \
+             from there, while this command enqueues them again",
             count(*settled, "item")
         ),
         Warning::NotInBook { queue, reason } => format!(
@@ -55,8 +57,18 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
             format!("the broker keeps no ledger ({reason}): the run is proven by counts alone")
         }
         Warning::GoneBefore { queue, items, ids } => gone_before(queue, *items, ids),
+        Warning::NothingRemembered { release } => format!(
+            "there is no record of the values of release {release}, which another program or an earlier version \
+             installed: the chart's defaults are used, and what it was given is lost unless it is given again"
+        ),
+        Warning::ValuesDropped { release, values } => format!(
+            "release {release} was given {} before, and is not given {} now: --reuse-values keeps what is not given \
+             again",
+            values.join(", "),
+            if values.len() == 1 { "it" } else { "them" }
+        ),
         Warning::ItemsStayInQueue { items, queue } => {
-            format!("{} in queue {queue}: to continue, run again without naming items", are(*items, "item"))
+            format!("{} in queue {queue}: to continue, run it again without items", are(*items, "item"))
         }
         Warning::NotStarting(wait) => not_starting(wait),
         Warning::NextPod { due, failure } => {
@@ -143,7 +155,8 @@ fn not_starting(wait: &StartWait) -> String {
         _ => format!("{who} have been waiting to start for {seconds} s"),
     };
     let end = if wait.is_definite { "; the run ends if this does not change within 40 s" } else { "" };
-    format!("{what}: {why}{end}; `{}` shows more", wait.next_command())
+    let cure = wait.cure().map(|cure| format!("; {cure}")).unwrap_or_default();
+    format!("{what}: {why}{end}{cure}; `{}` shows more", wait.next_command())
 }
 
 fn have_been(blank: u64) -> String {
@@ -192,6 +205,22 @@ mod tests {
             "2 pods have been waiting to start for 65 s: Unschedulable: 0/1 nodes are available: 1 Insufficient \
              cpu; `kubectl describe pod w-r1-a` shows more"
         );
+    }
+
+    #[test]
+    fn a_cluster_that_refuses_fixed_user_ids_is_answered_with_the_values_that_drop_them() {
+        let wait = StartWait {
+            reason: "FailedCreate".to_owned(),
+            pods: 0,
+            object: "w-r1".to_owned(),
+            message:
+                "pods \"w-r1-\" is forbidden: unable to validate against any security context constraint"
+                    .to_owned(),
+            waited: std::time::Duration::from_secs(5),
+            is_definite: false,
+        };
+        let text = warning(&Warning::NotStarting(&wait));
+        assert!(text.contains("--set worker.podSecurityContext.runAsUser=null"), "{text}");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use console::{Color, Style};
 
+use super::run_line::run_line;
 use super::{Ui, notices};
 use crate::cluster::object_ref::ObjectRef;
-use crate::notice::{Notice, ObjectChange, Observer};
+use crate::notice::{Notice, ObjectChange, Observer, Wait};
 
 /// The colors of pod names, in turn. All are readable on dark and on light backgrounds.
 const POD_COLORS: [Color; 6] =
@@ -32,7 +33,7 @@ impl Ui {
 
     fn warning(&self, text: &str) {
         let word = Style::new().for_stderr().yellow().apply_to("warning:");
-        self.progress.print_above(&format!("{word} {text}"));
+        self.progress.print_above(&format!("{word} {}", self.commands.completed(text)));
     }
 }
 
@@ -40,15 +41,17 @@ impl Observer for Ui {
     fn on(&self, notice: Notice<'_>) {
         match notice {
             Notice::Object { object, change } => self.object(object, change),
-            Notice::Waiting(wait) => self.progress.waiting(&notices::wait(&wait)),
+            Notice::Waiting(wait @ Wait::Opening) => {
+                self.progress.waiting_briefly(&self.commands.completed(&notices::wait(&wait)));
+            }
+            Notice::Waiting(wait) => self.progress.waiting(&self.commands.completed(&notices::wait(&wait))),
             Notice::Warning(warning) => self.warning(&notices::warning(&warning)),
             Notice::Recovered(recovery) => self.status(&notices::recovery(&recovery)),
             Notice::Retry { record, pause } => self.detail(&notices::retry(record, pause.as_secs_f64())),
             Notice::Enqueued { published, confirmed, share } => {
                 self.progress.enqueued(published, confirmed, share);
             }
-            Notice::Items { job, counts } => self.progress.items(job, counts),
-            Notice::Job(job) => self.progress.job(job),
+            Notice::Run(progress) => self.progress.run(&self.commands.completed(&run_line(&progress))),
             Notice::Output { stream, bytes } => self.output(stream, bytes),
             Notice::Work { done, failed, running } => self.progress.work(done, failed, running),
             Notice::LogLine { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::log_lines::LogLines;
 use super::rate::{Rate, bar};
-use crate::cluster::job::JobState;
-use crate::notice::RunCounts;
 use workqueue_core::words::count;
 use workqueue_worker::output::OutputStream;
 
 /// Time between two lines of counts if stderr is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// What is over sooner needs no line about it there.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(120);
@@ -36,7 +38,8 @@ pub(super) struct ProgressLine {
     silent: bool,
     terminal: bool,
     bar: ProgressBar,
-    lines: Mutex<Lines>,
+    /// What was printed if stderr is not a terminal.
+    lines: LogLines,
     /// The start of a line of a program's output to a terminal, for stdout and stderr.
     held: [Mutex<Vec<u8>>; 2],
     /// Whether stdout is a terminal.
@@ -44,19 +47,12 @@ pub(super) struct ProgressLine {
     rate: Mutex<Option<Rate>>,
 }
 
-/// What was printed if stderr is not a terminal.
-#[derive(Default)]
-struct Lines {
-    last: String,
-    at: Option<Instant>,
-}
-
 impl ProgressLine {
     pub(super) fn new(silent: bool, terminal: bool, stdout_too: bool) -> Self {
         let shown = terminal && !silent;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {wide_msg}"));
-        let (lines, held, rate) = (Mutex::default(), Default::default(), Mutex::default());
+        let (lines, held, rate) = (LogLines::default(), Default::default(), Mutex::default());
         Self { silent, terminal, bar, lines, held, stdout_too, rate }
     }
 
@@ -67,7 +63,9 @@ impl ProgressLine {
 
     /// Runs something that prints, with the progress line hidden.
     pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.bar.suspend(print)
+        let printed = self.bar.suspend(print);
+        self.lines.heard();
+        printed
     }
 
     /// Writes a program's output with the progress line hidden. On a terminal the start of a line is
@@ -96,12 +94,11 @@ impl ProgressLine {
 
     pub(super) fn work(&self, done: u64, failed: u64, running: u64) {
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let elapsed = self.bar.elapsed();
+        let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
+        let line = format!("{} done{failed}; {running} running, {rate:.1}/s", count(done, "item"));
         // A log needs no line about the start.
-        if let Ok(mut lines) = self.lines.lock() {
-            lines.at.get_or_insert_with(Instant::now);
-        }
-        let rate = done as f64 / self.bar.elapsed().as_secs_f64().max(0.001);
-        self.show(&format!("{done} done{failed}, {running} running, {rate:.1}/s"), LINE_EVERY);
+        if elapsed < LINE_EVERY { self.hold(&line) } else { self.show(&line, LINE_EVERY) }
     }
 
     pub(super) fn clear(&self) {
@@ -114,10 +111,16 @@ impl ProgressLine {
             }
         }
         self.bar.finish_and_clear();
+        self.lines.clear();
     }
 
     pub(super) fn waiting(&self, what: &str) {
         self.show(&format!("waiting for {what}"), Duration::ZERO);
+    }
+
+    /// The same for what is usually over at once: a log needs no line about it.
+    pub(super) fn waiting_briefly(&self, what: &str) {
+        self.hold(&format!("waiting for {what}"));
     }
 
     pub(super) fn enqueued(&self, published: u64, confirmed: u64, share: Option<f64>) {
@@ -126,56 +129,52 @@ impl ProgressLine {
         rate.sample(confirmed, Instant::now());
         let line = rate.line(published.saturating_sub(confirmed), share, Instant::now());
         let bar = share.filter(|_| self.terminal).map(|share| bar(share) + " ").unwrap_or_default();
-        self.show(&(bar + &line), LINE_EVERY);
+        let line = bar + &line;
+        let is_young = confirmed == 0 || rate.elapsed(Instant::now()) < AT_ONCE;
+        if is_young { self.hold(&line) } else { self.show(&line, LINE_EVERY) }
     }
 
-    /// Items of a run in fine mode; in coarse mode the Job itself counts them.
-    pub(super) fn items(&self, job: &JobState, counts: RunCounts) {
-        let Some(total) = job.items.filter(|_| !job.is_coarse() && job.paused.is_none()) else { return };
-        let RunCounts { waiting, failed } = counts;
-        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        let pods = count(job.active, "pod");
-        self.show(&format!("{waiting} of {} left{failed}, {pods} active", count(total, "item")), LINE_EVERY);
-    }
-
-    pub(super) fn job(&self, job: &JobState) {
-        self.show(&job_line(job), Duration::ZERO);
+    /// How far a run has come.
+    pub(super) fn run(&self, line: &str) {
+        self.show(line, LINE_EVERY);
     }
 
     /// Replaces the line on a terminal. Elsewhere the line is printed if it differs from the last
     /// one, and that one is old enough.
     fn show(&self, line: &str, every: Duration) {
+        if self.terminal {
+            self.turn(line);
+        } else if !self.silent {
+            self.lines.show(line, every);
+        }
+    }
+
+    /// Where stderr is not a terminal, the line is printed only if nothing else is.
+    pub(super) fn expect(&self, line: &str) {
+        if !self.terminal && !self.silent {
+            self.lines.hold(line);
+        }
+    }
+
+    /// The same, but elsewhere the line is printed only if nothing else is.
+    fn hold(&self, line: &str) {
+        if self.terminal {
+            self.turn(line);
+        } else if !self.silent {
+            self.lines.hold(line);
+        }
+    }
+
+    fn turn(&self, line: &str) {
         if self.silent {
             return;
         }
-        if self.terminal {
-            self.bar.enable_steady_tick(TICK);
-            self.bar.set_message(line.to_owned());
-            return;
+        if self.bar.is_finished() {
+            self.bar.reset();
         }
-        let Ok(mut lines) = self.lines.lock() else { return };
-        if lines.last == line || lines.at.is_some_and(|at| at.elapsed() < every) {
-            return;
-        }
-        eprintln!("{line}");
-        *lines = Lines { last: line.to_owned(), at: Some(Instant::now()) };
+        self.bar.enable_steady_tick(TICK);
+        self.bar.set_message(line.to_owned());
     }
-}
-
-fn job_line(job: &JobState) -> String {
-    let JobState { run, active, succeeded, failed, .. } = job;
-    if job.paused.is_some() && job.end.is_none() {
-        return format!(
-            "run {run} is paused, {} active; continue it with: kubectl workqueue resume {run}",
-            count(*active, "pod")
-        );
-    }
-    let failed = if *failed > 0 { format!(", {} failed", count(*failed, "pod")) } else { String::new() };
-    if job.is_coarse() {
-        let total = job.completions.map(|total| format!(" of {total}")).unwrap_or_default();
-        return format!("{succeeded}{total} done, {active} running{failed}");
-    }
-    format!("{} active, {succeeded} succeeded{failed}", count(*active, "pod"))
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -185,19 +184,6 @@ fn style(template: &str) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_job_is_told_by_pods_or_by_items() {
-        let job = JobState { active: 2, succeeded: 1, completions: Some(8), ..JobState::default() };
-        assert_eq!(job_line(&job), "1 of 8 done, 2 running");
-        let job = JobState { mode: Some("fine".to_owned()), active: 1, failed: 1, ..job };
-        assert_eq!(job_line(&job), "1 pod active, 1 succeeded, 1 pod failed");
-        let job = JobState { run: "r".to_owned(), paused: Some(2), ..job };
-        assert_eq!(
-            job_line(&job),
-            "run r is paused, 1 pod active; continue it with: kubectl workqueue resume r"
-        );
-    }
 
     #[test]
     fn the_template_is_legal() {

@@ -27,6 +27,11 @@ impl Rate {
         Self { started: now, confirmed: 0, last: (now, 0), smoothed: None }
     }
 
+    /// The time since the first count.
+    pub(super) fn elapsed(&self, now: Instant) -> Duration {
+        now.duration_since(self.started)
+    }
+
     /// Takes a count of confirmed items.
     pub(super) fn sample(&mut self, confirmed: u64, now: Instant) {
         self.confirmed = confirmed;

@@ -12,6 +12,14 @@ pub fn no_items() -> Failure {
     usage("there are no items", "give them as arguments, or as lines with -f FILE or -f -")
 }
 
+/// `failed retry` without ids.
+pub fn no_ids() -> Failure {
+    usage(
+        "no items are named",
+        "name them by their ids, which `kubectl workqueue failed list` shows, or all with --all",
+    )
+}
+
 /// `local` without items, where arguments after `--` are the program.
 pub fn no_items_before_program() -> Failure {
     usage("there are no items", "give them as arguments before --, or as lines with -f FILE or -f -")

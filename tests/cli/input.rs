@@ -51,6 +51,13 @@ fn blank_lines_are_skipped_and_counted() {
 }
 
 #[test]
+fn output_without_a_newline_gets_one_if_that_is_wanted() {
+    assert_eq!(local(b"a\nb\n", &["--newline"]).ok().stdout, "a\nb\n");
+    assert_eq!(local(b"a\nb\n", &["--newline", "--line-buffer"]).ok().stdout, "a\nb\n");
+    assert_eq!(local(b"a\nb\n", &[]).ok().stdout, "ab", "a pipe gets what was written");
+}
+
+#[test]
 fn windows_files_are_read_without_their_mark_and_their_line_ends_are_named_once() {
     let sandbox = Sandbox::new();
     let input = b"\xef\xbb\xbfa\r\n\r\nb\r\n";

@@ -54,6 +54,67 @@ fn flags_of_a_build_without_one() {
 }
 
 #[test]
+fn values_and_presets_that_the_chart_does_not_have() {
+    let sandbox = Sandbox::new();
+    let said = |args: &[&str]| sandbox.run(&[&["render"], args].concat()).to_string();
+    assert_snapshot!(said(&["--set", "broker.replcas=3"]), @"
+    exit code 2
+    --- stderr
+    error: workqueue/values.schema.json: values do not meet the schema:
+    - at /broker: additionalProperties 'replcas' not allowed; did you mean broker.replicas?
+    ");
+    assert_snapshot!(said(&["--set", "replicas=3"]), @"
+    exit code 2
+    --- stderr
+    error: workqueue/values.schema.json: values do not meet the schema:
+    - at /: additionalProperties 'replicas' not allowed; did you mean broker.replicas?
+    ");
+    assert_snapshot!(said(&["--set", "broker.replicas=three"]), @"
+    exit code 2
+    --- stderr
+    error: workqueue/values.schema.json: values do not meet the schema:
+    - at /broker/replicas: want integer, but got string
+    ");
+    assert_snapshot!(said(&["--set", "broker.replicas"]), @r#"
+    exit code 2
+    --- stderr
+    error: --set: cannot parse "broker.replicas": key "replicas" has no value
+    "#);
+    assert_snapshot!(said(&["--preset", "ephemral"]), @r#"
+    exit code 2
+    --- stderr
+    error: the chart has no preset "ephemral"; it has: ephemeral, production, tutorial; did you mean ephemeral?
+    "#);
+    let incomplete = sandbox.run(&["render", "--set", "broker.tls.enabled=true"]).exits(2);
+    incomplete.says("broker.tls.existingSecret: name the Secret");
+}
+
+#[test]
+fn failed_items_to_retry_that_nobody_has_named() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["failed", "retry", "-n", "ns", "--queue", "a b"]), @"
+    exit code 2
+    --- stderr
+    error: no items are named
+    hint: name them by their ids, which `kubectl workqueue failed list --queue 'a b' -n ns` shows, or all with --all
+    ");
+}
+
+#[test]
+fn hints_name_commands_with_the_flags_that_were_given() {
+    let sandbox = Sandbox::new();
+    let flags = ["-n", "ns", "--release", "r1", "--context", "nonesuch", "--kubeconfig", "my config"];
+    sandbox.file("my config", "{apiVersion: v1, kind: Config, contexts: []}");
+    let outcome = sandbox.run(&[&["status"], &flags[..]].concat()).exits(1);
+    assert_snapshot!(outcome, @r#"
+    exit code 1
+    --- stderr
+    error: no cluster to talk to: there is no context "nonesuch"; there are: 
+    hint: `kubectl config get-contexts --kubeconfig 'my config'` lists the contexts; choose a file with --kubeconfig
+    "#);
+}
+
+#[test]
 fn a_digest_of_what_is_yet_to_be_built() {
     let image = format!("worker@sha256:{}", "a".repeat(64));
     assert_snapshot!(with_script().run(&["run", "--build", "worker.py", "--image", &image, "apple"]), @"

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use workqueue_test_support::{Bed, Running, Sandbox, run};
+use workqueue_test_support::{Bed, Running, Sandbox, run, seed_worker, worker_image};
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
@@ -90,7 +90,7 @@ fn a_broker_that_takes_only_tls_is_used_like_any_other() {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_broker_does_not_jump_over_versions() {
     let bed = Bed::with_old_broker("jump");
-    bed.up(&[]).ok();
+    bed.up(&["--set", "broker.securityContext.readOnlyRootFilesystem=true"]).ok();
     bed.workqueue(&["enqueue", "apple"]).ok();
     let image = workqueue_test_support::variable("WORKQUEUE_TEST_BROKER_IMAGE");
     let (repository, tag) = image.rsplit_once(':').expect("a tag");
@@ -106,13 +106,27 @@ fn a_broker_does_not_jump_over_versions() {
     bed.up(&["--dry-run=server", "--set", "broker.image.tag=nightly"]).ok();
 }
 
+/// In each way in which a program can be started. The program sees that it cannot write, and where it can.
+fn read_only_workers_do_their_work(bed: &Bed) {
+    let image = seed_worker();
+    let read_only = ["--set", "worker.securityContext.readOnlyRootFilesystem=true", "--image", &image];
+    let script = "! touch /etc/x 2>/dev/null && touch /tmp/x && echo wrote $(cat)";
+    for (flags, item) in [(&["--worker-image", worker_image()][..], "apple"), (&["--amqp-consume"], "banana")]
+    {
+        let head = [&["run"], &read_only[..], flags, &[item, "--", "/bin/sh", "-c", script]].concat();
+        bed.workqueue(&head).ok().prints(&format!("wrote {item}"));
+    }
+}
+
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_number_is_a_quantity_and_an_up_with_nothing_to_do_waits_for_nothing() {
     let bed = Bed::new("quantity");
-    bed.up(&["--set", "broker.resources.limits.cpu=2"]).ok();
-    let set = bed.get(&["statefulset", "workqueue-broker"]);
-    assert_eq!(set["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"], "2");
-    let again = bed.up(&["--set", "broker.resources.limits.cpu=2"]).ok();
+    let set = "broker.resources.limits.cpu=2,broker.securityContext.readOnlyRootFilesystem=true";
+    bed.up(&["--set", set]).ok();
+    let applied = bed.get(&["statefulset", "workqueue-broker"]);
+    assert_eq!(applied["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"], "2");
+    let again = bed.up(&["--set", set]).ok();
     assert!(!again.stderr.contains("pod"), "{}", again.stderr);
+    read_only_workers_do_their_work(&bed);
 }

@@ -37,6 +37,30 @@ fn diff_shows_what_up_would_do_and_masks_secrets() {
     assert!(changed.stdout.contains("configmap/workqueue-broker"), "{}", changed.stdout);
     assert_eq!(bed.diff(&secret).ok().stdout, "", "diff changed something");
     bed.workqueue(&["diff", "--set", "broker.replcas=2"]).exits(2).says("replcas");
+    values_are_remembered(&bed);
+}
+
+/// Of a release that was given an image and a password.
+fn values_are_remembered(bed: &Bed) {
+    assert_eq!(bed.workqueue(&["diff"]).ok().stdout, "", "it was given the same");
+    bed.workqueue(&["up", "--no-wait"]).ok().says("nothing changed");
+    let reset = bed.workqueue(&["diff", "--reset-values"]).exits(1).stdout;
+    assert!(reset.contains("statefulset.apps/workqueue-broker"), "{reset}");
+
+    // With values, as with Helm, only those count; what that would lose is named.
+    let more = ["--set", "broker.consumerTimeoutSeconds=7200"];
+    let dropped = bed.workqueue(&[&["diff"], &more[..]].concat()).exits(1);
+    let dropped = dropped.says("was given auth.password, broker.image.repository, broker.image.tag before");
+    assert!(!dropped.stderr.contains("opensesame"), "{}", dropped.stderr);
+    dropped.says("--reuse-values keeps");
+    let kept = bed.workqueue(&[&["up", "--no-wait", "--reuse-values"], &more[..]].concat()).ok();
+    assert!(!kept.stderr.contains("warning"), "{}", kept.stderr);
+    assert_eq!(bed.workqueue(&["diff"]).ok().stdout, "");
+    assert_eq!(bed.credential("password"), "opensesame");
+
+    bed.kubectl(&["delete", "secret", "kubectl-workqueue.workqueue"]).ok();
+    let unknown = bed.workqueue(&["diff"]).exits(1);
+    unknown.says("there is no record of the values of release workqueue");
 }
 
 #[test]
@@ -151,6 +175,8 @@ fn an_edited_chart_comes_back() {
                     data: {queue: {{ .Values.worker.queue | upper | quote }}}\n";
     files.file("chart/templates/mine.yaml", template);
     bed.up(&["--no-wait", "--chart", &path]).ok().prints("configmap/workqueue-mine created");
+    let other = bed.workqueue(&["up", "--no-wait"]).exits(1);
+    other.says("was installed from the chart in").says(&format!("name it with --chart {path}"));
     assert_eq!(bed.get(&["configmap", "workqueue-mine"])["data"]["queue"], "JOB1");
     bed.workqueue(&["down", "--yes"]).ok();
     let left = bed.names("configmaps");

@@ -74,7 +74,7 @@ fn kept_data_is_found_again() {
 
     bed.workqueue(&["down", "--yes", "--keep-data"])
         .ok()
-        .says("queue job1 holds 2 messages: they will be kept");
+        .says("queue job1 holds 2 items that no run has finished: they will be kept");
     let left = bed.names("statefulsets,persistentvolumeclaims");
     assert_eq!(left.trim(), "persistentvolumeclaim/data-workqueue-broker-0");
     bed.up(&[]).ok();
@@ -86,7 +86,9 @@ fn kept_data_is_found_again() {
     bed.up(&[]).ok();
     assert_eq!(bed.messages("job1"), 2);
 
-    bed.workqueue(&["down", "--yes"]).ok().says("queue job1 holds 2 messages: they will be lost");
+    bed.workqueue(&["down", "--yes"])
+        .ok()
+        .says("queue job1 holds 2 items that no run has finished: they will be lost");
     assert_eq!(bed.names("persistentvolumeclaims"), "");
 }
 

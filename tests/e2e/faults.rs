@@ -132,7 +132,7 @@ fn an_item_that_comes_while_the_run_ends_is_done_or_left() {
     };
     assert_eq!(done().len() as u64 + left, sent, "an item is neither done nor left");
     if outcome.code == Some(6) {
-        outcome.says("in queue job1: enqueued meanwhile").says("`kubectl workqueue run`");
+        outcome.says("in queue job1: enqueued meanwhile").says("run it again without items");
     } else {
         outcome.ok();
         assert!(left <= 1, "the run did not see what was left");

@@ -1,6 +1,6 @@
 //! Following a run: to success, to failure, away from it and back.
 
-use workqueue_test_support::{Bed, registry, seed_worker};
+use workqueue_test_support::{Bed, kubectl, registry, seed_worker};
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
@@ -47,12 +47,15 @@ fn ctrl_c_detaches_and_attach_comes_back() {
     followed.wait_for_output("begin ");
     followed.wait_for_output("begin ");
     followed.signal("-INT");
-    followed.finish().exits(130).says("kubectl workqueue attach");
+    let detached = followed.finish().exits(130);
+    let line = detached.stderr.lines().find_map(|line| line.trim().strip_prefix("follow it:  kubectl "));
+    let line: Vec<String> = line.expect("the next command").split(' ').map(str::to_owned).collect();
 
     let busy = bed.workqueue(&["run", "--image", &seed_worker(), "cherry"]);
     busy.exits(1).says("is still working on queue job1");
 
-    let attached = bed.workqueue(&["attach"]).ok().says("is complete: 2 done");
+    // As it was printed, in a directory and a namespace of its own.
+    let attached = workqueue_test_support::run(kubectl().args(&line)).ok().says("is complete: 2 done");
     attached.prints("end apple").prints("end banana");
     let again = bed.workqueue(&["logs"]).ok().stdout;
     assert_eq!(again.lines().count(), 4, "{again}");

@@ -11,8 +11,14 @@ const FAILS_ON_3: &str = "read x; echo out $x; echo err $x >&2; case $x in *3) e
 #[ignore = "needs the test bed: run `make e2e`"]
 fn every_item_has_a_result_that_stays() {
     let bed = Bed::with_release("results");
-    bed.workqueue(&["results"]).ok().says("there are no such results");
     bed.enqueue_numbers(40);
+    bed.workqueue(&["results"]).ok().says("there are no such results");
+    let namespace = &bed.namespace;
+    for command in [&["results"][..], &["failed", "list"], &["failed", "retry", "--all"], &["status"]] {
+        let typo = bed.workqueue(&[command, &["--queue", "typo"]].concat()).exits(1);
+        let typo = typo.says("error: there is no queue typo");
+        typo.says(&format!("hint: `kubectl workqueue queues --queue typo -n {namespace}` lists the queues"));
+    }
     bed.work("one", FAILS_ON_3).ok();
 
     let all = bed.workqueue(&["results", "-o", "json"]).ok().json();

@@ -48,6 +48,7 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
         bed.workqueue(&[&head[..], &["--parallelism", "2", "--detach", "-o", "json"]].concat()).ok();
     let run = started.json()["run"].as_str().expect("a run").to_owned();
     wait_for_pods(&bed, 2);
+    let follower = bed.start(&["attach", &run]);
 
     let wide = bed.workqueue(&["scale", &run, "--parallelism", "4", "-o", "json"]).ok().json();
     assert_eq!(wide["jobs"].as_array().map(Vec::len), Some(2), "{wide}");
@@ -56,6 +57,8 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
     assert_eq!(owners["ownerReferences"].as_array().map(Vec::len), Some(2), "{owners}");
 
     bed.workqueue(&["pause", &run]).ok().says("is paused");
+    bed.workqueue(&["pause", "job1"]).ok().says(&format!("run {run} is already paused"));
+    several_active_runs_are_not_guessed(&bed, &run);
     // Not only for the Job: pods that are about to end hold items until they do.
     let live = "status.phase!=Succeeded,status.phase!=Failed";
     let pods = ["pods", "-l", "app.kubernetes.io/component=worker", "--field-selector", live];
@@ -78,9 +81,47 @@ fn a_run_is_made_wider_and_narrower_paused_and_resumed() {
     assert_eq!(narrow["parallelism"], 1, "{narrow}");
     wait_for_pods(&bed, 1);
     bed.workqueue(&["scale", "--parallelism", "8"]).ok();
-    bed.workqueue(&["attach", &run]).ok().says("is complete: 150 done");
+    let followed = follower.finish().ok().says("is complete: 150 done");
+    followed_truthfully(&followed);
     assert_all_done(&bed, 150);
     bed.workqueue(&["scale", &run, "--parallelism", "2"]).exits(1).says("has ended");
+}
+
+/// What was said about a run that was scaled and paused: nothing that our own commands did is a warning.
+fn followed_truthfully(followed: &Outcome) {
+    assert!(!followed.stderr.contains("warning:"), "{}", followed.stderr);
+    let lines: Vec<&str> = followed.stderr.lines().filter(|line| line.contains(" of 150 items ")).collect();
+    for said in [" of 150 items done; 2 pods running", "4 pods running", "is paused: ", "; 1 pod running"] {
+        assert!(lines.iter().any(|line| line.contains(said)), "{said:?} is not in:\n{}", followed.stderr);
+    }
+    let done = lines
+        .iter()
+        .filter_map(|line| line.split(" of 150 items done").next()?.rsplit(' ').next()?.parse().ok());
+    let done: Vec<u32> = done.collect();
+    assert!(done.is_sorted() && done.last() > Some(&0), "{lines:?}");
+}
+
+/// While two runs are active, a command that names none of them changes nothing.
+fn several_active_runs_are_not_guessed(bed: &Bed, run: &str) {
+    let image = seed_worker();
+    let more = ["run", "--image", &image, "--queue", "other", "--detach", "-o", "json"];
+    // It waits for a node for ever, and takes no room from the other run.
+    let waiting = ["--set", "worker.resources.requests.cpu=500", "apple"];
+    let other = bed.workqueue(&[&more[..], &waiting].concat()).ok().json()["run"].clone();
+    let other = other.as_str().expect("a run");
+    let commands: [&[&str]; 5] =
+        [&["scale", "--parallelism", "1"], &["pause"], &["resume"], &["attach"], &["logs", "--follow"]];
+    for command in commands {
+        let outcome = bed.workqueue(command).exits(1).says("several runs are active: ");
+        let outcome = outcome.says(&format!("{run} (queue job1)")).says(&format!("{other} (queue other)"));
+        let rest = command[1..].join(" ");
+        let line = format!("  kubectl workqueue {} {other} {rest}", command[0]);
+        outcome.says(line.trim_end());
+    }
+    let attached = bed.workqueue(&["attach", "other", "--start-timeout", "2s"]);
+    attached.exits(5).says(&format!("no pod of run {other} has started"));
+    bed.workqueue(&["stop", other]).ok();
+    bed.workqueue(&["delete", other, "--queue", "other", "--yes"]).ok();
 }
 
 #[test]

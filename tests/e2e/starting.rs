@@ -12,7 +12,8 @@ fn an_image_that_does_not_exist_ends_the_run() {
         .says("the run ends if this does not change within 40 s")
         .says("error: the workers cannot start: pod workqueue-job1-")
         .says("ErrImagePull")
-        .says("nonesuch");
+        .says("nonesuch")
+        .says("its items are still in the queue: fix the image and run it again, without items");
     assert_eq!(bed.names("jobs"), "", "the Job is gone");
     assert_eq!(bed.messages("job1"), 1, "the item is still there");
 }
@@ -62,14 +63,14 @@ fn what_pods_wait_for_is_said_and_waited_for() {
 
     let mut nameless = run("worker.serviceAccountName=nope");
     nameless.wait_for("has been unable to create pods for");
-    nameless.wait_for("`kubectl get serviceaccounts`");
+    nameless.wait_for(&format!("`kubectl get serviceaccounts -n {}`", bed.namespace));
     ends();
     nameless.finish().exits(4);
 
     bed.kubectl(&["create", "quota", "q", "--hard=pods=1"]).ok();
     let mut refused = bed.start(&["run", "--image", &image]);
     refused.wait_for("exceeded quota");
-    refused.wait_for("`kubectl describe quota` shows more");
+    refused.wait_for(&format!("`kubectl describe quota -n {}` shows more", bed.namespace));
     // Once there is room, the run goes on.
     bed.kubectl(&["delete", "quota", "q"]).ok();
     refused.finish().ok();

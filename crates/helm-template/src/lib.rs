@@ -14,6 +14,7 @@ mod limits;
 mod load;
 mod lookup;
 mod manifest;
+mod nearest;
 mod order;
 mod print;
 mod render;
@@ -29,6 +30,7 @@ pub use kube_version::KubeVersion;
 pub use load::Chart;
 pub use lookup::{Lookup, NoCluster};
 pub use manifest::Manifest;
+pub use nearest::nearest;
 pub use render::{CrdFile, Release, Rendered, render};
 pub use values::{ValueSources, ValuesFile};
 

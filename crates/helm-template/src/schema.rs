@@ -1,9 +1,12 @@
 //! Checks values against `values.schema.json`.
 
+use std::borrow::Cow;
+
 use boon::{Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
 use super::error::{Error, ErrorKind, Result};
+use super::nearest::nearest;
 use super::values::Node;
 
 /// The URL of a chart's schema, for its own references.
@@ -43,7 +46,7 @@ fn check(schema: &[u8], values: &Value) -> Result<(), String> {
     let (schemas, index) = compile(schema)?;
     schemas.validate(values, index).map_err(|error| {
         let mut lines = Vec::new();
-        describe(&error, &mut lines);
+        describe(&error, values, &mut lines);
         lines.join("\n")
     })
 }
@@ -60,14 +63,51 @@ fn compile(schema: &[u8]) -> Result<(Schemas, SchemaIndex), String> {
 }
 
 /// The innermost causes, each with the path of its value.
-fn describe(error: &ValidationError<'_, '_>, lines: &mut Vec<String>) {
+fn describe(error: &ValidationError<'_, '_>, values: &Value, lines: &mut Vec<String>) {
     for cause in &error.causes {
-        describe(cause, lines);
+        describe(cause, values, lines);
     }
     if error.causes.is_empty() {
         let path = error.instance_location.to_string();
         let path = if path.is_empty() { "/".to_owned() } else { path };
-        lines.push(format!("- at {path}: {}", error.kind));
+        let mut line = format!("- at {path}: {}", error.kind);
+        if let boon::ErrorKind::AdditionalProperties { got } = &error.kind {
+            let meant: Vec<String> = got
+                .iter()
+                .filter_map(|key| meant(values, &error.instance_location.to_string(), key, got))
+                .collect();
+            if !meant.is_empty() {
+                line += &format!("; did you mean {}?", meant.join(" and "));
+            }
+        }
+        lines.push(line);
+    }
+}
+
+/// The path of the value that somebody may have meant who set an unknown one: one that is spelt like it
+/// beside it, or else one of the same name elsewhere. `values` hold the defaults, too.
+fn meant(values: &Value, location: &str, key: &str, unknown: &[Cow<'_, str>]) -> Option<String> {
+    let beside = values.pointer(location).and_then(Value::as_object).into_iter().flat_map(|map| map.keys());
+    let known = beside.map(String::as_str).filter(|&name| !unknown.iter().any(|other| other == name));
+    if let Some(found) = nearest(key, known) {
+        let path = location.trim_start_matches('/').replace('/', ".");
+        return Some(if path.is_empty() { found.to_owned() } else { format!("{path}.{found}") });
+    }
+    let mut paths = Vec::new();
+    paths_of(values, key, "", &mut paths);
+    let own = format!("{location}/{key}").trim_start_matches('/').replace('/', ".");
+    paths.retain(|path| *path != own);
+    paths.into_iter().min_by_key(|path| path.matches('.').count())
+}
+
+/// The paths of all values with this name.
+fn paths_of(values: &Value, key: &str, above: &str, paths: &mut Vec<String>) {
+    for (name, value) in values.as_object().into_iter().flatten() {
+        let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+        paths_of(value, key, &path, paths);
+        if name == key {
+            paths.push(path);
+        }
     }
 }
 
@@ -82,6 +122,35 @@ mod tests {
         let refused = Err("- at /server/replicas: want integer, but got string".to_owned());
         assert_eq!(check(schema, &json!({"server": {"replicas": "three"}})), refused);
         assert_eq!(check(schema, &json!({"server": {"replicas": 3}})), Ok(()));
+    }
+
+    #[test]
+    fn a_value_that_is_not_known_is_answered_with_one_that_is() {
+        let closed = |properties: &str| {
+            format!(r#"{{"additionalProperties": false, "properties": {{{properties}}}}}"#)
+        };
+        let inner = closed(r#""replicas": {}, "image": {}"#);
+        let schema = closed(&format!(r#""broker": {inner}, "auth": {{}}"#));
+        let defaults = |broker: Value, more: Value| {
+            let mut values = json!({"broker": {"replicas": 1, "image": "r"}, "auth": {}});
+            let merge = |target: &mut Value, source: &Value| {
+                for (key, value) in source.as_object().expect("an object") {
+                    target[key.as_str()] = value.clone();
+                }
+            };
+            merge(&mut values["broker"], &broker);
+            merge(&mut values, &more);
+            check(schema.as_bytes(), &values).expect_err("it is not known")
+        };
+        let misspelt = defaults(json!({"replcas": 3}), json!({}));
+        assert_eq!(
+            misspelt,
+            "- at /broker: additionalProperties 'replcas' not allowed; did you mean broker.replicas?"
+        );
+        let misplaced = defaults(json!({}), json!({"replicas": 3}));
+        assert!(misplaced.ends_with("'replicas' not allowed; did you mean broker.replicas?"), "{misplaced}");
+        let unlike = defaults(json!({"nonesuch": 3}), json!({}));
+        assert!(unlike.ends_with("'nonesuch' not allowed"), "{unlike}");
     }
 
     #[test]

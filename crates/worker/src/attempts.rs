@@ -11,7 +11,7 @@ use super::arguments;
 use super::held_output::HeldOutput;
 use super::limits::is_exhaustion;
 use super::notice::{WorkerNotice, WorkerObserver};
-use super::output::Console;
+use super::output::{Console, Passing};
 use super::plan::WorkerPlan;
 use super::program::{self, End, Invocation, Ran, Urgency};
 use super::reaper::Reaper;
@@ -186,9 +186,18 @@ async fn attempt<W: WorkerObserver>(
         limit: plan.item_timeout,
         capture: plan.capture.as_ref().map(|directory| directory.join(&delivery.id)),
         grouped: plan.grouped,
-        tag: (plan.concurrency > 1 && !plan.grouped).then(|| Arc::from(delivery.id.as_str())),
+        passing: how_passed_on(plan, &delivery.id),
     };
     program::run(invocation, &shared.console, &shared.reaper, urgency).await
+}
+
+/// How the output of an item's program is passed on.
+fn how_passed_on(plan: &WorkerPlan, id: &str) -> Passing {
+    match (plan.concurrency > 1 && !plan.grouped, plan.end_lines) {
+        (true, _) => Passing::Tagged(Arc::from(id)),
+        (false, true) => Passing::EndedLines,
+        (false, false) => Passing::Unchanged,
+    }
 }
 
 fn exit_and_signal(end: End) -> (Option<i32>, Option<i32>) {

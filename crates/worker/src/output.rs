@@ -105,43 +105,61 @@ fn character_start(bytes: &[u8]) -> usize {
     bytes.iter().take(3).take_while(|&&byte| byte & 0b1100_0000 == 0b1000_0000).count()
 }
 
-/// Puts a tag and a tab before each line, as GNU parallel's `--tag` does.
-struct Tagger {
-    tag: Arc<str>,
+/// How a program's output is passed on.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Passing {
+    /// Unchanged and at once.
+    #[default]
+    Unchanged,
+    /// At once, and what ends without a newline gets one.
+    EndedLines,
+    /// Line by line, each behind a tag and a tab, as GNU parallel's `--tag` does; the last one gets a
+    /// newline, too.
+    Tagged(Arc<str>),
+}
+
+/// Holds output back until its line ends.
+struct Liner {
+    /// What comes before each line.
+    prefix: String,
     line: Vec<u8>,
 }
 
-impl Tagger {
-    /// The lines that are complete now, tagged.
+impl Liner {
+    /// The lines that are complete now.
     fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut tagged = Vec::new();
+        let mut lines = Vec::new();
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.line.extend_from_slice(part);
             if part.ends_with(b"\n") || self.line.len() >= LONGEST_LINE {
-                tagged.extend(self.take_line());
+                lines.extend(self.take_line());
             }
         }
-        tagged
+        lines
     }
 
-    /// The part of a line that was held back, tagged.
+    /// The part of a line that was held back.
     fn take_line(&mut self) -> Vec<u8> {
         if self.line.is_empty() {
             return Vec::new();
         }
-        let mut tagged = format!("{}\t", self.tag).into_bytes();
-        tagged.append(&mut self.line);
-        if !tagged.ends_with(b"\n") {
-            tagged.push(b'\n');
+        let mut line = self.prefix.clone().into_bytes();
+        line.append(&mut self.line);
+        if !line.ends_with(b"\n") {
+            line.push(b'\n');
         }
-        tagged
+        line
     }
 }
 
 /// Reads what a program writes to one of its outputs.
 pub(super) struct Listener<'a> {
     console: &'a Console,
-    tagger: Option<Tagger>,
+    liner: Option<Liner>,
+    /// Whether output that ends without a newline gets one.
+    ends_lines: bool,
+    /// The last byte that was passed on.
+    last: Option<u8>,
     /// Takes everything instead of the console.
     pub held: Option<HeldOutput>,
     /// A file for all of it.
@@ -155,12 +173,16 @@ pub(super) struct Listener<'a> {
 }
 
 impl<'a> Listener<'a> {
-    /// With a tag, output is passed on line by line; without one, unchanged.
-    pub fn new(console: &'a Console, tag: Option<Arc<str>>) -> Self {
-        let tagger = tag.map(|tag| Tagger { tag, line: Vec::new() });
+    pub fn new(console: &'a Console, passing: &Passing) -> Self {
+        let prefix = match passing {
+            Passing::Unchanged | Passing::EndedLines => None,
+            Passing::Tagged(tag) => Some(format!("{tag}\t")),
+        };
         Self {
             console,
-            tagger,
+            liner: prefix.map(|prefix| Liner { prefix, line: Vec::new() }),
+            ends_lines: matches!(passing, Passing::EndedLines),
+            last: None,
             held: None,
             file: None,
             tail: Tail::new(TAIL_LIMIT),
@@ -184,10 +206,12 @@ impl<'a> Listener<'a> {
             self.hear(stream, &buffer[..read]).await;
             self.passing_on.store(false, Ordering::Relaxed);
         }
-        let rest = self.tagger.as_mut().map(Tagger::take_line).unwrap_or_default();
-        if !rest.is_empty() {
-            self.console.write(stream, rest).await;
-        }
+        let rest = match &mut self.liner {
+            Some(liner) => liner.take_line(),
+            None if self.ends_lines && self.last.is_some_and(|byte| byte != b'\n') => b"\n".to_vec(),
+            None => Vec::new(),
+        };
+        self.pass_on(stream, rest).await;
         if let Some(file) = &mut self.file {
             file.flush().await.ok();
         }
@@ -199,16 +223,19 @@ impl<'a> Listener<'a> {
             // A full disk must not end the work: the file is incomplete then.
             file.write_all(bytes).await.ok();
         }
-        if let Some(held) = &mut self.held {
-            held.push(bytes);
-            return;
-        }
-        let passed = match &mut self.tagger {
-            Some(tagger) => tagger.push(bytes),
+        let passed = match &mut self.liner {
+            Some(liner) => liner.push(bytes),
             None => bytes.to_vec(),
         };
-        if !passed.is_empty() {
-            self.console.write(stream, passed).await;
+        self.pass_on(stream, passed).await;
+    }
+
+    async fn pass_on(&mut self, stream: OutputStream, bytes: Vec<u8>) {
+        let Some(&last) = bytes.last() else { return };
+        self.last = Some(last);
+        match &mut self.held {
+            Some(held) => held.push(&bytes),
+            None => self.console.write(stream, bytes).await,
         }
     }
 }
@@ -238,18 +265,51 @@ mod tests {
 
     #[test]
     fn lines_are_tagged_whole_and_the_last_gets_a_newline() {
-        let mut tagger = Tagger { tag: "7".into(), line: Vec::new() };
-        assert_eq!(tagger.push(b"a\nb"), b"7\ta\n");
-        assert_eq!(tagger.push(b"c\n\nd"), b"7\tbc\n7\t\n");
-        assert_eq!(tagger.take_line(), b"7\td\n");
-        assert_eq!(tagger.take_line(), b"");
-        assert_eq!(tagger.push(&[b'x'; LONGEST_LINE]).len(), 2 + LONGEST_LINE + 1);
+        let mut liner = Liner { prefix: "7\t".to_owned(), line: Vec::new() };
+        assert_eq!(liner.push(b"a\nb"), b"7\ta\n");
+        assert_eq!(liner.push(b"c\n\nd"), b"7\tbc\n7\t\n");
+        assert_eq!(liner.take_line(), b"7\td\n");
+        assert_eq!(liner.take_line(), b"");
+        assert_eq!(liner.push(&[b'x'; LONGEST_LINE]).len(), 2 + LONGEST_LINE + 1);
+    }
+
+    /// What a console gets of these outputs, one program after the other.
+    async fn passed(passing: Passing, outputs: &[&'static [u8]]) -> Vec<u8> {
+        let (console, mut chunks_rx) = console();
+        for output in outputs {
+            Listener::new(&console, &passing).listen(Some(*output), OutputStream::Stdout).await;
+        }
+        drop(console);
+        let mut all = Vec::new();
+        while let Some(chunk) = chunks_rx.recv().await {
+            all.extend(chunk.bytes);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn output_without_a_newline_does_not_share_its_line_with_the_next_program() {
+        let outputs: [&[u8]; 4] = [b"one", b"", b"two\n", b"a\nb"];
+        assert_eq!(passed(Passing::Unchanged, &outputs).await, b"onetwo\na\nb");
+        assert_eq!(passed(Passing::EndedLines, &outputs).await, b"one\ntwo\na\nb\n");
+    }
+
+    #[tokio::test]
+    async fn output_that_is_held_back_gets_its_newline_too() {
+        let (console, mut chunks_rx) = console();
+        let held = Some(HeldOutput::default());
+        let mut listener = Listener { held, ..Listener::new(&console, &Passing::EndedLines) };
+        listener.listen(Some(&b"one"[..]), OutputStream::Stdout).await;
+        assert_eq!(listener.tail.into_captured().tail, "one", "the record has what was written");
+        let held = listener.held.take().expect("it is held");
+        held.write_to(&console, OutputStream::Stdout).await.expect("memory can be read");
+        assert_eq!(chunks_rx.recv().await.expect("one chunk").bytes, b"one\n");
     }
 
     #[tokio::test]
     async fn output_passes_unchanged_without_a_tag() {
         let (console, mut chunks_rx) = console();
-        let mut listener = Listener { tail: Tail::new(3), ..Listener::new(&console, None) };
+        let mut listener = Listener { tail: Tail::new(3), ..Listener::new(&console, &Passing::Unchanged) };
         listener.listen(Some(&b"a\0b\xffno newline"[..]), OutputStream::Stdout).await;
         assert_eq!(chunks_rx.recv().await.expect("one chunk").bytes, b"a\0b\xffno newline");
         assert_eq!(listener.tail.into_captured().tail, "ine");

@@ -53,6 +53,9 @@ pub struct WorkerPlan {
     /// Hold the output of a program back until it has ended, and pass on only that of the last attempt,
     /// unchanged. Otherwise it is passed on at once, line by line if several run.
     pub grouped: bool,
+    /// Where output passes unchanged, end it with a newline if its program did not: what the next one prints
+    /// must not be on the same line.
+    pub end_lines: bool,
     /// A directory for everything that programs write: `ID/stdout`, `ID/stderr` of the last attempt.
     pub capture: Option<PathBuf>,
 }

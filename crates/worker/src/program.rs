@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::held_output::HeldOutput;
-use super::output::{Console, Listener, OutputStream};
+use super::output::{Console, Listener, OutputStream, Passing};
 use super::reaper::Reaper;
 use workqueue_core::record::CapturedOutput;
 
@@ -65,7 +65,7 @@ pub(super) struct Invocation<'a> {
     /// Hold its output back.
     pub grouped: bool,
     /// A prefix for each line of its output.
-    pub tag: Option<Arc<str>>,
+    pub passing: Passing,
 }
 
 /// How a run ended.
@@ -107,7 +107,7 @@ pub(super) async fn run(
     urgency: watch::Receiver<Urgency>,
 ) -> std::io::Result<Ran> {
     let (mut out, mut err) =
-        (Listener::new(console, invocation.tag.clone()), Listener::new(console, invocation.tag.clone()));
+        (Listener::new(console, &invocation.passing), Listener::new(console, &invocation.passing));
     if let Some(directory) = &invocation.capture {
         tokio::fs::create_dir_all(directory).await?;
         out.file = Some(tokio::fs::File::create(directory.join("stdout")).await?);

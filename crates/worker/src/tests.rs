@@ -68,6 +68,7 @@ fn sh(script: &str) -> WorkerPlan {
         run: Some("r1".to_owned()),
         location: WorkerLocation::default(),
         grouped: false,
+        end_lines: false,
         capture: None,
     }
 }

@@ -22,6 +22,7 @@ use crate::queue::dry_run::InputSummary;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::queue::peek::QueueRow;
 use crate::release::manifests::ChartPlan;
+use crate::release::remembered::Remember;
 use crate::release::status::{LedgerStatus, RunStatus, StatusReport};
 use crate::release::up::{DryRun, UpPlan, UpReport};
 use crate::results::progress::RunProgress;
@@ -114,6 +115,7 @@ fn up_is_documented() {
     let mut plan = UpPlan {
         release: "r1".parse().expect("legal"),
         chart: ChartPlan::default(),
+        remember: Remember::default(),
         dry_run: DryRun::Server,
         create_namespace: false,
         force_conflicts: false,

@@ -37,7 +37,7 @@ pub fn summary(queue: &QueueName, report: &EnqueueReport) -> String {
 pub fn failure(queue: &QueueName, report: &EnqueueReport) -> Option<Failure> {
     if report.interrupted {
         let message = format!("interrupted after {}", count(report.confirmed, "item"));
-        let hint = "those are in the queue; `enqueue --resume` continues with the rest of a file";
+        let hint = "those are in the queue; `kubectl workqueue enqueue --resume -f FILE` continues with the rest of a file";
         return Some(Failure::new(message, hint).with_status(ExitStatus::Interrupted));
     }
     let (position, reason) = report.first_refused.as_ref()?;

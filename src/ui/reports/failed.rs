@@ -66,7 +66,7 @@ pub fn retry_end(
     if !report.missing.is_empty() {
         return Err(no_item(queue, &report.missing));
     }
-    let next = "an active run takes them; otherwise start one with `kubectl workqueue run`";
+    let next = "an active run takes them; otherwise start one, without items, with `kubectl workqueue run`";
     Ok(((report.retried > 0).then_some(next), ExitStatus::Success))
 }
 

@@ -5,17 +5,38 @@ use crate::error::Error;
 use crate::run::books::{Proof, Verdict};
 use crate::run::delete::Deletable;
 use crate::run::follow::{RunEnd, RunReport};
+use crate::run::scale::Changed;
 use crate::ui::failure::{ExitStatus, Failure};
 use workqueue_core::names::QueueName;
 use workqueue_core::words::{are, count, were};
 
-/// What is said if a run does not start.
-pub const NO_JOB: &str = "no Job was created";
+/// What is said if a run does not start after so many of its items were enqueued.
+pub fn no_job(enqueued: u64) -> String {
+    match enqueued {
+        0 => "no Job was created".to_owned(),
+        _ => {
+            let are = are(enqueued, "item");
+            format!(
+                "no Job was created, but {are} in the queue: enqueue the others, and run it again without items"
+            )
+        }
+    }
+}
 
-/// A run has started.
-pub fn started(job: &JobState, queue: &QueueName) -> String {
-    let items = count(job.items.or(job.completions).unwrap_or(0), "item");
-    format!("run {}: job {} works on {items} of queue {queue}", job.run, job.name)
+/// A run has started, and enqueued `new` items before.
+pub fn started(job: &JobState, queue: &QueueName, new: u64) -> String {
+    let total = job.items.or(job.completions).unwrap_or(0);
+    let waiting = u64::from(total).saturating_sub(new);
+    let origin = match (waiting, new) {
+        (0, _) | (_, 0) => String::new(),
+        (1, _) => format!(": 1 was waiting, {}", new_ones(new)),
+        _ => format!(": {waiting} were waiting, {}", new_ones(new)),
+    };
+    format!("run {}: job {} works on {} of queue {queue}{origin}", job.run, job.name, count(total, "item"))
+}
+
+fn new_ones(new: u64) -> String {
+    if new == 1 { "1 is new".to_owned() } else { format!("{new} are new") }
 }
 
 /// The queue has no items.
@@ -29,18 +50,39 @@ pub fn how_to_follow(job: &JobState) -> String {
 }
 
 /// A run has another number of pods now.
-pub fn scaled(job: &JobState) -> String {
-    format!("run {} now works with {}", job.run, count(job.parallelism, "pod"))
+pub fn scaled(Changed { job, already }: &Changed) -> String {
+    let word = if *already { "already" } else { "now" };
+    format!("run {} {word} works with {}", job.run, count(job.parallelism, "pod"))
 }
 
 /// A run is paused.
-pub fn paused(job: &JobState) -> String {
-    format!("run {run} is paused; `kubectl workqueue resume {run}` continues it", run = job.run)
+pub fn paused(Changed { job, already }: &Changed) -> String {
+    let word = if *already { "already " } else { "" };
+    format!("run {run} is {word}paused; `kubectl workqueue resume {run}` continues it", run = job.run)
 }
 
 /// A paused run continues.
-pub fn resumed(job: &JobState) -> String {
-    format!("run {} continues with {}", job.run, count(job.parallelism, "pod"))
+pub fn resumed(Changed { job, already }: &Changed) -> String {
+    let (run, pods) = (&job.run, count(job.parallelism, "pod"));
+    match already {
+        true => format!("run {run} is not paused: it already works with {pods}"),
+        false => format!("run {run} continues with {pods}"),
+    }
+}
+
+/// What to tell the user if a command can mean several runs: its line for each of them. `command` makes it
+/// of the run's name, without `kubectl workqueue`.
+pub fn if_several(command: impl Fn(&str) -> String) -> impl FnOnce(Error) -> Failure {
+    move |error| {
+        let lines = match &error {
+            Error::SeveralRuns(runs) => {
+                runs.iter().map(|(run, _)| format!("\n  kubectl workqueue {}", command(run))).collect()
+            }
+            _ => String::new(),
+        };
+        let failure = Failure::from(error);
+        Failure { hint: failure.hint.map(|hint| hint + &lines), ..failure }
+    }
 }
 
 /// A run was stopped: what became of its items.
@@ -50,7 +92,7 @@ pub fn stopped(job: &JobState, verdict: &Verdict) -> String {
     let parts: Vec<String> =
         Some(outcomes).filter(|text| !text.is_empty()).into_iter().chain(ready).collect();
     format!(
-        "run {} is stopped: {}; `kubectl workqueue run` continues with the rest",
+        "run {} is stopped: {}; to continue with the rest, run it again without items",
         job.run,
         parts.join(", ")
     )
@@ -176,7 +218,7 @@ fn incomplete(job: &JobState, verdict: &Verdict) -> Option<Failure> {
         ),
         (Some(rule), ready, 1..) => (
             format!("run {run} was halted ({rule}): {outcomes}, {ready} still in queue {queue}"),
-            "`kubectl workqueue failed list` shows the failed items; `kubectl workqueue run` processes the rest",
+            "`kubectl workqueue failed list` shows the failed items; to process the rest, run it again without items",
         ),
         (_, ready, _) => (
             format!(
@@ -184,7 +226,7 @@ fn incomplete(job: &JobState, verdict: &Verdict) -> Option<Failure> {
                  exits with 0 although its program failed",
                 are(ready, "item")
             ),
-            "`kubectl workqueue run` processes them",
+            "to process them, run it again without items",
         ),
     };
     Some(Failure::new(message, hint))
@@ -206,13 +248,12 @@ fn failed(report: &RunReport, reason: &str, message: &str) -> Failure {
     let done = verdict.map(outcomes).filter(|outcomes| !outcomes.is_empty());
     let done = done.map(|outcomes| format!("{outcomes}; ")).unwrap_or_default();
     let left = match verdict.and_then(|verdict| verdict.ready) {
-        None => {
-            "unfinished items are still in the queue: `kubectl workqueue run` continues with them".to_owned()
-        }
+        None => "unfinished items are still in the queue: to continue with them, run it again without items"
+            .to_owned(),
         Some(0) => "no items are left in the queue".to_owned(),
-        Some(1) => "1 item is still in the queue: `kubectl workqueue run` continues with it".to_owned(),
+        Some(1) => "1 item is still in the queue: to continue with it, run it again without items".to_owned(),
         Some(left) => {
-            format!("{left} items are still in the queue: `kubectl workqueue run` continues with them")
+            format!("{left} items are still in the queue: to continue with them, run it again without items")
         }
     };
     let missing = verdict.filter(|verdict| verdict.missing > 0).map(|verdict| {
@@ -299,6 +340,46 @@ mod tests {
         let failure = end(&report(RunEnd::Deleted, 2, 0, 0)).expect_err("it was deleted");
         assert_eq!(failure.message, "run r1 failed: Deleted: somebody deleted the Job");
         assert!(failure.hint.expect("one").starts_with("6 done; 2 items are still in the queue"));
+    }
+
+    #[test]
+    fn a_command_that_can_mean_several_runs_is_spelt_for_each() {
+        let runs = [("r1", "a"), ("r2", "b")].map(|(run, queue)| (run.to_owned(), queue.to_owned()));
+        let failure =
+            if_several(|run| format!("scale {run} --parallelism 4"))(Error::SeveralRuns(runs.to_vec()));
+        assert_eq!(failure.message, "several runs are active: r1 (queue a), r2 (queue b)");
+        assert_eq!(
+            failure.hint.as_deref(),
+            Some(
+                "name one of them\n  kubectl workqueue scale r1 --parallelism 4\n  \
+                 kubectl workqueue scale r2 --parallelism 4"
+            )
+        );
+        let other = if_several(|run| run.to_owned())(Error::NoRun(None));
+        assert_eq!(other, Failure::from(Error::NoRun(None)));
+    }
+
+    #[test]
+    fn items_that_were_waiting_are_told_from_new_ones() {
+        let queue = "q".parse().expect("legal");
+        let job = |items| JobState { name: "w".to_owned(), items: Some(items), ..JobState::default() };
+        let said = |items, new| {
+            let line = started(&job(items), &queue, new);
+            line.split_once("works on ").expect("it does").1.to_owned()
+        };
+        assert_eq!(said(2, 2), "2 items of queue q");
+        assert_eq!(said(4, 0), "4 items of queue q");
+        assert_eq!(said(4, 2), "4 items of queue q: 2 were waiting, 2 are new");
+        assert_eq!(said(2, 1), "2 items of queue q: 1 was waiting, 1 is new");
+    }
+
+    #[test]
+    fn pausing_twice_is_said() {
+        let changed =
+            |already| Changed { job: JobState { run: "r1".to_owned(), ..JobState::default() }, already };
+        assert!(paused(&changed(false)).starts_with("run r1 is paused; "));
+        assert!(paused(&changed(true)).starts_with("run r1 is already paused; "));
+        assert!(resumed(&changed(true)).starts_with("run r1 is not paused"));
     }
 
     #[test]

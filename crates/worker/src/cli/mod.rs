@@ -254,6 +254,8 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         run,
         location,
         grouped: false,
+        // A pod's log has lines.
+        end_lines: true,
         capture: None,
     };
     Ok((consumer, plan, args.verbose))
