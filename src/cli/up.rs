@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::flags::{ClusterFlags, OutputFlags, ValueFlags, duration};
 use crate::cluster::Cluster;
+use crate::doctor::quick;
 use crate::error::Error;
 use crate::release::up::{self, DryRun, UpPlan};
 use crate::ui::Ui;
@@ -88,7 +89,8 @@ pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     } else {
         let cluster = args.cluster.connect().await?;
         plan.prune_brokers = plan.dry_run == DryRun::None && may_prune(&cluster, &plan, args.yes, ui).await?;
-        up::up(&cluster, &plan, ui).await?
+        let checks = quick::of_up(&cluster, &plan.release, &plan.chart, ui);
+        quick::beside(up::up(&cluster, &plan, ui), checks).await?
     };
     ui.done();
     if args.output.is_json() {

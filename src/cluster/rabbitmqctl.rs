@@ -1,4 +1,5 @@
-//! Runs `rabbitmqctl` in a broker pod, to list queues that the broker does not list over AMQP.
+//! Runs `rabbitmqctl` in a broker pod, to list what the broker does not list over AMQP: queues and
+//! feature flags.
 
 use std::time::Duration;
 
@@ -34,7 +35,34 @@ impl ListedQueue {
     }
 }
 
+/// A feature flag that is not enabled.
+fn disabled_flag(flag: &Value) -> Option<String> {
+    let is = |field: &str, value: &str| flag[field].as_str() == Some(value);
+    (is("state", "disabled") && !is("stability", "experimental")).then_some(())?;
+    flag["name"].as_str().map(str::to_owned)
+}
+
 impl Cluster {
+    /// The stable feature flags that are not enabled on the broker in a pod. Requires permission to
+    /// `create` `pods/exec`.
+    ///
+    /// # Errors
+    /// The permission is missing, or the tool fails.
+    pub async fn disabled_feature_flags(&self, pod: &str) -> Result<Vec<String>, Error> {
+        let command = [
+            "rabbitmqctl",
+            "--quiet",
+            "list_feature_flags",
+            "name",
+            "state",
+            "stability",
+            "--formatter",
+            "json",
+        ];
+        let output = self.exec(pod, command).await?;
+        Ok(read_list(&output, "feature flags")?.iter().filter_map(disabled_flag).collect())
+    }
+
     /// All queues of the broker in a pod. Requires permission to `create` `pods/exec`.
     ///
     /// # Errors
@@ -43,11 +71,7 @@ impl Cluster {
         const COLUMNS: &str = "name,type,messages,messages_unacknowledged";
         let command = ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", COLUMNS];
         let output = self.exec(pod, command).await?;
-        let unreadable =
-            |message: String| Error::Api { what: "listing queues".to_owned(), message, code: None };
-        let queues: Vec<Value> =
-            serde_json::from_str(&output).map_err(|error| unreadable(error.to_string()))?;
-        Ok(queues.iter().filter_map(ListedQueue::read).collect())
+        Ok(read_list(&output, "queues")?.iter().filter_map(ListedQueue::read).collect())
     }
 
     /// Runs a program in a pod with [`TOOL_TIMEOUT`], and returns its standard output.
@@ -83,10 +107,29 @@ impl Cluster {
     }
 }
 
+/// Reads a list that the tool printed.
+fn read_list(output: &str, what: &str) -> Result<Vec<Value>, Error> {
+    serde_json::from_str(output).map_err(|error| Error::Api {
+        what: format!("listing {what}"),
+        message: error.to_string(),
+        code: None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn only_stable_feature_flags_have_to_be_enabled() {
+        let flag = |state: &str, stability: &str| {
+            disabled_flag(&json!({"name": "f", "state": state, "stability": stability}))
+        };
+        assert_eq!(flag("disabled", "stable").as_deref(), Some("f"));
+        assert_eq!(flag("enabled", "stable"), None);
+        assert_eq!(flag("disabled", "experimental"), None);
+    }
 
     #[test]
     fn a_queue_without_counts_is_still_a_queue() {

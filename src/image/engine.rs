@@ -1,11 +1,12 @@
 //! The container engine's command line: docker, or a program that takes the same arguments.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
 use super::build_context::{BuildContext, PreparedContext};
 use super::subprocess::{Exit, Interrupt, OutputMode, Subprocess};
-use super::{Error, Reference, Tool};
+use super::{Error, Reference, Tool, platforms};
 
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -112,6 +113,29 @@ impl Engine {
             is_same_name(name, image).then(|| image.pinned(digest).ok())?
         });
         digests.next().filter(|_| digests.next().is_none())
+    }
+
+    /// `OS/ARCHITECTURE` of all platforms that an image is for: from its registry, or from the engine's
+    /// store if the registry does not tell.
+    ///
+    /// # Errors
+    /// Why the registry does not tell, in the engine's words.
+    pub async fn platforms(&self, image: &Reference) -> Result<BTreeSet<String>, String> {
+        let name = image.to_string();
+        let asked = self.process().query(&["manifest", "inspect", "--verbose", &name]).await;
+        // Podman has no --verbose, and shows lists only.
+        let asked = match asked {
+            Err(_) => self.process().query(&["manifest", "inspect", &name]).await.or(asked),
+            asked => asked,
+        };
+        let found = asked.as_deref().map(platforms::read).unwrap_or_default();
+        match (found.is_empty(), asked) {
+            (false, _) => Ok(found),
+            (true, asked) => match self.platform(image).await {
+                Some(platform) => Ok([platform].into()),
+                None => Err(asked.err().unwrap_or_else(|| "the registry does not say".to_owned())),
+            },
+        }
     }
 
     async fn inspect(&self, image: &Reference, format: &str) -> Option<String> {
