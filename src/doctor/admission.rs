@@ -32,6 +32,14 @@ fn pod_of(group: &PodGroup, name: &str) -> Value {
     template
 }
 
+/// What is known before.
+pub(super) struct Tried<'a> {
+    /// A broker runs already: another one need not fit into the quota.
+    pub(super) running: bool,
+    /// The checks that have found an error.
+    pub(super) red: &'a [&'static str],
+}
+
 /// What the server says of a group's pods.
 pub(super) struct Rehearsal {
     pub(super) finding: Finding,
@@ -39,50 +47,71 @@ pub(super) struct Rehearsal {
     pub(super) added: Option<Vec<String>>,
 }
 
-/// Lets the server admit a pod of a group, without creating it. If one is `running`, another one need
-/// not fit into the quota.
-pub(super) async fn rehearse(cluster: &Cluster, group: &PodGroup, name: &str, running: bool) -> Rehearsal {
+/// Lets the server admit a pod of a group, without creating it.
+pub(super) async fn rehearse(
+    cluster: &Cluster,
+    group: &PodGroup,
+    name: &str,
+    tried: &Tried<'_>,
+) -> Rehearsal {
     let answer = cluster.create(&pod_of(group, name), true).await;
     let added = answer.as_ref().ok().and_then(|object| Some(added(group, &object.clone().try_parse().ok()?)));
-    Rehearsal { finding: judge(group.role.as_str(), answer.err().as_ref(), running), added }
+    Rehearsal { finding: judge(group.role.as_str(), answer.err().as_ref(), tried), added }
 }
 
-fn judge(role: &str, error: Option<&cluster::Error>, running: bool) -> Finding {
+fn judge(role: &str, error: Option<&cluster::Error>, tried: &Tried<'_>) -> Finding {
     use cluster::Error as E;
-    let (message, what_next) = match error {
+    let message = match error {
         None => return Finding::ok(CHECK, format!("the server admits the {role}'s pods")),
-        Some(E::Forbidden { rule: None, message, .. } | E::Immutable { message, .. }) => {
-            (message, hint(message))
-        }
-        Some(E::Api { message, code: Some(400), .. }) if !message.contains("dry run") => {
-            (message, hint(message))
-        }
+        Some(E::Forbidden { rule: None, message, .. } | E::Immutable { message, .. }) => message,
+        Some(E::Api { message, code: Some(400), .. }) if !message.contains("dry run") => message,
         Some(error) => return Finding::not_seen(CHECK, error),
     };
-    if running && message.contains("exceeded quota") {
-        return Finding::unknown(
+    match check_of(message) {
+        Some("quota") if tried.running => Finding::unknown(
             CHECK,
-            format!("the quota has no room to try another {role} beside the one that runs"),
-        );
+            format!("the quota has no room to try another {role} beside the broker that runs"),
+        ),
+        Some(check) if tried.red.contains(&check) => {
+            Finding::unknown(CHECK, format!("the server refuses the {role}'s pods because of the {check}"))
+        }
+        _ => Finding::error(CHECK, format!("the server refuses the {role}'s pods: {message}"), hint(message)),
     }
-    Finding::error(CHECK, format!("the server refuses the {role}'s pods: {message}"), what_next)
+}
+
+/// The check that a refusal belongs to.
+fn check_of(message: &str) -> Option<&'static str> {
+    let says = |words: &str| message.contains(words);
+    if says("exceeded quota") || says("failed quota") {
+        Some("quota")
+    } else if says("usage per") {
+        Some("limit-range")
+    } else if says("violates PodSecurity") {
+        Some("pod-security")
+    } else {
+        None
+    }
 }
 
 /// What to do about a refusal, by its words.
 fn hint(message: &str) -> &'static str {
     let says = |words: &str| message.contains(words);
-    if says("exceeded quota") || says("failed quota") {
-        "see the line about the quota, and `kubectl describe quota`"
-    } else if says("security context constraint") {
-        "set podSecurityContext.runAsUser, runAsGroup and fsGroup of broker and worker to null: the cluster assigns them"
-    } else if says("PodSecurity") || says("PodSecurityPolicy") || says("pod security policy") {
-        "see podSecurityContext and securityContext in the chart's values, or use another namespace"
-    } else if says("service account") || says("serviceaccount") {
-        "name one that exists with --set broker.serviceAccountName or worker.serviceAccountName"
-    } else if says("usage per") {
-        "see the line about the limit range, and `kubectl describe limitrange`"
-    } else {
-        "change the chart's values, or ask whoever runs the cluster about this rule"
+    match check_of(message) {
+        Some("quota") => {
+            "see `kubectl describe quota`: ask for a larger one, or for fewer resources in the values"
+        }
+        Some("limit-range") => "see `kubectl describe limitrange`, and change the resources in the values",
+        Some(_) => {
+            "see podSecurityContext and securityContext in the chart's values, or use another namespace"
+        }
+        None if says("security context constraint") => {
+            "set podSecurityContext.runAsUser, runAsGroup and fsGroup of broker and worker to null: the cluster \
+             assigns them"
+        }
+        None if says("service account") || says("serviceaccount") => {
+            "name one that exists with --set broker.serviceAccountName or worker.serviceAccountName"
+        }
+        None => "change the chart's values, or ask whoever runs the cluster about this rule",
     }
 }
 
@@ -119,24 +148,28 @@ mod tests {
         assert_eq!(added(group, &serde_json::from_value(pod).expect("a pod")), ["istio-proxy"]);
     }
 
+    fn refused(message: &str, running: bool, red: &[&'static str]) -> Finding {
+        let (what, message) = ("creating".to_owned(), message.to_owned());
+        let error = cluster::Error::Forbidden { what, message, rule: None };
+        judge("broker", Some(&error), &Tried { running, red })
+    }
+
     #[test]
     fn refusals_of_policies_are_red_and_those_of_roles_are_not() {
-        let forbidden = |message: &str, rule| {
-            let error =
-                cluster::Error::Forbidden { what: "creating".to_owned(), message: message.to_owned(), rule };
-            judge("broker", Some(&error), false)
-        };
-        let scc = forbidden("unable to validate against any security context constraint", None);
+        let scc = refused("unable to validate against any security context constraint", false, &[]);
         assert_eq!(scc.state, State::Error);
         assert!(scc.hint.is_some_and(|hint| hint.contains("runAsUser")));
         let unauthorized = cluster::Error::Unauthorized { url: "u".to_owned() };
-        assert_eq!(judge("broker", Some(&unauthorized), false).state, State::Unknown);
-        let quota = cluster::Error::Forbidden {
-            what: "creating".to_owned(),
-            message: "exceeded quota: q".to_owned(),
-            rule: None,
-        };
-        assert_eq!(judge("broker", Some(&quota), true).state, State::Unknown);
-        assert_eq!(judge("broker", Some(&quota), false).state, State::Error);
+        let nothing = Tried { running: false, red: &[] };
+        assert_eq!(judge("broker", Some(&unauthorized), &nothing).state, State::Unknown);
+    }
+
+    #[test]
+    fn a_refusal_is_red_once() {
+        let quota = "pods \"p\" is forbidden: exceeded quota: q";
+        assert_eq!(refused(quota, false, &[]).state, State::Error, "the computation has missed something");
+        assert_eq!(refused(quota, false, &["quota"]).state, State::Unknown);
+        assert_eq!(refused(quota, true, &[]).state, State::Unknown);
+        assert_eq!(refused("maximum cpu usage per Container is 1", true, &["quota"]).state, State::Error);
     }
 }

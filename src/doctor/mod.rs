@@ -37,6 +37,7 @@ use crate::error::Error;
 use crate::image::{Engine, Reference};
 use crate::notice::{Notice, Observer, Wait};
 use crate::release::manifests::ChartPlan;
+use admission::Tried;
 use finding::{Finding, State};
 pub use subject::RunImages;
 use subject::Subject;
@@ -252,10 +253,13 @@ impl<S: Future<Output = ()>> Doctor<'_, S> {
     }
 
     async fn admission(&mut self, subject: &Subject, around: &Surroundings) -> Result<(), Stop> {
-        let (cluster, running) = (self.cluster, around.has_broker());
+        let cluster = self.cluster;
+        let red = self.findings.iter().filter(|finding| finding.state == State::Error);
+        let red: Vec<&str> = red.map(|finding| finding.check).collect();
+        let tried = &Tried { running: around.has_broker(), red: &red };
         let rehearsing = subject.pods.iter().map(|group| async move {
             let name = format!("kubectl-workqueue-doctor-{}", group.role.as_str());
-            (group.role, admission::rehearse(cluster, group, &name, running).await)
+            (group.role, admission::rehearse(cluster, group, &name, tried).await)
         });
         let answers = self.bounded("admission", "the server's rules for pods", join_all(rehearsing)).await?;
         let mut seen = false;
@@ -299,10 +303,13 @@ impl<S: Future<Output = ()>> Doctor<'_, S> {
 /// Compares an image with the nodes.
 async fn platform(engine: &Engine, role: &str, image: &str, nodes: &BTreeSet<String>) -> Finding {
     let Ok(reference) = image.parse::<Reference>() else {
-        return platforms::not_known(role, image, "it is no image reference");
+        return platforms::not_known(role, image, "it is no image reference", None, nodes);
     };
     match engine.platforms(&reference).await {
         Ok(platforms) => platforms::judge(role, image, &platforms, nodes),
-        Err(reason) => platforms::not_known(role, image, &format!("{}: {reason}", engine.program)),
+        Err(reason) => {
+            let (reason, copy) = (format!("{}: {reason}", engine.program), engine.platform(&reference).await);
+            platforms::not_known(role, image, &reason, copy.as_deref(), nodes)
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::Finding;
+use super::finding::{Finding, State};
 
 const CHECK: &str = "platform";
 
@@ -38,17 +38,29 @@ pub(super) fn judge(
     Finding::ok(CHECK, format!("the {role}'s image {image} is for {}, as the nodes are", list(nodes)))
 }
 
-/// The platforms are not known.
-pub(super) fn not_known(role: &str, image: &str, reason: &str) -> Finding {
-    let message = format!("could not ask what the {role}'s image {image} is for: {reason}");
-    let hint = Some("--docker names the container engine that is asked".to_owned());
-    Finding { hint, ..Finding::unknown(CHECK, message) }
+/// The registry does not say what an image is for: `reason`. What this machine has of that name, for the
+/// platform `copy`, may be another image.
+pub(super) fn not_known(
+    role: &str,
+    image: &str,
+    reason: &str,
+    copy: Option<&str>,
+    nodes: &BTreeSet<String>,
+) -> Finding {
+    let copy_says = copy.map(|copy| format!("; this machine's copy is for {copy}")).unwrap_or_default();
+    let message = format!("could not ask what the {role}'s image {image} is for: {reason}{copy_says}");
+    let misfits = copy.is_some_and(|copy| !nodes.contains(copy));
+    let state = if misfits { State::Warning } else { State::Unknown };
+    let hint = match nodes.first().filter(|_| misfits) {
+        Some(node) => format!("if that is the image, build it with --platform {node}"),
+        None => "--docker names the container engine that is asked".to_owned(),
+    };
+    Finding { check: CHECK, state, message, hint: Some(hint) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::finding::State;
 
     fn judged(image: &[&str], nodes: &[&str]) -> Finding {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -66,5 +78,13 @@ mod tests {
         assert_eq!(mixed.state, State::Warning);
         let hint = mixed.hint.expect("a hint");
         assert!(hint.ends_with(r"--set 'worker.nodeSelector.kubernetes\.io/arch=amd64'"), "{hint}");
+    }
+    #[test]
+    fn a_copy_on_this_machine_proves_nothing() {
+        let nodes = ["linux/amd64".to_owned()].into();
+        let state = |copy| not_known("worker", "w:1", "no such manifest", copy, &nodes).state;
+        assert_eq!(state(None), State::Unknown);
+        assert_eq!(state(Some("linux/amd64")), State::Unknown);
+        assert_eq!(state(Some("linux/arm64")), State::Warning);
     }
 }

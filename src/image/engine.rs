@@ -115,27 +115,23 @@ impl Engine {
         digests.next().filter(|_| digests.next().is_none())
     }
 
-    /// `OS/ARCHITECTURE` of all platforms that an image is for: from its registry, or from the engine's
-    /// store if the registry does not tell.
+    /// `OS/ARCHITECTURE` of all platforms that an image is for, as its registry says.
     ///
     /// # Errors
     /// Why the registry does not tell, in the engine's words.
     pub async fn platforms(&self, image: &Reference) -> Result<BTreeSet<String>, String> {
         let name = image.to_string();
-        let asked = self.process().query(&["manifest", "inspect", "--verbose", &name]).await;
-        // Podman has no --verbose, and shows lists only.
-        let asked = match asked {
-            Err(_) => self.process().query(&["manifest", "inspect", &name]).await.or(asked),
+        // As its daemon does: a registry on this machine needs no TLS.
+        let insecure: &[&str] =
+            if platforms::is_on_this_machine(image.registry()) { &["--insecure"] } else { &[] };
+        let verbose = [&["manifest", "inspect", "--verbose"], insecure, &[&name]].concat();
+        let asked = match self.process().query(&verbose).await {
+            // Podman has no such flags, and shows lists only.
+            Err(error) => self.process().query(&["manifest", "inspect", &name]).await.map_err(|_| error),
             asked => asked,
         };
-        let found = asked.as_deref().map(platforms::read).unwrap_or_default();
-        match (found.is_empty(), asked) {
-            (false, _) => Ok(found),
-            (true, asked) => match self.platform(image).await {
-                Some(platform) => Ok([platform].into()),
-                None => Err(asked.err().unwrap_or_else(|| "the registry does not say".to_owned())),
-            },
-        }
+        let found = platforms::read(&asked?);
+        if found.is_empty() { Err("the registry does not say".to_owned()) } else { Ok(found) }
     }
 
     async fn inspect(&self, image: &Reference, format: &str) -> Option<String> {

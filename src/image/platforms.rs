@@ -1,8 +1,16 @@
 //! The platforms of an image, from what engines print about its manifest.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use serde_json::Value;
+
+/// Whether a registry is reached over loopback.
+pub(super) fn is_on_this_machine(registry: &str) -> bool {
+    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
 
 /// Reads `manifest inspect`. Docker's `--verbose` prints an entry with a `Descriptor`, or a list of them;
 /// without it there is an image index with `manifests`. Attestations have no platform.
@@ -25,6 +33,16 @@ fn platform(entry: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn registries_on_this_machine_are_known_by_their_address() {
+        for local in ["127.0.0.1:5000", "localhost:5000", "localhost", "[::1]:5000"] {
+            assert!(is_on_this_machine(local), "{local}");
+        }
+        for other in ["docker.io", "localhost.example:5000", "10.0.0.1:5000"] {
+            assert!(!is_on_this_machine(other), "{other}");
+        }
+    }
 
     #[test]
     fn all_forms_of_a_manifest_are_read() {
