@@ -7,6 +7,7 @@ pub mod candidates;
 pub mod chart;
 pub mod cli;
 pub mod cluster;
+pub mod doctor;
 pub mod error;
 pub mod failed;
 pub mod image;

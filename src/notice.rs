@@ -121,6 +121,8 @@ pub enum Warning<'a> {
     Halting { failed: u64, running: usize },
     /// A message from the worker's event loop.
     Worker(&'a str),
+    /// Something that `doctor` would report as wrong, and what cures it.
+    Check { message: &'a str, hint: Option<&'a str> },
     /// The lines of an input end with CR and LF; the first of them.
     CrLf { first: &'a Position },
     /// Blank lines of an input were skipped.

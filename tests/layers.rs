@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The plugin's modules, floor by floor from the top. A module imports from floors below its own, and
 /// from nothing else. What the crates may import, the compiler checks.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["cli"],
     &["ui"],
+    &["doctor"],
     &["candidates", "local", "run", "build"],
     &["failed", "release"],
     &["results"],

@@ -7,6 +7,7 @@ mod chart;
 mod complete;
 mod completion;
 mod diff;
+mod doctor;
 mod down;
 mod enqueue;
 mod failed;
@@ -77,6 +78,7 @@ enum Command {
     Results(results::ResultsArgs),
     Failed(failed::FailedArgs),
     Diff(diff::DiffArgs),
+    Doctor(doctor::DoctorArgs),
     Down(down::DownArgs),
     Render(render::RenderArgs),
     Chart(chart::ChartArgs),
@@ -107,6 +109,7 @@ impl Command {
             Self::Resume(args) => args.run.output,
             Self::Stop(args) => args.output,
             Self::Status(args) => args.output,
+            Self::Doctor(args) => args.output,
             Self::Failed(args) => args.output(),
             Self::Build(_)
             | Self::Chart(_)
@@ -171,6 +174,7 @@ impl Command {
             Self::Results(args) => results::run(args, ui).await,
             Self::Failed(args) => failed::run(args, ui).await,
             Self::Diff(args) => diff::run(args, ui).await,
+            Self::Doctor(args) => doctor::run(args, ui).await,
             Self::Down(args) => down::run(args, ui).await,
             Self::Render(args) => render::run(args, ui).await,
             Self::Chart(args) => chart::run(&args, ui),

@@ -13,6 +13,8 @@ use super::items::ItemFlags;
 use super::worker::WorkerFlags;
 use crate::build::{BuildPlan, ImageLocation, ImageSource, Push, build};
 use crate::cluster::Target;
+use crate::doctor::RunImages;
+use crate::doctor::quick::{self, RunPods};
 use crate::error::Error;
 use crate::image::Reference;
 use crate::notice::deadline_after;
@@ -131,7 +133,14 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         build_first(&building, &args.cluster.target(), &mut plan, ui).await?;
     }
     let deadline = deadline_after(args.timeout);
-    let job = match start(&cluster, plan, ui, ui.interrupted()).await? {
+    let pods = RunPods {
+        release: plan.release.clone(),
+        chart: plan.chart.clone(),
+        images: RunImages { worker: Some(plan.image.clone()), inject: plan.worker.injected().cloned() },
+        parallelism: plan.parallelism,
+    };
+    let starting = start(&cluster, plan, ui, ui.interrupted());
+    let job = match quick::beside(starting, quick::of_run(&cluster, pods, ui)).await? {
         Started::Job { job, new } => {
             ui.done();
             ui.status(&report::started(&job, &queue, new));

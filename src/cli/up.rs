@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::flags::{ClusterFlags, OutputFlags, RememberFlags, ValueFlags, duration};
 use crate::cluster::Cluster;
+use crate::doctor::quick;
 use crate::error::Error;
 use crate::release::up::{self, DryRun, Loaded, UpPlan};
 use crate::ui::Ui;
@@ -96,7 +97,8 @@ pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         let loaded = up::load(&cluster, &plan, ui).await?;
         plan.prune_brokers =
             plan.dry_run == DryRun::None && may_prune(&cluster, &plan, &loaded, args.yes, ui).await?;
-        up::up(&cluster, &plan, &loaded, ui).await?
+        let checks = quick::of_up(&cluster, &plan.release, &loaded, ui);
+        quick::beside(up::up(&cluster, &plan, &loaded, ui), checks).await?
     };
     ui.done();
     if args.output.is_json() {

@@ -139,7 +139,7 @@ pub struct MissingRule {
 }
 
 impl MissingRule {
-    fn new(verbs: &[&str], group: &str, resource: &str) -> Self {
+    pub(super) fn new(verbs: &[&str], group: &str, resource: &str) -> Self {
         let verbs = verbs.iter().map(|&verb| verb.to_owned()).collect();
         Self { verbs, group: group.to_owned(), resource: resource.to_owned() }
     }

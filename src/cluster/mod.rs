@@ -4,6 +4,8 @@
 //! `broker_pod` knows the names and numbers of the AMQP ports and RabbitMQ's environment variables,
 //! `secret` the URL of the broker, and `rabbitmqctl` RabbitMQ's tool in the broker's pod.
 
+pub mod access;
+pub mod api_server;
 pub mod apply;
 pub mod broker_pod;
 mod client_certificate;
@@ -20,6 +22,7 @@ pub mod kubeconfig;
 mod list_names;
 mod log_lines;
 pub mod logs;
+mod look;
 mod nodes;
 mod object_content;
 pub mod object_ref;

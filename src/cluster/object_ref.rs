@@ -3,6 +3,7 @@
 use std::fmt;
 
 use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -48,6 +49,13 @@ impl ObjectRef {
         let group = |object: &Self| object.gvk().group;
         let same_kind = self.kind == other.kind && group(self) == group(other);
         same_kind && self.name == other.name && own_namespace(self) == own_namespace(other)
+    }
+
+    /// The API group and the plural of the kind, as rules of Roles and quotas have it. The plural is a
+    /// guess by the rules of English, as all of Kubernetes' own kinds follow them.
+    pub fn resource(&self) -> (String, String) {
+        let resource = ApiResource::from_gvk(&self.gvk());
+        (resource.group, resource.plural)
     }
 
     /// The minimal manifest that identifies the object.

@@ -1,5 +1,5 @@
 //! Runs `rabbitmqctl` in a broker pod, for what the broker does not tell over AMQP: its queues, its
-//! disk.
+//! feature flags, its disk.
 
 use std::time::Duration;
 
@@ -49,6 +49,13 @@ impl BrokerDisk {
     }
 }
 
+/// A feature flag that is not enabled.
+fn disabled_flag(flag: &Value) -> Option<String> {
+    let is = |field: &str, value: &str| flag[field].as_str() == Some(value);
+    (is("state", "disabled") && !is("stability", "experimental")).then_some(())?;
+    flag["name"].as_str().map(str::to_owned)
+}
+
 impl Cluster {
     /// The disk of the broker in a pod. Requires permission to `create` `pods/exec`.
     ///
@@ -66,6 +73,26 @@ impl Cluster {
         BrokerDisk::read(&status).ok_or_else(unknown)
     }
 
+    /// The stable feature flags that are not enabled on the broker in a pod. Requires permission to
+    /// `create` `pods/exec`.
+    ///
+    /// # Errors
+    /// The permission is missing, or the tool fails.
+    pub async fn disabled_feature_flags(&self, pod: &str) -> Result<Vec<String>, Error> {
+        let command = [
+            "rabbitmqctl",
+            "--quiet",
+            "list_feature_flags",
+            "name",
+            "state",
+            "stability",
+            "--formatter",
+            "json",
+        ];
+        let output = self.exec(pod, command).await?;
+        Ok(read_list(&output, "feature flags")?.iter().filter_map(disabled_flag).collect())
+    }
+
     /// All queues of the broker in a pod. Requires permission to `create` `pods/exec`.
     ///
     /// # Errors
@@ -74,11 +101,7 @@ impl Cluster {
         const COLUMNS: &str = "name,type,messages,messages_unacknowledged";
         let command = ["rabbitmqctl", "--quiet", "list_queues", "--formatter", "json", COLUMNS];
         let output = self.exec(pod, command).await?;
-        let unreadable =
-            |message: String| Error::Api { what: "listing queues".to_owned(), message, code: None };
-        let queues: Vec<Value> =
-            serde_json::from_str(&output).map_err(|error| unreadable(error.to_string()))?;
-        Ok(queues.iter().filter_map(ListedQueue::read).collect())
+        Ok(read_list(&output, "queues")?.iter().filter_map(ListedQueue::read).collect())
     }
 
     /// Runs a program in a pod with [`TOOL_TIMEOUT`], and returns its standard output.
@@ -114,6 +137,15 @@ impl Cluster {
     }
 }
 
+/// Reads a list that the tool printed.
+fn read_list(output: &str, what: &str) -> Result<Vec<Value>, Error> {
+    serde_json::from_str(output).map_err(|error| Error::Api {
+        what: format!("listing {what}"),
+        message: error.to_string(),
+        code: None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +156,16 @@ mod tests {
         let status = json!({"disk_free": 41_875_931_136_u64, "disk_free_limit": 50_000_000});
         assert_eq!(BrokerDisk::read(&status).map(|disk| disk.limit), Some(50_000_000));
         assert_eq!(BrokerDisk::read(&json!({"disk_free": "NaN", "disk_free_limit": 50_000_000})), None);
+    }
+
+    #[test]
+    fn only_stable_feature_flags_have_to_be_enabled() {
+        let flag = |state: &str, stability: &str| {
+            disabled_flag(&json!({"name": "f", "state": state, "stability": stability}))
+        };
+        assert_eq!(flag("disabled", "stable").as_deref(), Some("f"));
+        assert_eq!(flag("enabled", "stable"), None);
+        assert_eq!(flag("disabled", "experimental"), None);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The container engine's command line: docker, or a program that takes the same arguments.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
 use super::build_context::{BuildContext, PreparedContext};
 use super::subprocess::{Exit, Interrupt, OutputMode, Subprocess};
-use super::{Error, Reference, Tool};
+use super::{Error, Reference, Tool, platforms};
 
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -112,6 +113,25 @@ impl Engine {
             is_same_name(name, image).then(|| image.pinned(digest).ok())?
         });
         digests.next().filter(|_| digests.next().is_none())
+    }
+
+    /// `OS/ARCHITECTURE` of all platforms that an image is for, as its registry says.
+    ///
+    /// # Errors
+    /// Why the registry does not tell, in the engine's words.
+    pub async fn platforms(&self, image: &Reference) -> Result<BTreeSet<String>, String> {
+        let name = image.to_string();
+        // As its daemon does: a registry on this machine needs no TLS.
+        let insecure: &[&str] =
+            if platforms::is_on_this_machine(image.registry()) { &["--insecure"] } else { &[] };
+        let verbose = [&["manifest", "inspect", "--verbose"], insecure, &[&name]].concat();
+        let asked = match self.process().query(&verbose).await {
+            // Podman has no such flags, and shows lists only.
+            Err(error) => self.process().query(&["manifest", "inspect", &name]).await.map_err(|_| error),
+            asked => asked,
+        };
+        let found = platforms::read(&asked?);
+        if found.is_empty() { Err("the registry does not say".to_owned()) } else { Ok(found) }
     }
 
     async fn inspect(&self, image: &Reference, format: &str) -> Option<String> {

@@ -8,6 +8,7 @@ mod dockerfile;
 mod engine;
 mod error;
 mod local_cluster;
+mod platforms;
 mod reference;
 mod shebang;
 mod subprocess;

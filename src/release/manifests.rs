@@ -201,7 +201,7 @@ fn credentials(objects: &[Value], workloads: &[Workload], values: &Value) -> Opt
 }
 
 /// The Secret that holds the password of a broker's pods.
-fn secret_of(workload: &Value) -> Option<String> {
+pub(crate) fn secret_of(workload: &Value) -> Option<String> {
     let containers = workload.pointer("/spec/template/spec/containers")?.as_array()?;
     let variables = containers.iter().filter_map(|container| container["env"].as_array()).flatten();
     let mut passwords = variables.filter(|variable| variable["name"] == "RABBITMQ_DEFAULT_PASS");

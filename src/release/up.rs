@@ -117,9 +117,9 @@ fn is_broker(object: &ObjectRef) -> bool {
 
 /// A chart with the values of a release, and the server's version.
 pub struct Loaded {
-    chart: Chart,
-    values: ValueSources,
-    version: String,
+    pub(crate) chart: Chart,
+    pub(crate) values: ValueSources,
+    pub(crate) version: String,
 }
 
 impl Loaded {

@@ -67,6 +67,14 @@ pub enum Worker {
 }
 
 impl Worker {
+    /// The image that `workqueue-worker` is copied from, unless it is the release's.
+    pub fn injected(&self) -> Option<&String> {
+        match self {
+            Self::Injected(image) => image.as_ref(),
+            Self::Image | Self::AmqpConsume | Self::InImage => None,
+        }
+    }
+
     /// Whether it is `workqueue-worker`, which keeps a ledger.
     pub(crate) fn keeps_ledger(&self) -> bool {
         matches!(self, Self::InImage | Self::Injected(_))

@@ -113,6 +113,10 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
             "{first}: the line ends with CR LF, as on Windows, and its item ends with CR: split there with \
              --delimiter '\\r\\n'"
         ),
+        Warning::Check { message, hint } => match hint {
+            Some(hint) => format!("{message}; {hint}"),
+            None => (*message).to_owned(),
+        },
         Warning::BlankLines { skipped } => format!("{} skipped", have_been(*skipped)),
         Warning::Worker(text) => (*text).to_owned(),
     }

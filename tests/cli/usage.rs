@@ -145,3 +145,17 @@ fn a_chart_into_a_directory_that_is_not_empty() {
     error: cannot write plain: Not a directory (os error 20)
     ");
 }
+
+#[test]
+fn a_doctor_who_reaches_no_cluster_says_so_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    sandbox.kubeconfig("c", "c");
+    assert_snapshot!(sandbox.run(&["doctor"]), @"
+    exit code 1
+    --- stdout
+    error    server         the cluster at http://127.0.0.1:1/ cannot be reached: Connection refused (os error 111)
+             hint: `kubectl cluster-info` shows whether the cluster is up
+    --- stderr
+    1 check: 0 ok, 1 error
+    ");
+}

@@ -9,6 +9,7 @@ mod chart;
 mod credentials;
 mod data;
 mod deaths;
+mod doctor;
 mod errors;
 mod failed;
 mod faults;

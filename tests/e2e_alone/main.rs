@@ -1,10 +1,11 @@
-//! Tests that take the API server of the test bed away. No other test can run meanwhile, so `make e2e`
-//! runs them after all others, one at a time, and never on somebody's own cluster.
+//! Tests that take the API server of the test bed away, or its default storage class. No other test can
+//! run meanwhile, so `make e2e` runs them after all others, one at a time, and never on somebody's own
+//! cluster.
 
 use std::process::Command;
 use std::time::Duration;
 
-use workqueue_test_support::{Bed, api_server, ended_with, run};
+use workqueue_test_support::{Bed, api_server, ended_with, kubectl, run};
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
@@ -77,4 +78,34 @@ fn every_item_ends_although_pods_broker_and_api_server_go() {
         .says("the API server does not answer")
         .says("the API server answers again");
     bed.workqueue(&["attach"]).ok().says(&format!("is complete: {ITEMS} done"));
+}
+
+/// Makes the test bed's storage class the default, or not.
+fn set_default_class(is_default: bool) {
+    let annotation = format!("storageclass.kubernetes.io/is-default-class={is_default}");
+    run(kubectl().args(["annotate", "--overwrite", "storageclass", "local", &annotation])).ok();
+}
+
+/// Gives the default back, however the test ends.
+struct DefaultClass;
+
+impl Drop for DefaultClass {
+    fn drop(&mut self) {
+        set_default_class(true);
+    }
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_cluster_without_a_default_storage_class_is_red() {
+    let bed = Bed::new("doctor-class");
+    let _restored = DefaultClass;
+    set_default_class(false);
+    let doctor = ["doctor", "--no-pods", "--docker", "false", "--set", &bed.image_values()];
+    bed.workqueue(&doctor)
+        .exits(1)
+        .prints("error    storage-class  there is no default storage class, and the values name none")
+        .prints("hint: name one with --set broker.persistence.storageClass=NAME")
+        .says("1 error");
+    bed.up(&["--no-wait"]).ok().says("warning: there is no default storage class");
 }

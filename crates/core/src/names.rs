@@ -57,6 +57,11 @@ impl QueueName {
         QueueName(format!("{}.outcomes.{run}", self.0))
     }
 
+    /// A queue that is declared to see whether that works, and deleted at once: `NAME.doctor.ID`.
+    pub fn trial(&self, id: &str) -> QueueName {
+        QueueName(format!("{}.doctor.{id}", self.0))
+    }
+
     /// The stream in which workers mark the starts of items that came back: `NAME.starts`.
     pub fn starts(&self) -> QueueName {
         QueueName(format!("{}.starts", self.0))

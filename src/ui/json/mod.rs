@@ -3,6 +3,7 @@
 //! Names are camelCase and mean the same in every report. Units are in the names or the doc
 //! comments; `null` means that a value is not known, unless a comment says more.
 
+pub mod doctor;
 pub mod enqueue;
 pub mod failed;
 pub mod list;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::doctor::DoctorJson;
 use super::enqueue::{EnqueueJson, InputJson};
 use super::failed::{FailedItemJson, RetryJson, ShownItemJson};
 use super::local::LocalJson;
@@ -16,6 +17,8 @@ use super::{BodyJson, line};
 use crate::cluster::apply::Change;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::object_ref::ObjectRef;
+use crate::doctor::DoctorReport;
+use crate::doctor::finding::{Finding, State};
 use crate::failed::RetryReport;
 use crate::local::LocalReport;
 use crate::queue::dry_run::InputSummary;
@@ -127,6 +130,15 @@ fn up_is_documented() {
     plan.dry_run = DryRun::Client;
     let compared_with_nothing = UpJson::of(&plan, &report);
     assert_eq!((compared_with_nothing.changed, &compared_with_nothing.objects[0].change), (None, &None));
+}
+
+#[test]
+fn doctor_is_documented() {
+    let (message, hint) = ("m".to_owned(), Some("h".to_owned()));
+    let findings = vec![Finding { check: "quota", state: State::Error, message, hint }];
+    let report = DoctorReport { findings, interrupted: false };
+    let release = "r1".parse().expect("legal");
+    assert_documented("doctor", &DoctorJson::new("https://c", "n", &release, &report));
 }
 
 #[test]

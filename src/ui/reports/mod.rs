@@ -3,6 +3,7 @@
 pub mod build;
 pub mod chart;
 pub mod diff;
+pub mod doctor;
 pub mod down;
 pub mod enqueue;
 pub mod failed;

@@ -53,6 +53,8 @@ pub(super) struct Connection {
     last_heartbeat: Instant,
     /// Bytes of a body that fit into a frame.
     pub(super) body_max: usize,
+    /// What the broker said of itself at the login.
+    pub(super) server: Vec<(String, String)>,
 }
 
 impl Connection {
@@ -67,6 +69,7 @@ impl Connection {
             last_read: Instant::now(),
             last_heartbeat: Instant::now(),
             body_max: 0,
+            server: Vec::new(),
         }
     }
 

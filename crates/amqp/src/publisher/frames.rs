@@ -222,6 +222,35 @@ impl MessageFrames {
     }
 }
 
+/// The fields of a table that are strings, and those of no nested table. The table begins with its
+/// length; what comes behind it is not read, nor what follows a field of a rare type.
+pub(crate) fn text_fields(mut bytes: Bytes) -> Result<Vec<(String, String)>, Malformed> {
+    let mut table = long_string(&mut bytes)?;
+    let mut fields = Vec::new();
+    while table.has_remaining() {
+        let name = short_string(&mut table)?;
+        match table.try_get_u8().or(Err(Malformed))? {
+            b'S' => {
+                let value = long_string(&mut table)?;
+                fields.push((name, String::from_utf8_lossy(&value).into_owned()));
+            }
+            b'F' => _ = long_string(&mut table)?,
+            b't' => _ = table.try_get_u8().or(Err(Malformed))?,
+            _ => break,
+        }
+    }
+    Ok(fields)
+}
+
+/// Reads bytes behind their length of 4 bytes.
+fn long_string(bytes: &mut Bytes) -> Result<Bytes, Malformed> {
+    let size = bytes.try_get_u32().or(Err(Malformed))? as usize;
+    if bytes.remaining() < size {
+        return Err(Malformed);
+    }
+    Ok(bytes.split_to(size))
+}
+
 /// A field table of strings, without its length.
 pub(crate) fn table(fields: &[(String, String)]) -> BytesMut {
     let mut table = BytesMut::new();

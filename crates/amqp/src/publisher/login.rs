@@ -3,12 +3,15 @@
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::connection::{CLOSE, Connection, HEARTBEAT, malformed};
-use super::frames::{self, Frame};
+use super::frames::{self, Frame, Malformed};
 use crate::error::LOGIN_TIMEOUT;
 use crate::{ByteStream, Endpoint, Error};
 
 /// The largest frame, in bytes: RabbitMQ's default.
 const FRAME_MAX: u32 = 128 * 1024;
+
+/// Bytes of the protocol's version at the beginning of [`START`].
+const PROTOCOL_VERSION: usize = 2;
 
 // Class and method numbers, from the reference.
 const START: (u16, u16) = (10, 10);
@@ -36,7 +39,7 @@ pub(super) async fn login(
 }
 
 async fn handshake(connection: &mut Connection, endpoint: &Endpoint, purpose: &str) -> Result<(), Error> {
-    expect(connection, START).await?;
+    connection.server = server_properties(expect(connection, START).await?).unwrap_or_default();
     let login = format!("\0{}\0{}", endpoint.credentials.username, endpoint.credentials.password);
     frames::put_method(&mut connection.output, 0, START_OK, |out| {
         frames::put_long(out, &client_properties(purpose));
@@ -65,6 +68,15 @@ async fn handshake(connection: &mut Connection, endpoint: &Endpoint, purpose: &s
     expect(connection, OPEN_OK).await?;
     connection.put_channel_open();
     Ok(())
+}
+
+/// What the broker says of itself, as far as it is text: `product`, `version` and others.
+fn server_properties(mut start: Bytes) -> Result<Vec<(String, String)>, Malformed> {
+    if start.remaining() < PROTOCOL_VERSION {
+        return Err(Malformed);
+    }
+    start.advance(PROTOCOL_VERSION);
+    frames::text_fields(start)
 }
 
 /// Waits for one method during the login.

@@ -12,6 +12,7 @@ mod fake_broker_tests;
 pub(crate) mod frames;
 mod in_flight_limit;
 mod login;
+mod probe;
 mod window;
 
 use tokio::time::Instant;
@@ -27,6 +28,7 @@ use in_flight_limit::InFlightLimit;
 use window::{Settled, Window};
 
 pub use counts::{BatchProperties, PublishCounts, PublishProgress};
+pub use probe::{Probe, ProbeAnswer, probe};
 
 /// Bytes of items that may be in flight; a single larger item may exceed it.
 const WINDOW_BYTES: usize = 8 * 1024 * 1024;

@@ -52,6 +52,22 @@ pub enum Ensured {
     CreatedClassic(String),
 }
 
+/// Whether a queue that exists is declared as [`ensure`] would declare it: [`Ensured::Present`] or
+/// [`Ensured::Different`]. `None` if there is no such queue.
+///
+/// # Errors
+/// Lost connections, and refusals to look.
+pub async fn compare(broker: &Broker, spec: &QueueSpec) -> Result<Option<Ensured>, Error> {
+    if !exists(broker, &spec.name).await? {
+        return Ok(None);
+    }
+    match declare(broker, &spec.name, quorum_arguments(spec)).await {
+        Ok(()) => Ok(Some(Ensured::Present)),
+        Err(Error::Refused { reason, .. }) => Ok(Some(Ensured::Different(reason))),
+        Err(other) => Err(other),
+    }
+}
+
 /// Makes sure that the queue and its `.failed` queue exist.
 ///
 /// A passive declaration comes first: declaring an existing queue with other arguments closes the
@@ -60,12 +76,8 @@ pub enum Ensured {
 /// # Errors
 /// What the broker refuses for other reasons than an existing queue, and lost connections.
 pub async fn ensure(broker: &Broker, spec: &QueueSpec) -> Result<Ensured, Error> {
-    if exists(broker, &spec.name).await? {
-        return match declare(broker, &spec.name, quorum_arguments(spec)).await {
-            Ok(()) => Ok(Ensured::Present),
-            Err(Error::Refused { reason, .. }) => Ok(Ensured::Different(reason)),
-            Err(other) => Err(other),
-        };
+    if let Some(found) = compare(broker, spec).await? {
+        return Ok(found);
     }
     // The queue for failed items comes first: at-least-once dead-lettering needs its target.
     let failed = spec.name.failed();
@@ -168,7 +180,7 @@ pub async fn ensure_ledger(broker: &Broker, queue: &QueueName, run: &str) -> Res
     declare(broker, &outcomes, arguments).await
 }
 
-async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {
+pub(super) async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {
     // A channel of its own, since a refusal closes it.
     let channel = broker.channel().await?;
     let declaring = channel.queue_declare(short(name), QueueDeclareOptions::durable(), arguments);
@@ -194,7 +206,7 @@ fn dead_letters(spec: &QueueSpec) -> FieldTable {
 
 /// At-least-once dead-lettering works only with `reject-publish`, and from RabbitMQ 3.10 on:
 /// <https://www.rabbitmq.com/docs/quorum-queues#dead-lettering>.
-fn quorum_arguments(spec: &QueueSpec) -> FieldTable {
+pub(super) fn quorum_arguments(spec: &QueueSpec) -> FieldTable {
     let mut arguments = dead_letters(spec);
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(spec.delivery_limit.into()));

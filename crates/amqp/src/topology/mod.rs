@@ -6,11 +6,15 @@
 
 mod confirmed;
 mod declare;
+mod rehearse;
 mod reported;
 
 pub use confirmed::depth;
 pub(crate) use confirmed::{ConfirmedDepth, confirmed_depth, depth_on};
-pub use declare::{DELIVERY_LIMIT, Ensured, QueueSpec, ensure, ensure_book, ensure_ledger, ensure_results};
+pub use declare::{
+    DELIVERY_LIMIT, Ensured, QueueSpec, compare, ensure, ensure_book, ensure_ledger, ensure_results,
+};
 pub(crate) use declare::{ensure_failed, ensure_starts};
+pub use rehearse::rehearse;
 pub(crate) use reported::reported_on;
 pub use reported::{Depth, delete, exists, purge, reported_depth};

@@ -1,0 +1,90 @@
+//! The cheap half of the checks, for `up` and `run`: a few lists that are asked for at the same time.
+//!
+//! It never holds anything up: what the user may not see, or what does not answer soon, is left out.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::finding::{Finding, State};
+use super::server;
+use super::subject::{self, Role, RunImages, Subject};
+use super::surroundings::Surroundings;
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::notice::{Observer, Warning};
+use crate::release::manifests::ChartPlan;
+use crate::release::up::Loaded;
+use workqueue_core::names::ReleaseName;
+
+/// How long the lists may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The pods of a run.
+pub struct RunPods {
+    pub release: ReleaseName,
+    /// Chart and values in addition to those that `up` stored.
+    pub chart: ChartPlan,
+    pub images: RunImages,
+    pub parallelism: u32,
+}
+
+/// Does the work, with the checks beside it for as long as it takes.
+pub async fn beside<T>(work: impl Future<Output = T>, checks: impl Future<Output = ()>) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = work.as_mut() => return done,
+        () = checks => {}
+    }
+    work.await
+}
+
+/// Warns of what keeps a broker with these values from starting.
+pub async fn of_up(cluster: &Cluster, release: &ReleaseName, loaded: &Loaded, observer: &dyn Observer) {
+    let looking = async {
+        let Loaded { chart, values, version } = loaded;
+        let subject = Subject::render(cluster, release, chart, values, version)?;
+        Ok(look(cluster, release, subject, Role::Broker, version).await)
+    };
+    warn(looking, observer).await;
+}
+
+/// Warns of what keeps the pods of a run with this image from starting.
+pub async fn of_run(cluster: &Cluster, plan: RunPods, observer: &dyn Observer) {
+    let RunPods { release, chart: plan, images, parallelism } = plan;
+    let looking = async {
+        let chart = plan.load_chart()?;
+        let mut values = subject::values(cluster, &release, &chart, &plan, &images).await?;
+        values.overrides.push(json!({"worker": {"parallelism": parallelism}}));
+        let version = cluster.server_version().await?;
+        let subject = Subject::render(cluster, &release, &chart, &values, &version)?;
+        Ok(look(cluster, &release, subject, Role::Worker, &version).await)
+    };
+    warn(looking, observer).await;
+}
+
+/// What is surely wrong for the pods of a role.
+async fn look(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    mut subject: Subject,
+    role: Role,
+    version: &str,
+) -> Vec<Finding> {
+    subject.pods.retain(|group| group.role == role);
+    if role == Role::Worker {
+        // The broker is there.
+        (subject.claims, subject.objects) = (Vec::new(), Vec::new());
+    }
+    let around = Surroundings::look(cluster, release, &subject).await;
+    let findings = around.findings(&subject, server::minor(version));
+    findings.into_iter().filter(|finding| finding.state >= State::Warning).collect()
+}
+
+async fn warn(looking: impl Future<Output = Result<Vec<Finding>, Error>>, observer: &dyn Observer) {
+    // The operation itself says what is wrong with the chart or the cluster.
+    let Ok(Ok(findings)) = tokio::time::timeout(TIMEOUT, looking).await else { return };
+    for Finding { message, hint, .. } in &findings {
+        observer.warn(Warning::Check { message, hint: hint.as_deref() });
+    }
+}
