@@ -47,8 +47,10 @@ impl Cluster {
         let Some(pod) = pods.items.iter().find(|pod| is_ready(pod)) else {
             return Err(Error::BrokerNotReady { seconds: 0, diagnosis: self.diagnose(&selector).await });
         };
-        let username = self.pod_env(pod, "RABBITMQ_DEFAULT_USER").await?;
-        let password = self.pod_env(pod, "RABBITMQ_DEFAULT_PASS").await?;
+        let (username, password) = tokio::try_join!(
+            self.pod_env(pod, "RABBITMQ_DEFAULT_USER"),
+            self.pod_env(pod, "RABBITMQ_DEFAULT_PASS")
+        )?;
         // RabbitMQ's own defaults, for a pod without these variables.
         let guest = || "guest".to_owned();
         Ok(BrokerPod {

@@ -9,3 +9,4 @@ pub mod manifests;
 pub mod status;
 pub(crate) mod storage;
 pub mod up;
+pub mod worker_maps;

@@ -1,6 +1,7 @@
 //! A run: one or several Jobs over a queue, from their manifest to the final report.
 
 pub(crate) mod books;
+pub(crate) mod brought_worker;
 pub mod delete;
 pub mod follow;
 pub(crate) mod followed_pods;
@@ -11,6 +12,7 @@ pub mod logs;
 pub mod plan;
 pub mod queue_watch;
 pub mod scale;
+pub mod script;
 pub mod start;
 pub(crate) mod start_failures;
 pub(crate) mod starting;
