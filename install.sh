@@ -5,7 +5,8 @@ set -eu
 
 plugin=kubectl-workqueue
 shim=kubectl_complete-workqueue
-worker=workqueue-worker
+# For this machine's architecture, or for each.
+workers='workqueue-worker workqueue-worker-linux-amd64 workqueue-worker-linux-arm64'
 
 usage() {
     cat <<USAGE
@@ -102,7 +103,9 @@ install_all() {
     [ -w "$bin" ] || fail "you may not write to $bin" "choose another place with --prefix"
     install_file "$plugin"
     install_file "$shim"
-    if [ -f "$source/$worker" ]; then install_file "$worker"; fi
+    for file in $workers; do
+        if [ -f "$source/$file" ]; then install_file "$file"; fi
+    done
 }
 
 check_path() {
@@ -123,7 +126,7 @@ check_path() {
 
 remove_all() {
     removed=no
-    for file in "$plugin" "$shim" "$worker"; do
+    for file in "$plugin" "$shim" $workers; do
         if [ -e "$bin/$file" ]; then
             rm -f "$bin/$file" || fail "cannot remove $bin/$file"
             say "removed $bin/$file"

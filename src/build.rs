@@ -74,7 +74,7 @@ impl BuildPlan {
     pub fn open_context(&self) -> Result<BuildContext, Error> {
         let worker = match &self.worker {
             Some(path) => Some(WorkerBinary::at(path)?),
-            None => WorkerBinary::find().filter(|worker| worker.fits(self.options.platform.as_deref())),
+            None => WorkerBinary::for_platform(self.options.platform.as_deref()),
         };
         let path = match &self.source {
             ImageSource::Path(path) => path,

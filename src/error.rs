@@ -49,8 +49,12 @@ pub enum Error {
     },
     #[error("{0} does not start with #!")]
     NoFirstLine(String),
-    #[error("no image is named from which to copy workqueue-worker")]
-    NoWorkerImage,
+    /// The worker for this architecture of some nodes is missing; `None` if there is none at all.
+    #[error("{}", no_worker(*.0))]
+    NoWorker(Option<&'static str>),
+    /// The rendered Job has no init container with a worker.
+    #[error("the chart does not bring workqueue-worker into the pods")]
+    ChartLacksWorker,
     /// The rendered chart lacks the object that the operation needs.
     #[error("the chart renders no {0}")]
     Incomplete(&'static str),
@@ -135,9 +139,20 @@ pub enum Error {
     /// The log of an earlier run, which would be overwritten.
     #[error("the job log {0} exists")]
     JobLogExists(String),
-    /// A script does not fit into a ConfigMap.
+    /// A script, or a file beside it, cannot be mounted.
     #[error("{path}: {reason}")]
     Script { path: String, reason: String },
+    #[error("{path} is too large: the API server takes at most {limit} bytes in a ConfigMap")]
+    ScriptTooLarge {
+        path: String,
+        /// In bytes.
+        limit: usize,
+    },
+    /// A directory of scripts without one to start, or with several.
+    #[error("{}", no_entry(path, found))]
+    ScriptEntry { path: String, found: Vec<String> },
+    #[error("{0} names packages that the program needs, and --script installs none")]
+    NeedsPackages(String),
     #[error("{what} within {seconds} s")]
     Deadline {
         /// What did not happen, as in "run r1 did not end".
@@ -172,6 +187,10 @@ impl Error {
                 "name it with --chart {}, or use the bundled chart and its defaults with --reset-values",
                 directory.display()
             )),
+            Self::NoWorker(Some(architecture)) => Some(format!(
+                "put workqueue-worker-linux-{architecture} from a release archive there, or keep the pods off these \
+                  nodes with a node selector: --set 'worker.nodeSelector.kubernetes\\.io/arch=ARCHITECTURE'"
+            )),
             Self::RunPaused(run) => Some(format!("resume it first with `kubectl workqueue resume {run}`")),
             _ => self.fixed_hint().map(str::to_owned),
         }
@@ -196,10 +215,14 @@ impl Error {
             Self::Incomplete(_) => {
                 "the chart's values disable it: check the output of `kubectl workqueue render`"
             }
-            Self::NoWorkerImage => {
-                "name one with --worker-image, or for all runs with \
-                 `kubectl workqueue up --reuse-values --set worker.inject.image=REF`; \
-                 `kubectl workqueue build --worker-only --image REF --push` builds it"
+            Self::NoWorker(_) => {
+                "`cargo install` installs none: put the one from a release archive, or the one that \
+                 `scripts/build-worker` builds, next to kubectl-workqueue; or use --worker-in-image if the image has \
+                 it, or --worker-image if another one has it"
+            }
+            Self::ChartLacksWorker => {
+                "use --worker-in-image if the image has it; `kubectl workqueue chart` writes out the chart that \
+                 brings it"
             }
             Self::TooManyPods { .. } => {
                 "allow more with --max-pods, or combine several units of work into one item"
@@ -236,6 +259,13 @@ impl Error {
             Self::BrokerPruned(_) => "--yes prunes it, with what is in its queues",
             Self::Renamed(_) => {
                 "omit it and name the release with --release; only `helm install` supports it"
+            }
+            Self::ScriptTooLarge { .. } => "build an image that contains it with --build",
+            Self::ScriptEntry { .. } => {
+                "name the one script to start `main`, with any extension: main.py, main.sh"
+            }
+            Self::NeedsPackages(_) => {
+                "build an image that has them with --build, from a directory with a Dockerfile"
             }
             Self::Script { .. } => "rename it, or build an image that contains it with --build",
             Self::Deadline { .. } => "allow more time with --timeout (0 for no limit)",
@@ -293,6 +323,25 @@ fn runs_and_queues(runs: &[(String, String)]) -> String {
 fn did_you_mean(name: &str, known: &[String]) -> String {
     let meant = chart::nearest(name, known.iter().map(String::as_str));
     meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
+}
+
+fn no_worker(architecture: Option<&str>) -> String {
+    const WHERE: &str = "next to kubectl-workqueue or on PATH";
+    match architecture {
+        Some(architecture) => {
+            format!(
+                "there are nodes with linux/{architecture}, and no static workqueue-worker for it {WHERE}"
+            )
+        }
+        None => format!("there is no static workqueue-worker {WHERE}"),
+    }
+}
+
+fn no_entry(path: &str, found: &[String]) -> String {
+    match found {
+        [] => format!("{path} contains no script `main` to start"),
+        found => format!("{path} contains several scripts to start: {}", found.join(", ")),
+    }
 }
 
 fn list(names: &[String]) -> String {

@@ -50,6 +50,8 @@ pub enum Wait<'a> {
     Cluster(&'a str),
     /// The broker to accept a login.
     BrokerLogin,
+    /// The worker to be stored in ConfigMaps.
+    WorkerStored,
     /// The broker to be reachable again; holds the last error.
     BrokerBack(&'a str),
     /// The broker, to say what is in its queues.
@@ -87,6 +89,8 @@ pub enum Warning<'a> {
     NotInBook { queue: &'a QueueName, reason: &'a str },
     /// Old runs could not be deleted.
     OldRunsStay { reason: &'a str },
+    /// ConfigMaps with workers of older versions could not be deleted.
+    OldWorkersStay { reason: &'a str },
     /// The broker takes no ledger of a run.
     NoLedger { reason: &'a str },
     /// So many items of the book are not in the queue, and no run has settled them.

@@ -360,6 +360,83 @@ kubectl-workqueue/mode: {{ . | quote }}
 {{- concat $all (default list .Values.worker.env) | toYaml }}
 {{- end }}
 
+{{/* The image that unpacks the worker from ConfigMaps. */}}
+{{- define "workqueue.unpackImage" -}}
+{{- if .Values.worker.inject.unpackImage -}}
+{{ .Values.worker.inject.unpackImage }}
+{{- else if include "workqueue.hasBroker" . -}}
+{{ include "workqueue.brokerImage" . }}
+{{- else }}
+{{- fail "worker.inject.unpackImage: without a broker of its own, the release has no image that unpacks the worker: name one that has sh, gzip and sha256sum, such as busybox" }}
+{{- end }}
+{{- end }}
+
+{{/*
+The broker's image starts as root, which runAsNonRoot refuses. If no user is set for the workers, it
+runs as the broker's user.
+*/}}
+{{- define "workqueue.unpackSecurityContext" -}}
+{{- $context := deepCopy (default dict .Values.worker.securityContext) }}
+{{- $pod := default dict .Values.worker.podSecurityContext }}
+{{- if not (or (hasKey $context "runAsUser") (hasKey $pod "runAsUser") .Values.worker.inject.unpackImage) }}
+{{- $context = merge $context (pick (default dict .Values.broker.podSecurityContext) "runAsUser" "runAsGroup") }}
+{{- end }}
+{{- with $context }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The volumes with the parts of the worker: their names sort as the parts do. */}}
+{{- define "workqueue.archives" -}}
+{{- $archives := list }}
+{{- range $architecture, $archive := .Values.worker.inject.archives }}
+{{- range $number, $configMap := $archive.configMaps }}
+{{- $directory := printf "%s-%02d" $architecture $number }}
+{{- $archives = append $archives (dict "volume" (printf "worker-%s" $directory) "directory" $directory "configMap" $configMap) }}
+{{- end }}
+{{- end }}
+{{- toYaml $archives }}
+{{- end }}
+
+{{/*
+The command that unpacks the worker for the node's architecture. Its arguments are, for each
+architecture, the architecture, the executable's digest and the ConfigMaps. Anybody may have written
+these, so nothing is executable before its digest is checked. 126 tells `kubectl workqueue` that
+trying again is in vain.
+*/}}
+{{- define "workqueue.unpackCommand" -}}
+{{- $script := `set -eu
+arch=$(uname -m)
+case $arch in x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; esac
+for tool in gzip sha256sum; do
+  command -v $tool >/dev/null || { echo "the image that unpacks the worker has no $tool" >&2; exit 126; }
+done
+digest=
+while [ $# -gt 0 ]; do
+  if [ "$1" = "$arch" ]; then digest=$2 maps=$3; fi
+  shift 3
+done
+if [ -z "$digest" ]; then
+  echo "no worker for linux/$arch was brought along" >&2
+  exit 126
+fi
+cd /run/workqueue/bin
+rm -f .unpacked
+cat /run/workqueue/archive/"$arch"-*/part | gzip -dc >.unpacked || true
+if ! echo "$digest  .unpacked" | sha256sum -c >/dev/null 2>&1; then
+  echo "the worker in the ConfigMaps does not have the SHA-256 digest $digest: somebody has changed $maps" >&2
+  exit 126
+fi
+chmod 0555 .unpacked
+mv .unpacked workqueue-worker
+` }}
+{{- $command := list "/bin/sh" "-c" $script "unpack" }}
+{{- range $architecture, $archive := .Values.worker.inject.archives }}
+{{- $command = concat $command (list $architecture $archive.sha256 (join " " $archive.configMaps)) }}
+{{- end }}
+{{- toYaml $command }}
+{{- end }}
+
 {{/* Rules that the schema cannot express. */}}
 {{- define "workqueue.validateBroker" -}}
 {{- $tls := .Values.broker.tls }}

@@ -37,10 +37,10 @@ use workqueue_worker::arguments;
 /// is done when the program exits with 0. The logs of all pods are printed line by line, each line
 /// after the name of its pod.
 ///
-/// In fine mode (the default for programs), a few pods process many items each: `workqueue-worker`
-/// starts the program. It is in the image, or --worker-image adds it to the pods of any image. In
-/// coarse mode each item has a pod of its own. Without a program the command of the image processes
-/// one item, as in the tutorial: BROKER_URL and QUEUE are in its environment.
+/// In fine mode (the default for programs), a few pods process many items each; in coarse mode each
+/// item has a pod of its own. `workqueue-worker` starts the program. `run` brings it into the pods of
+/// any image, unless --worker-in-image says that the image has it. Without a program the command of the
+/// image processes one item, as in the tutorial: BROKER_URL and QUEUE are in its environment.
 ///
 /// An item can be processed more than once, so make your program idempotent.
 ///

@@ -6,7 +6,8 @@ use clap::{Args, ValueHint};
 
 use crate::error::Error;
 use crate::image::Reference;
-use crate::run::plan::{Mode, Script, Work, Worker};
+use crate::run::plan::{Mode, Work, Worker};
+use crate::run::script::Script;
 use crate::ui::failure::Failure;
 use crate::ui::usage;
 use workqueue_worker::MAX_DEATHS;
@@ -18,19 +19,23 @@ const WORKER: &str = "Worker";
 /// How the workers of a run process items.
 #[derive(Debug, Args)]
 pub struct WorkerFlags {
-    /// Add `workqueue-worker` to the pods from this image, which `build --worker-only` makes
+    /// Bring `workqueue-worker` into the pods from this image, which `build --worker-only` makes
     #[arg(long, value_name = "REF", help_heading = WORKER)]
     worker_image: Option<Reference>,
-    /// Add `workqueue-worker` to the pods, from --worker-image or from the image in the release's
-    /// value worker.inject.image
+    /// Bring `workqueue-worker` into the pods (the default with a program): from --worker-image, or
+    /// from the image in the release's value worker.inject.image, or without an image
     #[arg(long, help_heading = WORKER)]
     inject: bool,
+    /// Use the `workqueue-worker` that the image has on its PATH, as images that `build` makes do
+    #[arg(long, conflicts_with_all = ["worker_image", "inject"], help_heading = WORKER)]
+    worker_in_image: bool,
     /// Start the program with `amqp-consume` from the image instead of `workqueue-worker`, in coarse
     /// mode
-    #[arg(long, conflicts_with_all = ["worker_image", "inject", "script"], help_heading = WORKER)]
+    #[arg(long, conflicts_with_all = ["worker_image", "inject", "worker_in_image", "script"], help_heading = WORKER)]
     amqp_consume: bool,
-    /// Mount this script into the pods and start it for each item, without building an image
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = WORKER)]
+    /// Mount this script into the pods and start it for each item, without building an image; or this
+    /// directory, and start the script `main` or `main.*` in it
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, help_heading = WORKER)]
     script: Option<PathBuf>,
     /// Process this many items concurrently in each pod, in fine mode
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = WORKER)]
@@ -49,16 +54,16 @@ impl WorkerFlags {
     /// The worker that starts the program, or the script.
     pub fn worker(&self, program: &[String]) -> Result<Worker, Failure> {
         if program.is_empty() && self.script.is_none() {
-            if self.worker_image.is_some() || self.inject || self.amqp_consume {
+            if self.worker_image.is_some() || self.inject || self.worker_in_image || self.amqp_consume {
                 return Err(usage::no_program());
             }
             return Ok(Worker::Image);
         }
         Ok(match &self.worker_image {
             Some(image) => Worker::Injected(Some(image.to_string())),
-            None if self.inject => Worker::Injected(None),
             None if self.amqp_consume => Worker::AmqpConsume,
-            None => Worker::InImage,
+            None if self.worker_in_image => Worker::InImage,
+            None => Worker::Injected(None),
         })
     }
 
@@ -90,6 +95,6 @@ impl WorkerFlags {
 
     /// The script to mount, if any.
     pub fn script(&self) -> Result<Option<Script>, Error> {
-        self.script.as_ref().map(Script::read).transpose()
+        self.script.as_deref().map(Script::read).transpose()
     }
 }

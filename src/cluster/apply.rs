@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::{ApiResource, Scope, pinned_kind};
 use serde_json::Value;
@@ -98,7 +100,7 @@ impl Cluster {
         self.call(format!("creating {object}"), api.create(&params, &data)).await
     }
 
-    /// The API of a manifest's kind. Asks the server for the kind's plural and scope.
+    /// The API of a manifest's kind. Asks the server for the plural and scope of kinds that it may lack.
     pub(super) async fn dynamic_api(
         &self,
         manifest: &Value,
@@ -110,9 +112,13 @@ impl Cluster {
                 code: None,
             });
         };
+        let namespace = manifest.pointer("/metadata/namespace").and_then(Value::as_str);
+        if let Some(resource) = known_resource(&object) {
+            let api = self.scoped_api(&resource, &Scope::Namespaced, namespace);
+            return Ok((object, api));
+        }
         let what = format!("asking the server for kind {} ({})", object.kind, object.api_version);
         let (resource, capabilities) = self.call(what, pinned_kind(&self.client, &object.gvk())).await?;
-        let namespace = manifest.pointer("/metadata/namespace").and_then(Value::as_str);
         let api = self.scoped_api(&resource, &capabilities.scope, namespace);
         Ok((object, api))
     }
@@ -130,6 +136,18 @@ impl Cluster {
             }
         }
     }
+}
+
+/// The resource of kinds that every server has. Asking for it would take a round trip.
+fn known_resource(object: &ObjectRef) -> Option<ApiResource> {
+    let known = [
+        ApiResource::erase::<Job>(&()),
+        ApiResource::erase::<ConfigMap>(&()),
+        ApiResource::erase::<Secret>(&()),
+        ApiResource::erase::<Service>(&()),
+        ApiResource::erase::<StatefulSet>(&()),
+    ];
+    known.into_iter().find(|known| known.kind == object.kind && known.api_version == object.api_version)
 }
 
 /// What an apply would do to one object.

@@ -48,8 +48,10 @@ impl Cluster {
             let diagnosis = self.diagnose(&selector).await;
             return Err(Error::BrokerNotReady { seconds: 0, is_late: false, diagnosis });
         };
-        let username = self.pod_env(pod, "RABBITMQ_DEFAULT_USER").await?;
-        let password = self.pod_env(pod, "RABBITMQ_DEFAULT_PASS").await?;
+        let (username, password) = tokio::try_join!(
+            self.pod_env(pod, "RABBITMQ_DEFAULT_USER"),
+            self.pod_env(pod, "RABBITMQ_DEFAULT_PASS")
+        )?;
         // RabbitMQ's own defaults, for a pod without these variables.
         let guest = || "guest".to_owned();
         Ok(BrokerPod {

@@ -9,6 +9,7 @@ pub mod api_server;
 pub mod apply;
 pub mod broker_pod;
 mod client_certificate;
+pub mod config_maps;
 mod container_log;
 pub mod delete;
 pub mod diagnosis;
@@ -177,12 +178,22 @@ impl Cluster {
         what: impl Into<String>,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Error> {
+        self.call_within(REQUEST_TIMEOUT, what, request).await
+    }
+
+    /// The same with another time limit.
+    async fn call_within<T>(
+        &self,
+        limit: Duration,
+        what: impl Into<String>,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Error> {
         let what = what.into();
-        match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        match tokio::time::timeout(limit, request).await {
             Ok(answer) => answer.map_err(|error| self.error(what, error)),
             Err(_) => Err(Error::Unreachable {
                 url: self.url.clone(),
-                reason: format!("no answer within {} s while {what}", REQUEST_TIMEOUT.as_secs()),
+                reason: format!("no answer within {} s while {what}", limit.as_secs()),
             }),
         }
     }

@@ -1,4 +1,4 @@
-//! The platforms of the nodes, which images have to match.
+//! The platforms of the nodes, which images and workers have to match.
 
 use std::collections::BTreeSet;
 
@@ -21,5 +21,17 @@ impl Cluster {
             Some(format!("{}/{}", info.operating_system, info.architecture))
         };
         Ok(nodes.items.into_iter().filter_map(platform).collect())
+    }
+
+    /// Whether there is a node with these labels, in the syntax of label selectors. Reads the metadata
+    /// of one node at most: a cluster may have thousands.
+    ///
+    /// # Errors
+    /// As for [`node_platforms`](Self::node_platforms).
+    pub async fn has_node(&self, selector: &str) -> Result<bool, Error> {
+        let api: Api<Node> = Api::all(self.client.clone());
+        let first = ListParams::default().labels(selector).limit(1);
+        let nodes = self.call("listing nodes", api.list_metadata(&first)).await?;
+        Ok(!nodes.items.is_empty())
     }
 }

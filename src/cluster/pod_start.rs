@@ -48,7 +48,8 @@ pub struct StartFailure {
     pub times: u32,
     /// Why, in Kubernetes' words.
     pub reason: String,
-    /// Whether the container ran at least its shell or worker, which may have taken an item.
+    /// Whether the container ran at least its shell or worker, which may have taken an item. Init
+    /// containers take none.
     pub ran: bool,
 }
 
@@ -102,18 +103,23 @@ fn has_run(status: &ContainerStatus) -> bool {
 
 /// Whether a pod's program could not be started; `None` if it could, or if that is not known yet.
 pub fn start_failure(pod: &Pod) -> Option<StartFailure> {
-    containers(pod).find_map(|status| {
+    let inits = pod.status.as_ref().map(|status| status.init_container_statuses.iter().flatten().count());
+    containers(pod).enumerate().find_map(|(number, status)| {
         // While it runs, nothing is known.
         status.state.as_ref().filter(|state| state.running.is_none())?;
         let ended = [&status.state, &status.last_state].into_iter().flatten();
         let ended = ended.filter_map(|state| state.terminated.as_ref()).next()?;
         // 126 and 127 are what a shell answers, and the worker, for a program that it cannot start.
-        let ran = !could_not_run(ended);
-        let failed_later = ran && !matches!(ended.exit_code, 126 | 127);
+        let failed_later = !could_not_run(ended) && !matches!(ended.exit_code, 126 | 127);
         if failed_later || ended.message.as_deref().is_some_and(may_pass) {
             return None;
         }
+        let is_init = inits.is_some_and(|inits| number < inits);
+        let ran = !could_not_run(ended) && !is_init;
         let reason = match ended.reason.as_deref() {
+            Some("Error") | None if is_init => {
+                with_message(&format!("exited with {}", ended.exit_code), ended.message.as_deref())?
+            }
             // Its message is the end of the log (`terminationMessagePolicy`), the cause in its last line.
             Some("Error") | None => with_message(
                 &format!("exited with {}", ended.exit_code),
@@ -121,6 +127,7 @@ pub fn start_failure(pod: &Pod) -> Option<StartFailure> {
             )?,
             Some(reason) => with_message(reason, ended.message.as_deref())?,
         };
+        let reason = if is_init { format!("init container {}: {reason}", status.name) } else { reason };
         let times = u32::try_from(status.restart_count).unwrap_or(0) + 1;
         Some(StartFailure { times, reason, ran })
     })
@@ -252,6 +259,22 @@ mod tests {
         assert_eq!(start_failure(&failed(3)), None);
         let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
         assert_eq!(start_failure(&pod("Running", running, ended(127), 1)), None);
+    }
+
+    #[test]
+    fn what_an_init_container_said_is_told_and_took_no_item() {
+        let ended = json!({"terminated": {"exitCode": 126, "reason": "Error", "message": "no worker\n"}});
+        let status = |name: &str, state: Value| json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        let waiting = json!({"waiting": {"reason": "PodInitializing"}});
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "c"}]}, "status": {"phase": "Failed",
+                "initContainerStatuses": [status("i", ended)], "containerStatuses": [status("c", waiting)]}}))
+        .expect("a pod");
+        let failure = start_failure(&pod).expect("it could not start");
+        assert_eq!(
+            (failure.reason.as_str(), failure.ran),
+            ("init container i: exited with 126: no worker", false)
+        );
     }
 
     #[test]

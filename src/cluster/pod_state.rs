@@ -66,7 +66,8 @@ pub fn failure_reason(pod: &Pod) -> String {
         return with_message(reason, status.message.as_deref()).unwrap_or_default();
     }
     // The main container comes first: sidecars may have been killed when the pod ended.
-    let mut containers = main_status(pod).into_iter().chain(status.container_statuses.iter().flatten());
+    let others = status.container_statuses.iter().chain(&status.init_container_statuses).flatten();
+    let mut containers = main_status(pod).into_iter().chain(others);
     let ended = containers.find_map(|container| {
         let ended = container.state.as_ref()?.terminated.as_ref()?;
         (ended.exit_code != 0).then_some(ended)

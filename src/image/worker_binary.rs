@@ -1,4 +1,4 @@
-//! The static `workqueue-worker` executable that goes into images: finds it and inspects it.
+//! The static `workqueue-worker` executable that goes into images and pods: finds it and inspects it.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,6 +8,9 @@ use super::Error;
 
 /// The executable's file name, on this machine and in images.
 pub(super) const NAME: &str = "workqueue-worker";
+
+/// The architectures of workers, as images and nodes name them.
+pub const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
 /// Bytes read from the executable. Its ELF header and the program headers, which say whether it
 /// needs a loader, are at its start.
@@ -34,34 +37,65 @@ impl WorkerBinary {
         Ok(Self { path: path.to_owned(), architecture })
     }
 
-    /// Finds the worker next to the running program, where the installer puts it, or on PATH. Skips
-    /// one that is not static, such as a developer's build.
-    pub fn find() -> Option<Self> {
-        let program = std::env::current_exe().ok();
-        let beside = program.as_deref().and_then(Path::parent).map(Path::to_owned);
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let directories = beside.into_iter().chain(std::env::split_paths(&path));
-        directories.map(|directory| directory.join(NAME)).find_map(|file| Self::at(&file).ok())
+    /// Finds the worker of an architecture next to the running program, where the installer puts it, or
+    /// on PATH. Its name may end in the platform, as in `workqueue-worker-linux-arm64`. Skips one that is
+    /// not static, such as a developer's build.
+    pub fn find(architecture: &str) -> Option<Self> {
+        let names = [NAME.to_owned(), format!("{NAME}-linux-{architecture}")];
+        let files =
+            directories().into_iter().flat_map(|directory| names.clone().map(|name| directory.join(name)));
+        files.filter_map(|file| Self::at(&file).ok()).find(|worker| worker.architecture == architecture)
+    }
+
+    /// Finds the worker for images of `platform`, such as `linux/arm64`. `None` means the engine's own
+    /// platform, which is assumed to have this machine's architecture.
+    pub fn for_platform(platform: Option<&str>) -> Option<Self> {
+        Self::find(architecture_of(platform)?)
+    }
+
+    /// The workers of all architectures that are found.
+    pub fn all() -> Vec<Self> {
+        ARCHITECTURES.into_iter().filter_map(Self::find).collect()
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it runs in an image for `platform`, such as `linux/arm64`. `None` means the engine's
-    /// own platform, which is assumed to have this machine's architecture.
-    pub fn fits(&self, platform: Option<&str>) -> bool {
-        let wanted = match platform {
-            // Several platforms need several architectures, but there is only one file.
-            Some(platform) if platform.contains(',') => return false,
-            Some(platform) => platform.split('/').nth(1).unwrap_or(platform),
-            None => match std::env::consts::ARCH {
-                "x86_64" => "amd64",
-                "aarch64" => "arm64",
-                other => other,
-            },
-        };
-        wanted == self.architecture
+    /// The architecture, as images and nodes name it.
+    pub fn architecture(&self) -> &'static str {
+        self.architecture
+    }
+
+    /// The content of the executable.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn read(&self) -> Result<Vec<u8>, Error> {
+        std::fs::read(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })
+    }
+}
+
+/// Where workers are looked for.
+fn directories() -> Vec<PathBuf> {
+    let program = std::env::current_exe().ok();
+    // krew puts a link on PATH; the worker lies beside the file that it leads to.
+    let linked = program.as_deref().and_then(|program| program.canonicalize().ok());
+    let beside = [program, linked].into_iter().flatten().filter_map(|file| file.parent().map(Path::to_owned));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside.chain(std::env::split_paths(&path)).collect()
+}
+
+/// The architecture of a platform; `None` for several, because one file has only one.
+fn architecture_of(platform: Option<&str>) -> Option<&str> {
+    match platform {
+        Some(platform) if platform.contains(',') => None,
+        Some(platform) => Some(platform.split('/').nth(1).unwrap_or(platform)),
+        None => Some(match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        }),
     }
 }
 
@@ -116,9 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_fits_images_of_its_architecture() {
-        let worker = WorkerBinary { path: PathBuf::new(), architecture: "arm64" };
-        assert!(worker.fits(Some("linux/arm64/v8")) && !worker.fits(Some("linux/amd64")));
-        assert!(!worker.fits(Some("linux/amd64,linux/arm64")), "one file cannot be in both");
+    fn a_platform_has_one_architecture() {
+        assert_eq!(architecture_of(Some("linux/arm64/v8")), Some("arm64"));
+        assert_eq!(architecture_of(Some("linux/amd64,linux/arm64")), None, "one file cannot be in both");
     }
 }

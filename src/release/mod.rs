@@ -10,3 +10,4 @@ pub mod remembered;
 pub mod status;
 pub(crate) mod storage;
 pub mod up;
+pub mod worker_maps;

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::image::CONSUME_ONE;
 use crate::release::manifests;
 use crate::release::storage;
+use crate::run::brought_worker::BroughtWorker;
 use crate::run::plan::{Mode, RunPlan, Work, Worker};
 use helm_template::{Chart, ValueSources};
 use workqueue_core::names::RUN_LABEL;
@@ -18,8 +19,8 @@ use workqueue_core::names::RUN_LABEL;
 /// appends a number.
 const MAX_NAME_LENGTH: usize = 58;
 
-/// The chart's init container that copies the worker into the pod.
-const INJECTOR: &str = "inject-worker";
+/// The chart's init container that copies or unpacks the worker into the pod.
+pub(crate) const INJECTOR: &str = "inject-worker";
 
 /// Where the chart mounts an injected worker and a script.
 const INJECTED_WORKER: &str = "/run/workqueue/bin/workqueue-worker";
@@ -61,6 +62,8 @@ pub(crate) struct Renderer {
     values: ValueSources,
     namespace: String,
     version: String,
+    /// The worker that the plugin brings, if no image has it.
+    pub(crate) worker: Option<BroughtWorker>,
 }
 
 impl Renderer {
@@ -68,25 +71,40 @@ impl Renderer {
     /// in them show before anything is changed.
     pub(crate) async fn prepare(cluster: &Cluster, plan: &RunPlan) -> Result<Self, Error> {
         let chart = plan.chart.load_chart()?;
-        let values = storage::values_for(cluster, &plan.release, &chart, &plan.chart).await?;
-        let version = cluster.server_version().await?;
-        let renderer = Self { chart, values, namespace: cluster.namespace().to_owned(), version };
-        let sample = renderer.job(plan, "sample", Contents { items: 1, ..Contents::default() })?;
-        cluster.create(&sample, true).await?;
+        let values = storage::values_for(cluster, &plan.release, &chart, &plan.chart);
+        let version = async { Ok(cluster.server_version().await?) };
+        let (values, version) = tokio::try_join!(values, version)?;
+        let namespace = cluster.namespace().to_owned();
+        let mut renderer = Self { chart, values, namespace, version, worker: None };
+        let contents = Contents { items: 1, ..Contents::default() };
+        if plan.worker == Worker::Injected(None) {
+            let job = renderer.rendered(plan, "sample", "sample", contents)?;
+            if !injects_worker(&job) {
+                let selector = job.pointer("/spec/template/spec/nodeSelector").and_then(Value::as_object);
+                renderer.worker = Some(BroughtWorker::find(cluster, &plan.release, selector).await?);
+            }
+        }
+        cluster.create(&renderer.job(plan, "sample", contents)?, true).await?;
         Ok(renderer)
+    }
+
+    /// The chart's Job.
+    fn rendered(&self, plan: &RunPlan, name: &str, run: &str, contents: Contents) -> Result<Value, Error> {
+        let mut values = self.values.clone();
+        let archives = self.worker.as_ref().map(BroughtWorker::archives);
+        values.overrides.push(json!({"worker": worker_values(plan, name, run, contents, archives)}));
+        let rendered =
+            manifests::render(&self.chart, &values, &plan.release, &self.namespace, &self.version)?;
+        let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
+        objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))
     }
 
     /// The Job of a new run.
     pub(crate) fn job(&self, plan: &RunPlan, run: &str, contents: Contents) -> Result<Value, Error> {
         let name = job_name(plan.release.as_str(), &plan.queue.name.slug(), run);
-        let mut values = self.values.clone();
-        values.overrides.push(json!({"worker": worker_values(plan, &name, run, contents)}));
-        let rendered =
-            manifests::render(&self.chart, &values, &plan.release, &self.namespace, &self.version)?;
-        let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);
-        let mut job = objects.find(|object| object["kind"] == "Job").ok_or(Error::Incomplete("Job"))?;
+        let mut job = self.rendered(plan, &name, run, contents)?;
         if matches!(plan.worker, Worker::Injected(_)) && !injects_worker(&job) {
-            return Err(Error::NoWorkerImage);
+            return Err(Error::ChartLacksWorker);
         }
         manifests::adopt(&mut job, &plan.release);
         // By this label `logs` finds the pods of all Jobs of a run, even with a chart that lacks it.
@@ -110,7 +128,13 @@ fn injects_worker(job: &Value) -> bool {
     containers.is_some_and(|containers| containers.iter().any(|container| container["name"] == INJECTOR))
 }
 
-fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> Value {
+fn worker_values(
+    plan: &RunPlan,
+    name: &str,
+    run: &str,
+    contents: Contents,
+    archives: Option<&Value>,
+) -> Value {
     let parallelism = plan.parallelism.min(contents.items);
     let completions = match plan.mode {
         Mode::Coarse => contents.items,
@@ -133,11 +157,19 @@ fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> V
         let grace = (plan.work.grace + AFTER_GRACE).as_secs();
         values["terminationGracePeriodSeconds"] = json!(grace);
     }
-    if let Worker::Injected(Some(image)) = &plan.worker {
-        values["inject"] = json!({"image": image});
+    match (&plan.worker, archives) {
+        (Worker::Injected(Some(image)), _) => values["inject"] = json!({"image": image}),
+        (Worker::Injected(None), Some(archives)) => values["inject"] = json!({"archives": archives}),
+        // Not that of the release either.
+        (Worker::InImage, _) => values["inject"] = json!({"image": ""}),
+        _ => {}
     }
-    if plan.script.is_some() {
+    if let Some(script) = &plan.script {
         values["script"] = json!({"configMap": name});
+        let items = script.items();
+        if !items.is_empty() {
+            values["script"]["items"] = json!(items);
+        }
     }
     values
 }
@@ -187,7 +219,7 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
         command.extend([format!("--halt={halt}"), format!("--failed-before={}", contents.failed)]);
     }
     command.push("--".to_owned());
-    command.extend(plan.script.as_ref().map(|script| format!("{SCRIPT_DIR}/{}", script.name)));
+    command.extend(plan.script.as_ref().map(|script| format!("{SCRIPT_DIR}/{}", script.entry)));
     command.extend(plan.program.iter().cloned());
     Some(command)
 }

@@ -1,6 +1,7 @@
 //! A run: one or several Jobs over a queue, from their manifest to the final report.
 
 pub(crate) mod books;
+pub(crate) mod brought_worker;
 pub mod delete;
 pub mod find;
 pub mod follow;
@@ -13,6 +14,7 @@ pub mod plan;
 pub(crate) mod pod_stages;
 pub mod queue_watch;
 pub mod scale;
+pub mod script;
 pub mod start;
 pub(crate) mod start_failures;
 pub(crate) mod starting;

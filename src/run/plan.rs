@@ -1,17 +1,13 @@
 //! The plan of a run: its items, its worker, and how many pods.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::Error;
 use crate::items::InputSource;
 use crate::release::manifests::ChartPlan;
+use crate::run::script::Script;
 use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::names::ReleaseName;
 use workqueue_worker::{Backoff, Halt};
-
-/// In bytes: a ConfigMap holds 1 MiB, including its name and labels.
-const MAX_SCRIPT_SIZE: usize = 1_000_000;
 
 pub struct RunPlan {
     /// The release whose broker holds the queue.
@@ -61,8 +57,8 @@ pub enum Worker {
     AmqpConsume,
     /// `workqueue-worker` from the image.
     InImage,
-    /// `workqueue-worker`, copied into the pod from this image; `None` for the image in the
-    /// release's value `worker.inject.image`.
+    /// `workqueue-worker`, copied into the pod from this image. `None` for the image in the release's
+    /// value `worker.inject.image`; without one, the plugin brings the worker in ConfigMaps.
     Injected(Option<String>),
 }
 
@@ -98,58 +94,4 @@ pub struct Work {
     pub halt: Option<Halt>,
     /// How many workers an item may end before it fails.
     pub max_deaths: u32,
-}
-
-/// A script that is mounted into the pods.
-#[derive(Debug, Clone)]
-pub struct Script {
-    /// Its file name in the pods.
-    pub name: String,
-    pub text: String,
-}
-
-impl Script {
-    /// # Errors
-    /// A file that is not readable text, does not start with `#!`, or does not fit into a
-    /// ConfigMap.
-    pub fn read(path: &PathBuf) -> Result<Self, Error> {
-        let failed = |source| Error::Read { path: path.display().to_string(), source };
-        let text = std::fs::read_to_string(path).map_err(failed)?;
-        if !text.starts_with("#!") {
-            return Err(Error::NoFirstLine(path.display().to_string()));
-        }
-        let refuse =
-            |reason: &str| Err(Error::Script { path: path.display().to_string(), reason: reason.to_owned() });
-        if text.len() > MAX_SCRIPT_SIZE {
-            return refuse("it is larger than a ConfigMap can hold (1 MiB)");
-        }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
-            return refuse("its name may contain only letters, digits, '-', '_' and '.'");
-        }
-        Ok(Self { name, text })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scripts_that_do_not_fit_into_a_config_map_are_refused() {
-        let dir = std::env::temp_dir().join(format!("workqueue-scripts-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).expect("a temporary directory");
-        let read = |name: &str, text: &str| {
-            let path = dir.join(name);
-            std::fs::write(&path, text).expect("writable");
-            Script::read(&path)
-        };
-        assert_eq!(read("work.sh", "#!/bin/sh\n").expect("valid").name, "work.sh");
-        assert!(matches!(read("my work.sh", "#!/bin/sh\n"), Err(Error::Script { .. })));
-        assert!(matches!(
-            read("large.sh", &format!("#!/bin/sh\n{}", "#".repeat(MAX_SCRIPT_SIZE))),
-            Err(Error::Script { .. })
-        ));
-        std::fs::remove_dir_all(&dir).expect("removable");
-    }
 }

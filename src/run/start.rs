@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::cluster::job::{HISTORY_LIMIT_ANNOTATION, JobState};
@@ -15,7 +15,7 @@ use crate::queue::enqueue_report::EnqueueReport;
 use crate::run::books::{self, Opening};
 use crate::run::delete;
 use crate::run::job_manifest::{Contents, Renderer};
-use crate::run::plan::{Mode, RunPlan, Script};
+use crate::run::plan::{Mode, RunPlan};
 use workqueue_amqp::publisher::BatchProperties;
 use workqueue_amqp::topology;
 use workqueue_core::ledger::ItemSet;
@@ -55,8 +55,11 @@ pub async fn start(
     observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Started, Error> {
-    let renderer = Renderer::prepare(cluster, &plan).await?;
-    refuse_busy_queue(cluster, &plan).await?;
+    let preparing = Renderer::prepare(cluster, &plan);
+    let (mut renderer, ()) = tokio::try_join!(preparing, refuse_busy_queue(cluster, &plan))?;
+    if let Some(worker) = &mut renderer.worker {
+        worker.store(cluster, observer).await?;
+    }
 
     let mut own = None;
     if let Some(source) = plan.items.take() {
@@ -137,22 +140,49 @@ async fn start_job(
             return Err(error.into());
         }
     };
-    if let Some(other) = earlier_run(cluster, &plan, &job).await? {
-        cluster.delete_job(&job.name).await?;
-        return Err(Error::QueueBusy { run: other.run, queue: plan.queue.name });
-    }
-    if let Some(script) = &plan.script {
-        // The pods wait for this ConfigMap. It is deleted with the Job, which owns it.
-        let created = cluster.create(&script_map(script, &manifest, &job.uid), false).await;
-        if let Err(error) = created {
-            // The pods would wait forever. The first error matters more than a Job that stays.
-            cluster.delete_job(&job.name).await.ok();
-            return Err(error.into());
-        }
+    if let Err(error) = complete_job(cluster, renderer, &plan, &manifest, &job, observer).await {
+        // Its pods would wait forever. The first error matters more than a Job that stays.
+        cluster.delete_job(&job.name).await.ok();
+        return Err(error);
     }
     prune(cluster, &connection, &plan, &manifest, observer).await;
+    if let Some(worker) = &renderer.worker
+        && let Err(error) = worker.prune(cluster).await
+    {
+        observer.warn(Warning::OldWorkersStay { reason: &error.to_string() });
+    }
     connection.close().await;
     Ok(Started::Job { job, new: own.map_or(0, ItemSet::len) })
+}
+
+/// Creates what the pods of a new Job wait for, and checks that it is the only one on its queue.
+async fn complete_job(
+    cluster: &Cluster,
+    renderer: &Renderer,
+    plan: &RunPlan,
+    manifest: &Value,
+    job: &JobState,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let script = async {
+        if let Some(script) = &plan.script {
+            // It is deleted with the Job, which owns it.
+            cluster.create(&script.config_map(manifest, &job.uid), false).await?;
+        }
+        Ok(())
+    };
+    // A newer plugin may have pruned it while items were enqueued. From now on it is in use.
+    let worker = async {
+        match &renderer.worker {
+            Some(worker) => worker.restore(cluster, observer).await,
+            None => Ok(()),
+        }
+    };
+    let (earlier, (), ()) = tokio::try_join!(earlier_run(cluster, plan, job), script, worker)?;
+    match earlier {
+        Some(other) => Err(Error::QueueBusy { run: other.run, queue: plan.queue.name.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// Opens the books of the run, over another connection if this one breaks: streams that are starting
@@ -193,20 +223,6 @@ async fn prune(
     if let Err(error) = pruned {
         observer.warn(Warning::OldRunsStay { reason: &error.to_string() });
     }
-}
-
-fn script_map(script: &Script, job: &Value, uid: &str) -> Value {
-    let name = &job["metadata"]["name"];
-    json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": name,
-            "labels": job["metadata"]["labels"],
-            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid}],
-        },
-        "data": {script.name.as_str(): script.text},
-    })
 }
 
 /// Two runs on one queue would take each other's items, and the one left with too few would wait

@@ -13,6 +13,7 @@ use crate::cluster::job::JobState;
 use crate::cluster::pod_start::{StartFailure, has_started, start_failure};
 use crate::cluster::pod_state::has_ended;
 use crate::notice::RunCounts;
+use crate::run::job_manifest::INJECTOR;
 use crate::run::starting::possible_pods;
 
 /// How often in a row every pod has to fail.
@@ -126,13 +127,20 @@ pub(crate) fn cure(words: &str) -> &'static str {
         "use an --image that has the interpreter in the first line of the script"
     } else if program {
         NAME_A_PROGRAM
-    } else if says("/run/workqueue/bin/") {
+    } else if says("in the ConfigMaps does not have") {
+        "delete the ConfigMaps that are named and run again, which creates them anew; find out who changed them"
+    } else if says("was brought along") {
+        "put the worker for this architecture next to kubectl-workqueue, or keep the pods off such nodes with \
+         worker.nodeSelector"
+    } else if says("unpacks the worker") || says(INJECTOR) && says("/bin/sh") {
+        "set worker.inject.unpackImage to an image that has sh, gzip and sha256sum, such as busybox"
+    } else if says("/run/workqueue/bin/") || says(INJECTOR) {
         "name a --worker-image that runs on the nodes"
     } else if says("workqueue-worker") {
-        "bring the worker into the image with --inject or --worker-image REF, or build the image with \
+        "omit --worker-in-image, which brings the worker into the pods of any image, or build the image with \
          `kubectl workqueue build`"
     } else if says("amqp-consume") || says("mktemp") {
-        "--amqp-consume needs amqp-tools and a shell in the image; --inject or --worker-image REF need nothing"
+        "--amqp-consume needs amqp-tools and a shell in the image; without it, the image needs nothing"
     } else {
         NAME_A_PROGRAM
     }
@@ -218,7 +226,16 @@ mod tests {
     #[test]
     fn the_cure_fits_the_words() {
         let cured = |words: &str| cure(words).split(' ').next().expect("words");
-        assert_eq!(cured("exec: \"workqueue-worker\": executable file not found in $PATH"), "bring");
+        assert_eq!(cured("exec: \"workqueue-worker\": executable file not found in $PATH"), "omit");
+        let unpacking = |words: &str| cured(&format!("init container {INJECTOR}: exited with 126: {words}"));
+        assert_eq!(
+            unpacking("the worker in the ConfigMaps does not have the SHA-256 digest 0a: …"),
+            "delete"
+        );
+        assert_eq!(unpacking("no worker for linux/s390x was brought along"), "put");
+        assert_eq!(unpacking("the image that unpacks the worker has no gzip"), "set");
+        assert_eq!(unpacking("exec: \"/bin/sh\": stat /bin/sh: no such file or directory"), "set");
+        assert_eq!(unpacking("exec: \"install\": executable file not found in $PATH"), "name");
         assert_eq!(cured("exec /run/workqueue/bin/workqueue-worker: exec format error"), "build");
         assert_eq!(cured("error: cannot start /run/workqueue/script/work.py: No such file"), "use");
         assert_eq!(cured("workqueue-worker: error: cannot start /bin/missing: No such file"), "name");

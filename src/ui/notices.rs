@@ -10,6 +10,9 @@ pub(super) fn wait(wait: &Wait<'_>) -> String {
     match wait {
         Wait::Cluster(what) => (*what).to_owned(),
         Wait::BrokerLogin => "the broker's login".to_owned(),
+        Wait::WorkerStored => {
+            "the worker to be stored in ConfigMaps (about 3 MB, once for each version)".to_owned()
+        }
         Wait::BrokerBack(error) => format!("the broker ({error})"),
         Wait::Contents => "the broker, to say what is in its queues".to_owned(),
         Wait::Opening => "the broker, to open the books of the run".to_owned(),
@@ -53,6 +56,9 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
             "the items are in queue {queue}, but not in its book ({reason}): a run over them is proven by counts alone"
         ),
         Warning::OldRunsStay { reason } => format!("old runs could not be deleted: {reason}"),
+        Warning::OldWorkersStay { reason } => {
+            format!("ConfigMaps with workers of older versions could not be deleted: {reason}")
+        }
         Warning::NoLedger { reason } => {
             format!("the broker keeps no ledger ({reason}): the run is proven by counts alone")
         }

@@ -1,11 +1,12 @@
 //! The installer, the release archive and the krew manifest, with a fake program in their place.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
 use insta::assert_snapshot;
 use serde_json::Value;
-use workqueue_test_support::{Outcome, Sandbox, root};
+use workqueue_test_support::{Outcome, Sandbox, plugin, root, static_program};
 
 /// Packs an archive of fake programs into `dist/`.
 fn package(sandbox: &Sandbox) -> PathBuf {
@@ -117,4 +118,33 @@ fn archives_are_the_same_byte_for_byte() {
     let sandbox = Sandbox::new();
     let first = std::fs::read(package(&sandbox)).expect("readable");
     assert_eq!(first, std::fs::read(package(&sandbox)).expect("readable"));
+}
+
+#[test]
+fn a_link_to_the_plugin_finds_the_workers_beside_it() {
+    let sandbox = Sandbox::new();
+    sandbox.file("store/workqueue-worker-linux-arm64", "no executable");
+    let store = sandbox.file("store/kubectl-workqueue", std::fs::read(plugin()).expect("it was built"));
+    std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    std::fs::create_dir(sandbox.path("krew")).expect("writable");
+    std::os::unix::fs::symlink(&store, sandbox.path("krew/kubectl-workqueue")).expect("writable");
+    let render = || {
+        let mut command = Command::new(sandbox.path("krew/kubectl-workqueue"));
+        command.args(["render", "--with-worker"]).env_clear();
+        command.env("KUBECONFIG", sandbox.path("none")).env("PATH", sandbox.path("bin"));
+        sandbox.finish(&mut command)
+    };
+    render().exits(1).says("there is no static workqueue-worker next to kubectl-workqueue");
+    sandbox.file("store/workqueue-worker-linux-arm64", static_program(183));
+    sandbox.file("store/workqueue-worker", static_program(62));
+    let rendered =
+        render().ok().prints("name: workqueue-worker-arm64-").prints("name: workqueue-worker-amd64-");
+    // A name alone makes no worker.
+    sandbox.file("store/workqueue-worker-linux-arm64", static_program(62));
+    let one = render().ok();
+    assert!(
+        rendered.stdout.len() > one.stdout.len() && !one.stdout.contains("worker-arm64-"),
+        "{}",
+        one.stdout
+    );
 }

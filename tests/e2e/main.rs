@@ -15,6 +15,7 @@ mod failed;
 mod faults;
 mod follow;
 mod half_open;
+mod inject;
 mod ledger;
 mod queues;
 mod render;

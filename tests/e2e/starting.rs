@@ -91,10 +91,10 @@ fn a_program_that_never_starts_ends_the_run() {
     let run = |more: &[&str]| bed.workqueue(&[&["run", "--image", &image], more].concat()).exits(4);
 
     // The image lacks the worker: no container starts.
-    run(&["apple", "banana", "--", "cat"])
+    run(&["--worker-in-image", "apple", "banana", "--", "cat"])
         .says("error: the workers cannot start: pod workqueue-job1-")
         .says("\"workqueue-worker\"")
-        .says("hint: bring the worker into the image with --inject");
+        .says("hint: omit --worker-in-image");
     assert_eq!(bed.names("jobs"), "", "the Job is gone");
 
     // The worker starts, and finds no program.

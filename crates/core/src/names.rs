@@ -140,9 +140,18 @@ impl ReleaseName {
         format!("app.kubernetes.io/name={CHART},app.kubernetes.io/instance={}", self.0)
     }
 
-    /// Selects the objects of one component (`broker` or `worker`) of this release.
+    /// Selects the objects of one component (such as `broker` or `worker`) of this release.
     pub fn component_selector(&self, component: &str) -> String {
         format!("{},app.kubernetes.io/component={component}", self.selector())
+    }
+
+    /// The labels by which [`component_selector`](Self::component_selector) finds an object.
+    pub fn component_labels<'a>(&'a self, component: &'a str) -> [(&'static str, &'a str); 3] {
+        [
+            ("app.kubernetes.io/name", CHART),
+            ("app.kubernetes.io/instance", &self.0),
+            ("app.kubernetes.io/component", component),
+        ]
     }
 }
 

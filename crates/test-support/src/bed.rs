@@ -1,5 +1,6 @@
 //! The test bed as a test sees it: a namespace of its own, and kubectl with the plugin on PATH.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
+use crate::workers::plugin_with_worker;
 use crate::{Outcome, Running, plugin, root, run};
 
 /// The tutorial's items.
@@ -18,6 +20,8 @@ pub struct Bed {
     /// Another way to the API server for the plugin than that of the tests.
     pub kubeconfig: Option<PathBuf>,
     broker_image: String,
+    /// PATH of the plugin.
+    path: OsString,
 }
 
 impl Bed {
@@ -26,7 +30,7 @@ impl Bed {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("e2e-{name}-{}-{number}", std::process::id());
-        let bed = Self { namespace, kubeconfig: None, broker_image: variable(image_variable) };
+        let bed = Self { namespace, kubeconfig: None, broker_image: variable(image_variable), path: path() };
         bed.kubectl(&["create", "namespace", &bed.namespace]).ok();
         bed
     }
@@ -44,6 +48,15 @@ impl Bed {
     /// A namespace with a broker that takes items.
     pub fn with_release(name: &str) -> Self {
         let bed = Self::new(name);
+        bed.up(&[]).ok();
+        bed
+    }
+
+    /// The same, and a plugin with the static worker beside it. Nothing else is on its PATH: no container
+    /// engine, for one.
+    pub fn with_worker(name: &str) -> Self {
+        let mut bed = Self::new(name);
+        bed.path = plugin_with_worker().into();
         bed.up(&[]).ok();
         bed
     }
@@ -70,6 +83,7 @@ impl Bed {
         // Flags belong to the last of two words of a command.
         let words = if args[0] == "failed" { 2 } else { 1 };
         let mut command = kubectl();
+        command.env("PATH", &self.path);
         if let Some(path) = &self.kubeconfig {
             command.env("KUBECONFIG", path);
         }
@@ -182,9 +196,13 @@ pub fn api_server(action: &str) {
 /// kubectl with the plugin on PATH, at the test bed's cluster.
 pub fn kubectl() -> Command {
     let mut command = Command::new("kubectl");
-    let path = format!("{}:{}", plugin_dir().display(), std::env::var("PATH").unwrap_or_default());
-    command.env("PATH", path).env("KUBECONFIG", variable("WORKQUEUE_TEST_KUBECONFIG"));
+    command.env("PATH", path()).env("KUBECONFIG", variable("WORKQUEUE_TEST_KUBECONFIG"));
     command
+}
+
+/// The user's PATH, after the plugin.
+fn path() -> OsString {
+    format!("{}:{}", plugin_dir().display(), std::env::var("PATH").unwrap_or_default()).into()
 }
 
 /// A directory with the plugin's executable and nothing else, to be put on PATH.

@@ -23,4 +23,4 @@ pub use outcome::Outcome;
 pub use programs::{plugin, root, worker};
 pub use running::{Running, run, run_with_input};
 pub use sandbox::Sandbox;
-pub use workers::worker_image;
+pub use workers::{static_program, worker_image};

@@ -1,24 +1,64 @@
 //! Runs with `workqueue-worker` in the pods.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::programs::outside_of_tests;
-use crate::{Bed, Outcome, Running, kubectl, registry, root, run, seed_worker, worker};
+use crate::{Bed, Outcome, Running, kubectl, plugin, registry, root, run, seed_worker, worker};
+
+/// The static worker, built from this checkout.
+fn static_worker() -> &'static Path {
+    static WORKER: OnceLock<PathBuf> = OnceLock::new();
+    WORKER.get_or_init(|| {
+        // Not under the deadline of a test's command: a first build takes minutes.
+        let mut build = Command::new(root().join("scripts/build-worker"));
+        let built = outside_of_tests(&mut build).output().expect("it is there");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        String::from_utf8(built.stdout).expect("text").trim().into()
+    })
+}
+
+/// A directory with kubectl, the plugin, the static worker, and what stands for the worker of another
+/// architecture.
+pub(crate) fn plugin_with_worker() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = plugin().with_file_name("e2e-with-worker");
+        std::fs::create_dir_all(&dir).expect("writable");
+        // Another test program may run those that are there.
+        let place = |name: &str, make: &dyn Fn(&Path) -> std::io::Result<()>| {
+            let fresh = dir.join(format!(".{name}-{}", std::process::id()));
+            make(&fresh).and_then(|()| std::fs::rename(&fresh, dir.join(name))).expect("writable");
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut found = std::env::split_paths(&path).map(|dir| dir.join("kubectl"));
+        let kubectl = found.find(|file| file.is_file()).expect("kubectl is on PATH");
+        place("kubectl", &|fresh| std::os::unix::fs::symlink(&kubectl, fresh));
+        place("kubectl-workqueue", &|fresh| std::fs::copy(plugin(), fresh).map(|_| ()));
+        place("workqueue-worker", &|fresh| std::fs::copy(static_worker(), fresh).map(|_| ()));
+        place("workqueue-worker-linux-arm64", &|fresh| std::fs::write(fresh, static_program(183)));
+        dir
+    })
+}
+
+/// The header of a static 64-bit executable for an ELF machine: 62 is amd64, 183 is arm64.
+pub fn static_program(machine: u8) -> Vec<u8> {
+    let mut head = b"\x7fELF\x02\x01".to_vec();
+    head.resize(64, 0);
+    (head[18], head[32], head[54]) = (machine, 64, 56);
+    head
+}
 
 /// The image with only the static worker in it, built from this checkout and pushed to the test
 /// bed's registry.
 pub fn worker_image() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        // Not under the deadline of a test's command: a first build takes minutes.
-        let mut build = Command::new(root().join("scripts/build-worker"));
-        let built = outside_of_tests(&mut build).output().expect("it is there");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let binary = String::from_utf8(built.stdout).expect("text");
+        let binary = static_worker().display().to_string();
         let name = format!("{}/workqueue-worker:e2e", registry());
-        let build = ["build", "--worker-only", "--worker", binary.trim(), "--image", &name, "--push"];
+        let build = ["build", "--worker-only", "--worker", &binary, "--image", &name, "--push"];
         run(kubectl().arg("workqueue").args(build)).ok().says("is pushed").stdout.trim().to_owned()
     })
 }
