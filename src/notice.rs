@@ -31,6 +31,8 @@ pub enum Notice<'a> {
     Items { job: &'a JobState, counts: RunCounts },
     /// A Job's state changed.
     Job(&'a JobState),
+    /// A run was started, whose items may still be enqueued.
+    RunStarted(&'a JobState),
     /// Output of a program on this machine.
     Output { stream: OutputStream, bytes: &'a [u8] },
     /// Items processed on this machine so far.
@@ -58,6 +60,8 @@ pub enum Wait<'a> {
     Books,
     /// Outcomes that a worker of an ended run still holds, and for how long.
     Outcomes(Duration),
+    /// Whoever else collects the outputs of a run, and may be dead.
+    OtherCollector { run: &'a str, consumers: u32 },
     /// The consumers of an ended run's queue, which may hold items.
     Consumers { queue: &'a QueueName, consumers: u32 },
     /// This many pods to end, after their Job has.
@@ -107,6 +111,16 @@ pub enum Warning<'a> {
     LogsLate,
     /// The image is for another platform than the nodes.
     ImageMisfit { image: &'a str, nodes: &'a [&'a str] },
+    /// The broker cannot be reached to collect the outputs of a run.
+    OutputsAway { reason: &'a str },
+    /// A message in a queue of outputs holds none, and is dropped.
+    NotOutputs { queue: &'a QueueName },
+    /// Nobody knows how much of an item was printed by a process that was killed.
+    PrintedTwice { item: &'a str },
+    /// There is no directory to save the position of the printing in.
+    PositionNotSaved,
+    /// The workers of a run wait because too many of its outputs are on the broker.
+    OutputsFull { run: &'a str },
     /// An item has failed on this machine.
     ItemFailed(&'a ResultRecord),
     /// The work on this machine ends; `running` items may finish.
@@ -128,6 +142,8 @@ pub enum Recovery<'a> {
     Broker,
     /// The broker accepts messages again.
     BrokerUnblocked,
+    /// It has room for outputs again.
+    OutputsRoom,
     /// Items are being enqueued again.
     Connection {
         place: &'a str,
@@ -142,6 +158,8 @@ pub struct RunCounts {
     pub waiting: u32,
     /// Items that have failed since the run started.
     pub failed: u32,
+    /// Whether its workers wait because nobody collects the outputs.
+    pub outputs_full: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod items;
 mod local;
 mod logs;
 mod man;
+mod map;
 mod peek;
 mod queues;
 mod reference;
@@ -33,7 +34,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::ui::failure::{ExitStatus, Failure};
-use crate::ui::{Ui, Verbosity, usage};
+use crate::ui::{Data, Ui, Verbosity, usage};
 
 /// Run a work queue on Kubernetes: a broker, a queue of items, and a Job that processes them.
 ///
@@ -59,6 +60,7 @@ enum Command {
     Up(up::UpArgs),
     Enqueue(enqueue::EnqueueArgs),
     Run(Box<run::RunArgs>),
+    Map(Box<map::MapArgs>),
     Local(local::LocalArgs),
     Queues(queues::QueuesArgs),
     Peek(peek::PeekArgs),
@@ -89,6 +91,15 @@ enum Command {
 }
 
 impl Command {
+    /// What the command prints on stdout.
+    fn data(&self) -> Data {
+        match self {
+            Self::Map(_) => Data::Outputs,
+            _ if self.output().is_json() => Data::Report,
+            _ => Data::Text,
+        }
+    }
+
     fn output(&self) -> flags::OutputFlags {
         match self {
             Self::Up(args) => args.output,
@@ -115,6 +126,7 @@ impl Command {
             | Self::Down(_)
             | Self::Logs(_)
             | Self::Man(_)
+            | Self::Map(_)
             | Self::Reference
             | Self::Render(_)
             | Self::Results(_) => flags::OutputFlags::default(),
@@ -137,6 +149,7 @@ impl Command {
             Self::Up(args) => up::run(args, ui).await,
             Self::Enqueue(args) => enqueue::run(args, ui).await,
             Self::Run(args) => run::run(*args, ui).await,
+            Self::Map(args) => map::run(*args, ui).await,
             Self::Local(args) => local::run(args, ui).await,
             Self::Queues(args) => queues::queues(args, ui).await,
             Self::Peek(args) => peek::peek(args, ui).await,
@@ -176,7 +189,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
         }
     };
     let verbosity = Verbosity { quiet: cli.quiet, verbose: cli.verbose };
-    let ui = Ui::new(verbosity, cli.command.output().is_json());
+    let ui = Ui::new(verbosity, cli.command.data());
     match execute(cli.command, &ui) {
         Ok(status) => {
             ui.done();

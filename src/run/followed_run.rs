@@ -27,6 +27,7 @@ pub(crate) struct FollowedRun<'a> {
     observer: &'a dyn Observer,
     server_is_away: bool,
     broker_is_away: bool,
+    outputs_full: bool,
     starting: Starting,
     failures: StartFailures,
     last_pods: LastPods,
@@ -43,6 +44,7 @@ impl<'a> FollowedRun<'a> {
             observer,
             server_is_away: false,
             broker_is_away: false,
+            outputs_full: false,
             starting,
             failures: StartFailures::default(),
             last_pods: LastPods::default(),
@@ -73,6 +75,11 @@ impl<'a> FollowedRun<'a> {
                     self.observer.on(Notice::Recovered(Recovery::Broker));
                 }
                 self.failures.counted(counts, &self.job);
+                match (std::mem::replace(&mut self.outputs_full, counts.outputs_full), counts.outputs_full) {
+                    (false, true) => self.observer.warn(Warning::OutputsFull { run: &self.job.run }),
+                    (true, false) => self.observer.on(Notice::Recovered(Recovery::OutputsRoom)),
+                    _ => {}
+                }
                 self.observer.on(Notice::Items { job: &self.job, counts });
             }
             // The broker is reached through the API server, whose absence was reported already.

@@ -5,11 +5,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION, LEDGER_ANNOTATION};
+use crate::cluster::job::{
+    BATCH_ANNOTATION, FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION, LEDGER_ANNOTATION,
+    OUTPUTS_ANNOTATION,
+};
 use crate::error::Error;
 use crate::image::CONSUME_ONE;
 use crate::release::manifests;
 use crate::release::storage;
+use crate::run::outputs::room;
 use crate::run::plan::{Mode, RunPlan, Work, Worker};
 use helm_template::{Chart, ValueSources};
 use workqueue_core::names::RUN_LABEL;
@@ -53,6 +57,8 @@ pub(crate) struct Contents {
     pub failed: u32,
     /// Whether there is a ledger for the run.
     pub ledger: bool,
+    /// Whether its input goes on, so that nobody knows how many items there will be.
+    pub input_goes_on: bool,
 }
 
 /// Renders Jobs from a release's chart and values.
@@ -72,6 +78,9 @@ impl Renderer {
         let version = cluster.server_version().await?;
         let renderer = Self { chart, values, namespace: cluster.namespace().to_owned(), version };
         let sample = renderer.job(plan, "sample", Contents { items: 1, ..Contents::default() })?;
+        if let Some(outputs) = &plan.outputs {
+            room(&sample, outputs.limit)?;
+        }
         cluster.create(&sample, true).await?;
         Ok(renderer)
     }
@@ -93,10 +102,18 @@ impl Renderer {
         job["metadata"]["labels"][RUN_LABEL] = json!(run);
         job["spec"]["template"]["metadata"]["labels"][RUN_LABEL] = json!(run);
         // `attach` measures progress against these.
-        job["metadata"]["annotations"][ITEMS_ANNOTATION] = json!(contents.items.to_string());
+        if !contents.input_goes_on {
+            job["metadata"]["annotations"][ITEMS_ANNOTATION] = json!(contents.items.to_string());
+        }
+        if let Some(batch) = &plan.batch {
+            job["metadata"]["annotations"][BATCH_ANNOTATION] = json!(batch);
+        }
         job["metadata"]["annotations"][FAILED_BEFORE_ANNOTATION] = json!(contents.failed.to_string());
         if contents.ledger {
             job["metadata"]["annotations"][LEDGER_ANNOTATION] = json!("true");
+        }
+        if plan.outputs.is_some() {
+            job["metadata"]["annotations"][OUTPUTS_ANNOTATION] = json!("true");
         }
         if let Some(halt) = &plan.work.halt {
             job["metadata"]["annotations"][HALT_ANNOTATION] = json!(halt.to_string());
@@ -111,7 +128,8 @@ fn injects_worker(job: &Value) -> bool {
 }
 
 fn worker_values(plan: &RunPlan, name: &str, run: &str, contents: Contents) -> Value {
-    let parallelism = plan.parallelism.min(contents.items);
+    let most = if contents.input_goes_on { u32::MAX } else { contents.items };
+    let parallelism = plan.parallelism.min(most);
     let completions = match plan.mode {
         Mode::Coarse => contents.items,
         // As many as run concurrently: then a lost pod is replaced even after others have completed,
@@ -175,6 +193,12 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
     });
     if contents.ledger {
         command.push("--ledger".to_owned());
+        if let Some(outputs) = &plan.outputs {
+            command.extend(["--outputs".to_owned(), format!("--output-limit={}", outputs.limit)]);
+        }
+        if contents.input_goes_on {
+            command.push("--await-input".to_owned());
+        }
     }
     command.extend([
         format!("--retries={retries}"),

@@ -190,12 +190,12 @@ mod tests {
         let pods = ["a", "b", "c", "d"].map(|name| failed(name, 127, "Error"));
         let mut failures = after(&pods);
         assert_eq!(failures.in_vain(&job(), Instant::now()), None, "nobody knows what was taken");
-        failures.counted(RunCounts { waiting: 4, failed: 0 }, &job());
+        failures.counted(RunCounts { waiting: 4, ..RunCounts::default() }, &job());
         assert_eq!(failures.in_vain(&job(), Instant::now()), None, "one item was");
-        failures.counted(RunCounts { waiting: 5, failed: 0 }, &job());
+        failures.counted(RunCounts { waiting: 5, ..RunCounts::default() }, &job());
         assert!(failures.in_vain(&job(), Instant::now()).is_some());
         let mut early = after(&pods[..3]);
-        early.counted(RunCounts { waiting: 5, failed: 0 }, &job());
+        early.counted(RunCounts { waiting: 5, ..RunCounts::default() }, &job());
         early.take(&pods[3], Instant::now());
         assert_eq!(early.in_vain(&job(), Instant::now()), None, "that count was before its failure");
     }

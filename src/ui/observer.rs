@@ -2,7 +2,8 @@
 
 use console::{Color, Style};
 
-use super::{Ui, notices};
+use super::reports::map::started;
+use super::{Data, Ui, notices};
 use crate::cluster::object_ref::ObjectRef;
 use crate::notice::{Notice, ObjectChange, Observer};
 
@@ -25,7 +26,7 @@ impl Ui {
             ObjectChange::Applied(change) => change.to_string(),
             ObjectChange::Deleted => "deleted".to_owned(),
         };
-        if self.data_is_text && !self.verbosity.quiet {
+        if self.data == Data::Text && !self.verbosity.quiet {
             self.data(format!("{object} {change}").as_bytes());
         }
     }
@@ -51,8 +52,12 @@ impl Observer for Ui {
             Notice::Job(job) => self.progress.job(job),
             Notice::Output { stream, bytes } => self.output(stream, bytes),
             Notice::Work { done, failed, running } => self.progress.work(done, failed, running),
-            Notice::LogLine { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),
-            Notice::LogLine { .. } => {}
+            Notice::RunStarted(job) => self.status(&started(job)),
+            Notice::LogLine { pod, line } => match self.data {
+                Data::Text => self.data(&self.prefixed(pod, line)),
+                Data::Report => {}
+                Data::Outputs => self.status(&String::from_utf8_lossy(&self.prefixed(pod, line))),
+            },
         }
     }
 }

@@ -132,10 +132,12 @@ impl ProgressLine {
     /// Items of a run in fine mode; in coarse mode the Job itself counts them.
     pub(super) fn items(&self, job: &JobState, counts: RunCounts) {
         let Some(total) = job.items.filter(|_| !job.is_coarse() && job.paused.is_none()) else { return };
-        let RunCounts { waiting, failed } = counts;
+        let RunCounts { waiting, failed, outputs_full } = counts;
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
         let pods = count(job.active, "pod");
-        self.show(&format!("{waiting} of {} left{failed}, {pods} active", count(total, "item")), LINE_EVERY);
+        let held = if outputs_full { ", waiting for room for outputs" } else { "" };
+        let line = format!("{waiting} of {} left{failed}, {pods} active{held}", count(total, "item"));
+        self.show(&line, LINE_EVERY);
     }
 
     pub(super) fn job(&self, job: &JobState) {

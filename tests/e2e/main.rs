@@ -15,6 +15,7 @@ mod faults;
 mod follow;
 mod half_open;
 mod ledger;
+mod map;
 mod queues;
 mod render;
 mod results;

@@ -53,6 +53,9 @@ pub struct WorkerPlan {
     /// Hold the output of a program back until it has ended, and pass on only that of the last attempt,
     /// unchanged. Otherwise it is passed on at once, line by line if several run.
     pub grouped: bool,
+    /// Keep so many bytes of what the successful attempt at an item writes to standard output, in
+    /// memory until the item is settled, and pass on none of it.
+    pub keep_output: Option<usize>,
     /// A directory for everything that programs write: `ID/stdout`, `ID/stderr` of the last attempt.
     pub capture: Option<PathBuf>,
 }

@@ -107,6 +107,8 @@ pub(super) async fn judge_by_counts(
         purged,
         repeats: None,
         leftover: 0,
+        cut: 0,
+        cut_ids: Vec::new(),
     };
     if let (Some(book), Some(run)) = (&book, run)
         && verdict.proof == Proof::Counts

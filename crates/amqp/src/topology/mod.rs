@@ -10,7 +10,10 @@ mod reported;
 
 pub use confirmed::depth;
 pub(crate) use confirmed::{ConfirmedDepth, confirmed_depth, depth_on};
-pub use declare::{DELIVERY_LIMIT, Ensured, QueueSpec, ensure, ensure_book, ensure_ledger, ensure_results};
+pub use declare::{
+    DELIVERY_LIMIT, Ensured, QueueSpec, ensure, ensure_book, ensure_input, ensure_ledger, ensure_outputs,
+    ensure_results,
+};
 pub(crate) use declare::{ensure_failed, ensure_starts};
 pub(crate) use reported::reported_on;
 pub use reported::{Depth, delete, exists, purge, reported_depth};
