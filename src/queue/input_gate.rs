@@ -52,8 +52,8 @@ mod tests {
         assert!(!gate.may_pass(MOST_ITEMS, 1));
         gate.set_through(1);
         gate.passes(MOST_ITEMS, 1).await;
-        assert!(!gate.may_pass(100, MOST_BYTES + 200), "they are large");
+        assert!(!gate.may_pass(100, 2 * MOST_BYTES), "they are large");
         gate.set_through(50);
-        gate.passes(100, MOST_BYTES + 200).await;
+        gate.passes(100, 2 * MOST_BYTES).await;
     }
 }

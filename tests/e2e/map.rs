@@ -137,6 +137,9 @@ fn a_map_that_was_stopped_is_continued_and_prints_nothing_twice() {
         }
         if signal == "-KILL" {
             assert!(printed.len() <= 101, "{all}");
+            if printed.len() > 100 {
+                assert!(rest.stderr.contains("comes again, and may be there twice"), "{}", rest.stderr);
+            }
             printed.dedup();
         } else {
             stopped.exits(130).says(&format!("map --attach {run}"));
@@ -159,7 +162,10 @@ fn an_input_whose_reader_was_killed_is_not_called_complete() {
     running.wait_for_output("first\n");
     running.kill();
     let attached = home.attach(&home.run()).exits(3).says("was killed before its end");
-    assert_eq!(attached.stdout, "");
+    // It may have been killed before it had noted what it had just printed.
+    if !attached.stdout.is_empty() {
+        assert_eq!(attached.says("comes again, and may be there twice").stdout, "first\n");
+    }
 }
 
 #[test]
