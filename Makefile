@@ -90,6 +90,12 @@ bench-worker: cluster release ## Rates, memory and size of workers: workqueue-wo
 	worker=$$(scripts/build-worker)
 	PATH="$${worker%/*}:$$CARGO_TARGET_DIR/release:$$PATH" benches/worker
 
+.PHONY: bench-map
+bench-map: cluster release ## `map -k` over 100,000 items: rate, and memory of the plugin and the workers
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	worker=$$(scripts/build-worker)
+	PATH="$${worker%/*}:$$CARGO_TARGET_DIR/release:$$PATH" benches/map
+
 .PHONY: bench-chart
 bench-chart: release ## Render the chart with helm and with the plugin: time and memory
 	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/chart

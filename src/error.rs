@@ -66,6 +66,33 @@ pub enum Error {
     /// A run enqueued items, and found its queue empty then.
     #[error("{} enqueued, but queue {queue} is empty: another consumer takes its items", were(*items, "item"))]
     ItemsTaken { items: u64, queue: QueueName },
+    /// Outputs that the broker's volume could never hold.
+    #[error("{what} ({bytes} bytes) does not fit into {into} ({room} bytes)")]
+    OutputsDoNotFit { what: &'static str, bytes: u64, into: &'static str, room: u64 },
+    /// The broker has no streams, so that nobody would know whose output is missing.
+    #[error("the broker keeps no ledger, and without one no outputs")]
+    NoLedgerForOutputs,
+    /// There are no outputs of the run, or of any run over the queue.
+    #[error("{}", no_outputs(run.as_deref(), queue))]
+    NoOutputs { run: Option<String>, queue: QueueName },
+    /// Somebody else collects the outputs of a run.
+    #[error("somebody else collects the outputs of run {0}")]
+    AlreadyCollected(String),
+    /// No place for what waits for its turn.
+    #[error("there is no home directory, so outputs cannot wait for those before them")]
+    NoHome,
+    /// A run that keeps no outputs.
+    #[error("run {0} keeps no outputs")]
+    KeepsNoOutputs(String),
+    /// `map` over a queue with items that are not its own.
+    #[error("queue {queue} is in use: it holds {}, and has {}", count(*items, "item"), count(*consumers, "consumer"))]
+    QueueInUse { queue: QueueName, items: u32, consumers: u32 },
+    /// Some outputs did not come.
+    #[error("{} of outputs did not come: somebody else reads or collects them", count(*messages, "message"))]
+    OutputsMissed { messages: u64 },
+    /// Messages of a queue of outputs that hold none.
+    #[error("{} of queue {queue} hold no outputs", count(*messages, "message"))]
+    NotOutputs { messages: u64, queue: QueueName },
     #[error("queue {queue} holds {}; with one pod per item, that is more than {}", count(*items, "item"), count(*limit, "pod"))]
     TooManyPods { queue: QueueName, items: u32, limit: u32 },
     /// The ledger of a run cannot fit on the broker's disk. In bytes.
@@ -224,6 +251,20 @@ impl Error {
                 "use --worker-in-image if the image has it; `kubectl workqueue chart` writes out the chart that \
                  brings it"
             }
+            Self::OutputsDoNotFit { .. } => {
+                "set worker.outputs.size and --output-limit so that they fit, or give the broker a larger volume"
+            }
+            Self::NoLedgerForOutputs => "RabbitMQ has streams from 3.9 on; run without --outputs",
+            Self::NoOutputs { .. } => {
+                "`run --outputs` keeps them, until they are collected or the run is deleted"
+            }
+            Self::AlreadyCollected(_) => "end the other `map` first; each output goes to one of them only",
+            Self::NoHome => "set HOME or XDG_STATE_HOME, or omit --keep-order",
+            Self::KeepsNoOutputs(_) => "`map` and `run --outputs` keep them",
+            Self::QueueInUse { .. } => {
+                "`map` prints outputs of its own items only: name another queue with --queue, or process these with `run`"
+            }
+            Self::OutputsMissed { .. } => "run it again once nobody else reads them",
             Self::TooManyPods { .. } => {
                 "allow more with --max-pods, or combine several units of work into one item"
             }
@@ -341,6 +382,13 @@ fn no_entry(path: &str, found: &[String]) -> String {
     match found {
         [] => format!("{path} contains no script `main` to start"),
         found => format!("{path} contains several scripts to start: {}", found.join(", ")),
+    }
+}
+
+fn no_outputs(run: Option<&str>, queue: &QueueName) -> String {
+    match run {
+        Some(run) => format!("there are no outputs of run {run} over queue {queue}"),
+        None => format!("there are no outputs of a run over queue {queue}"),
     }
 }
 

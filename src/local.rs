@@ -12,7 +12,9 @@ use crate::error::{Error, cannot_write};
 use crate::items::{InputSource, Items};
 use crate::notice::{Notice, Observer, Warning};
 use crate::results::joblog;
+use crate::results::printing::{ItemSink, Order, Position, Printing, Spool};
 use workqueue_core::memory_queue::MemoryQueue;
+use workqueue_core::output::{LARGEST_ITEM, OutputEntry};
 use workqueue_core::record::{ResultRecord, Status};
 use workqueue_worker::arguments::with_item;
 use workqueue_worker::output::{Chunk, console};
@@ -38,6 +40,8 @@ pub struct LocalPlan {
     pub resume: Resume,
     /// A directory for the programs' output: `SEQ/stdout`, `SEQ/stderr`, `SEQ/seq`.
     pub results: Option<PathBuf>,
+    /// Print items in their order, and not as they end; with a sink.
+    pub keep_order: bool,
 }
 
 /// Which items of an earlier run's log are skipped; as in GNU parallel.
@@ -67,13 +71,14 @@ pub struct LocalReport {
     pub halted: bool,
 }
 
-/// Processes all items of the source.
+/// Processes all items of the source. With a sink, that prints what items write to standard output.
 ///
 /// # Errors
 /// Bad input, after all items before it have been processed; a program that cannot be started;
 /// files that cannot be written.
 pub async fn local(
     plan: LocalPlan,
+    sink: Option<&(dyn ItemSink + Sync)>,
     observer: &dyn Observer,
     stop_rx: mpsc::UnboundedReceiver<StopSignal>,
 ) -> (LocalReport, Result<(), Error>) {
@@ -84,6 +89,10 @@ pub async fn local(
     };
     let mut files = match LocalFiles::create(&plan) {
         Ok(files) => files,
+        Err(error) => return (Tally::default().report(None), Err(error)),
+    };
+    let mut whole = match sink.map(|sink| WholeItems::new(sink, plan.keep_order)).transpose() {
+        Ok(whole) => whole,
         Err(error) => return (Tally::default().report(None), Err(error)),
     };
     let notes = items.notes();
@@ -102,10 +111,9 @@ pub async fn local(
             // user's interrupt is handled by the work.
             biased;
             ended = &mut working, if result.is_none() => result = Some(ended),
-            Some(event) = events_rx.recv() => {
-                if let Err(error) = files.take(&event) {
-                    written = written.and(Err(error));
-                }
+            Some(mut event) = events_rx.recv() => {
+                let printed = whole.as_mut().map_or(Ok(()), |whole| whole.take(&mut event));
+                written = written.and(printed).and(files.take(&event));
                 observer.warn_of_input(&notes);
                 tally.take(event, observer);
             }
@@ -113,6 +121,7 @@ pub async fn local(
             else => break,
         }
     }
+    written = written.and(whole.map_or(Ok(()), WholeItems::finish));
     let (ending, result) = match result {
         Some(Ok(WorkerReport { ending, .. })) => (Some(ending), Ok(())),
         Some(Err(error)) => (None, Err(error.into())),
@@ -121,6 +130,47 @@ pub async fn local(
     observer.warn_of_input(&notes);
     let report = LocalReport { blank: notes.blank(), ..tally.report(ending.as_ref()) };
     (report, result.and(written))
+}
+
+/// Prints each item as a whole once it has ended.
+struct WholeItems<'a> {
+    printing: Printing<'a>,
+    /// Running items, unless they are large, by id.
+    bodies: HashMap<String, Vec<u8>>,
+}
+
+impl<'a> WholeItems<'a> {
+    fn new(sink: &'a (dyn ItemSink + Sync), keep_order: bool) -> Result<Self, Error> {
+        let order = keep_order.then(Spool::temporary).transpose()?.map(|spool| Order::new(None, spool));
+        Ok(Self { printing: Printing::new(sink, Position::nowhere(), order), bodies: HashMap::new() })
+    }
+
+    /// Takes the output out of the record of an item that has ended.
+    fn take(&mut self, event: &mut Event) -> Result<(), Error> {
+        match event {
+            Event::Started { id, body } if body.len() <= LARGEST_ITEM => {
+                self.bodies.insert(id.clone(), body.clone());
+            }
+            Event::Settled(record) => {
+                let entry = OutputEntry {
+                    id: record.id.clone(),
+                    status: record.status,
+                    item: self.bodies.remove(&record.id),
+                    written: record.stdout.bytes,
+                    output: record.stdout.whole.take().unwrap_or_default(),
+                };
+                // A reader that is gone ends the work by itself.
+                self.printing.take(std::slice::from_ref(&entry))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Prints what has waited for items that did not end.
+    fn finish(mut self) -> Result<(), Error> {
+        self.printing.finish().map(|_| ())
+    }
 }
 
 fn output(observer: &dyn Observer, chunk: &Chunk) {
@@ -145,7 +195,8 @@ impl WorkerObserver for Relay {
     fn on(&self, notice: worker::WorkerNotice<'_>) {
         let event = match notice {
             worker::WorkerNotice::Started { id, body } => {
-                let start = &body[..body.len().min(joblog::LONGEST_ARGUMENT)];
+                // One more, so that a large item is not taken for a whole one.
+                let start = &body[..body.len().min(LARGEST_ITEM + 1)];
                 Event::Started { id: id.to_owned(), body: start.to_vec() }
             }
             worker::WorkerNotice::Retry { record, pause } => {

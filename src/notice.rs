@@ -29,6 +29,8 @@ pub enum Notice<'a> {
     },
     /// How far a run has come.
     Run(RunProgress<'a>),
+    /// A run was started, whose items may still be enqueued.
+    RunStarted(&'a JobState),
     /// Output of a program on this machine.
     Output { stream: OutputStream, bytes: &'a [u8] },
     /// Items processed on this machine so far.
@@ -62,6 +64,8 @@ pub enum Wait<'a> {
     Books,
     /// Outcomes that a worker of an ended run still holds, and for how long.
     Outcomes(Duration),
+    /// Whoever else collects the outputs of a run, and may be dead.
+    OtherCollector { run: &'a str, consumers: u32 },
     /// The consumers of an ended run's queue, which may hold items.
     Consumers { queue: &'a QueueName, consumers: u32 },
     /// This many pods to end, after their Job has.
@@ -117,6 +121,16 @@ pub enum Warning<'a> {
     LogsLate,
     /// The image is for another platform than the nodes.
     ImageMisfit { image: &'a str, nodes: &'a [&'a str] },
+    /// The broker cannot be reached to collect the outputs of a run.
+    OutputsAway { reason: &'a str },
+    /// A message in a queue of outputs holds none, and is dropped.
+    NotOutputs { queue: &'a QueueName },
+    /// Nobody knows how much of an item was printed by a process that was killed.
+    PrintedTwice { item: &'a str },
+    /// There is no directory to save the position of the printing in.
+    PositionNotSaved,
+    /// The workers of a run wait because too many of its outputs are on the broker.
+    OutputsFull { run: &'a str },
     /// An item has failed on this machine.
     ItemFailed(&'a ResultRecord),
     /// The work on this machine ends; `running` items may finish.
@@ -140,6 +154,8 @@ pub enum Recovery<'a> {
     Broker,
     /// The broker accepts messages again.
     BrokerUnblocked,
+    /// It has room for outputs again.
+    OutputsRoom,
     /// Items are being enqueued again.
     Connection {
         place: &'a str,
@@ -165,6 +181,8 @@ pub struct RunCounts {
     pub failed: u32,
     /// Items that are done, as the ledger of the run said some seconds ago; `None` if it says nothing.
     pub done: Option<u64>,
+    /// Whether its workers wait because nobody collects the outputs.
+    pub outputs_full: bool,
 }
 
 /// The pods of a run that have not ended.

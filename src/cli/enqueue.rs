@@ -71,6 +71,8 @@ pub async fn run(args: EnqueueArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         batch_properties: args.batch_properties.batch_properties(),
         timeout: args.timeout,
         resume: args.resume,
+        batch: None,
+        gate: None,
     };
     let queue = plan.queue.name.clone();
     let reach = args.broker.reach(&args.cluster).await?;

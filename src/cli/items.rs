@@ -66,6 +66,12 @@ impl ItemFlags {
         (!arguments.is_empty()).then_some(InputSource::Arguments(arguments))
     }
 
+    /// The same, or standard input.
+    pub fn source_or_stdin(&self) -> InputSource {
+        let stdin = || InputSource::Files { paths: vec!["-".into()], reading: self.reading() };
+        self.source().unwrap_or_else(stdin)
+    }
+
     fn reading(&self) -> Reading {
         let blank_lines = match self.blank_lines {
             BlankLinesFlag::Skip => BlankLines::Skip,

@@ -8,10 +8,13 @@ use tokio::sync::mpsc;
 
 use super::flags::OutputFlags;
 use super::items::ItemFlags;
+use super::map::{FormatFlag, item_format};
 use crate::items::InputSource;
 use crate::local::{LocalPlan, Resume, local};
 use crate::notice::{Observer as _, Warning};
+use crate::results::printing::ItemSink;
 use crate::ui::failure::{ExitStatus, Failure};
+use crate::ui::items::ItemPrinter;
 use crate::ui::json::local::LocalJson;
 use crate::ui::{Ui, reports, usage};
 use workqueue_core::names::random_suffix;
@@ -27,7 +30,7 @@ use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan, arguments
 /// Otherwise it is tried again, unless the program exited with 65.
 ///
 /// The output of each item is printed as a whole once its program has ended. --line-buffer prints
-/// it at once.
+/// it at once. -k, --tag and --format are those of `map`.
 ///
 /// Exits with 0 if every item is done, and with 6 if some have failed.
 #[derive(Debug, Args)]
@@ -46,6 +49,15 @@ pub struct LocalArgs {
     /// default). What attempts before it printed is left out
     #[arg(long, conflicts_with = "line_buffer")]
     group: bool,
+    /// Print outputs in the order of the items. What has to wait for an earlier item lies in a file
+    #[arg(short, long, conflicts_with = "line_buffer")]
+    keep_order: bool,
+    /// Print the item and a tab before each line of standard output
+    #[arg(long, conflicts_with_all = ["line_buffer", "format"])]
+    tag: bool,
+    /// Print a JSON document a line for each item: id, status, item and output
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["line_buffer", "output"])]
+    format: Option<FormatFlag>,
     /// Print output at once, that of failed attempts too. With -j 1 it passes unchanged, otherwise
     /// line by line, with the number of the item and a tab before each
     #[arg(long)]
@@ -81,7 +93,10 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let source = args.items.source().ok_or_else(usage::no_items_before_program)?;
     let json = args.output.is_json();
     arguments::check(&args.program).map_err(|error| usage::item_in_script(&error))?;
-    let mut plan = plan(args, source);
+    let printer = ItemPrinter { ui, format: item_format(args.tag, args.format) };
+    let is_whole = args.keep_order || args.tag || args.format.is_some();
+    let sink = is_whole.then_some(&printer as &(dyn ItemSink + Sync));
+    let mut plan = plan(args, source, is_whole);
     let (fits, reason) = limits::fit(plan.work.concurrency, plan.work.capture.is_some() || plan.work.grouped);
     if let Some(reason) = reason {
         ui.warn(Warning::Worker(&reason));
@@ -90,7 +105,7 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let signals = stop_signals().map_err(|error| usage::impossible("listen for signals", &error))?;
     let (stop_tx, stop_rx) = mpsc::unbounded_channel();
     let (report, result) = tokio::select! {
-        ended = local(plan, ui, stop_rx) => ended,
+        ended = local(plan, sink, ui, stop_rx) => ended,
         // Never ends by itself.
         ended = stop(ui, signals, stop_tx) => match ended {},
     };
@@ -109,7 +124,7 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     })
 }
 
-fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
+fn plan(args: LocalArgs, source: InputSource, is_whole: bool) -> LocalPlan {
     let work = WorkerPlan {
         program: args.program,
         // The input says when it is over; a slow one is not an empty queue.
@@ -126,6 +141,7 @@ fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
         queue: QUEUE.to_owned(),
         run: Some(random_suffix(RUN_LENGTH)),
         location: location(),
+        keep_output: is_whole.then_some(usize::MAX),
         grouped: !args.line_buffer,
         end_lines: args.newline,
         capture: args.results.clone(),
@@ -136,7 +152,8 @@ fn plan(args: LocalArgs, source: InputSource) -> LocalPlan {
         (true, false) => Resume::Unfinished,
         (false, false) => Resume::Nothing,
     };
-    LocalPlan { source, max_item_size, work, joblog: args.joblog, resume, results: args.results }
+    let (joblog, results, keep_order) = (args.joblog, args.results, args.keep_order);
+    LocalPlan { source, max_item_size, work, joblog, resume, results, keep_order }
 }
 
 /// Passes signals on. A reader that closes standard output counts as one.

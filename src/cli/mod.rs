@@ -17,6 +17,7 @@ mod items;
 mod local;
 mod logs;
 mod man;
+mod map;
 mod peek;
 mod queues;
 mod reference;
@@ -36,7 +37,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::ui::commands::Commands;
 use crate::ui::failure::{ExitStatus, Failure};
-use crate::ui::{Ui, Verbosity, usage};
+use crate::ui::{Data, Ui, Verbosity, usage};
 
 /// Run a work queue on Kubernetes: a broker, a queue of items, and a Job that processes them.
 ///
@@ -62,6 +63,7 @@ enum Command {
     Up(up::UpArgs),
     Enqueue(enqueue::EnqueueArgs),
     Run(Box<run::RunArgs>),
+    Map(Box<map::MapArgs>),
     Local(local::LocalArgs),
     Queues(queues::QueuesArgs),
     Peek(peek::PeekArgs),
@@ -93,6 +95,15 @@ enum Command {
 }
 
 impl Command {
+    /// What the command prints on stdout.
+    fn data(&self) -> Data {
+        match self {
+            Self::Map(_) => Data::Outputs,
+            _ if self.output().is_json() => Data::Report,
+            _ => Data::Text,
+        }
+    }
+
     fn output(&self) -> flags::OutputFlags {
         match self {
             Self::Up(args) => args.output,
@@ -120,6 +131,7 @@ impl Command {
             | Self::Down(_)
             | Self::Logs(_)
             | Self::Man(_)
+            | Self::Map(_)
             | Self::Reference
             | Self::Render(_)
             | Self::Results(_) => flags::OutputFlags::default(),
@@ -158,6 +170,7 @@ impl Command {
             Self::Up(args) => up::run(args, ui).await,
             Self::Enqueue(args) => enqueue::run(args, ui).await,
             Self::Run(args) => run::run(*args, ui).await,
+            Self::Map(args) => map::run(*args, ui).await,
             Self::Local(args) => local::run(args, ui).await,
             Self::Queues(args) => queues::queues(args, ui).await,
             Self::Peek(args) => peek::peek(args, ui).await,
@@ -198,7 +211,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
         }
     };
     let verbosity = Verbosity { quiet: cli.quiet, verbose: cli.verbose };
-    let ui = Ui::new(verbosity, cli.command.output().is_json()).with_commands(commands);
+    let ui = Ui::new(verbosity, cli.command.data()).with_commands(commands);
     match execute(cli.command, &ui) {
         Ok(status) => {
             ui.done();

@@ -1,14 +1,16 @@
 //! `results`: what became of the items.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::flags::{ClusterFlags, QueueFlags};
 use crate::queue::connection::BrokerConnection;
+use crate::results::outputs::{OutputFiles, OutputSink, OutputsPlan, outputs};
 use crate::results::read::{ResultsPlan, results};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
+use crate::ui::reports::outputs::{Printed, read};
 use crate::ui::reports::results::{ResultsPrinter, summary};
 use workqueue_core::record::Status;
 
@@ -38,6 +40,14 @@ pub struct ResultsArgs {
     /// Write the end of each program's output to DIR/ID/stdout and DIR/ID/stderr instead
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     results: Option<PathBuf>,
+    /// Write the whole output of each done item to DIR/ID instead, or of all of them to standard output
+    /// (`-`), for runs with --outputs. Without --run: of the last such run
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(conflicts_with_all = ["joblog", "results", "output", "status"])]
+    outputs: Option<PathBuf>,
+    /// Remove from the broker the outputs that have been written: that makes room for more
+    #[arg(long, requires = "outputs", conflicts_with = "item")]
+    remove: bool,
     /// Print more columns, one JSON document, or one JSON document per record
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
@@ -79,6 +89,9 @@ impl ResultsArgs {
 }
 
 pub async fn run(args: ResultsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    if args.outputs.is_some() {
+        return read_outputs(args, ui).await;
+    }
     let mut printer = args.printer(ui);
     let status = args.status.map(|status| match status {
         StatusFlag::Done => Status::Done,
@@ -106,4 +119,21 @@ pub async fn run(args: ResultsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     printer.finish(&report);
     ui.status(&summary(plan.queue.as_str(), &report));
     Ok(ExitStatus::Success)
+}
+
+/// Writes whole outputs.
+async fn read_outputs(args: ResultsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    let mut sink: Box<dyn OutputSink + '_> = match args.outputs.as_deref() {
+        Some(directory) if directory != Path::new("-") => Box::new(OutputFiles::create(directory)?),
+        _ => Box::new(Printed(ui)),
+    };
+    let plan = OutputsPlan { queue: args.queue.queue, run: args.run, item: args.item, remove: args.remove };
+    let cluster = args.cluster.connect().await?;
+    let session =
+        BrokerConnection::open(&cluster, &args.cluster.release, "kubectl-workqueue results").await?;
+    let report = outputs(&session, &plan, &mut *sink).await;
+    session.close().await;
+    let (text, status) = read(&report?)?;
+    ui.status(&text);
+    Ok(status)
 }

@@ -12,7 +12,7 @@ use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, ValueFlags, durati
 use super::items::ItemFlags;
 use super::worker::WorkerFlags;
 use crate::build::{BuildPlan, ImageLocation, ImageSource, Push, build};
-use crate::cluster::Target;
+use crate::cluster::{Cluster, Target};
 use crate::doctor::RunImages;
 use crate::doctor::quick::{self, RunPods};
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::image::Reference;
 use crate::notice::deadline_after;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::run::follow::{FollowPlan, IfStuck, follow};
-use crate::run::plan::{Mode, RunPlan, Worker};
+use crate::run::plan::{Mode, OutputsPlan, RunPlan, Worker};
 use crate::run::start::{Started, check, start};
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::enqueue::EnqueueJson;
@@ -28,6 +28,7 @@ use crate::ui::json::run::RunJson;
 use crate::ui::reports::{self, run as report};
 use crate::ui::{Ui, usage};
 use workqueue_core::names::QueueName;
+use workqueue_core::output::LARGEST_OUTPUT;
 use workqueue_worker::arguments;
 
 /// Run a Job over the items of a queue, and follow it to its end
@@ -48,10 +49,10 @@ use workqueue_worker::arguments;
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
-    items: ItemFlags,
+    pub(super) items: ItemFlags,
     /// Run this image; with --build, build it under this name
-    #[arg(long, value_name = "REF")]
-    image: Reference,
+    #[arg(long, value_name = "REF", required = true)]
+    image: Option<Reference>,
     /// Build the image first, from a directory with a Dockerfile or from a single script, and push
     /// it (or load it into kind, minikube or k3d)
     #[arg(long, value_name = "CONTEXT", value_hint = ValueHint::AnyPath)]
@@ -73,6 +74,15 @@ pub struct RunArgs {
     mode: Option<ModeFlag>,
     #[command(flatten)]
     worker: WorkerFlags,
+    /// Keep on the broker what each item's successful attempt writes to standard output, instead of in
+    /// the logs: `results --outputs` reads it. Workers wait while more than the value
+    /// worker.outputs.size waits there
+    #[arg(long)]
+    pub(super) outputs: bool,
+    /// Cut an output with more bytes than this (default: 1048576; up to 15 MiB)
+    #[arg(long, value_name = "BYTES")]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=LARGEST_OUTPUT))]
+    output_limit: Option<u64>,
     /// Let this many pods work concurrently
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     parallelism: u32,
@@ -87,7 +97,7 @@ pub struct RunArgs {
     max_pods: u32,
     /// Create the Job and return at once
     #[arg(short, long)]
-    detach: bool,
+    pub(super) detach: bool,
     #[command(flatten)]
     queue: QueueSpecFlags,
     /// Read values from this file; later files override earlier ones
@@ -96,16 +106,26 @@ pub struct RunArgs {
     #[command(flatten)]
     values: ValueFlags,
     #[command(flatten)]
-    cluster: ClusterFlags,
+    pub(super) cluster: ClusterFlags,
     #[command(flatten)]
     pub output: OutputFlags,
     /// Stop following after this time (0: never); the Job continues
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
-    timeout: Duration,
+    pub(super) timeout: Duration,
     /// Stop following if no pod of the run has started after this time (0: never); the Job continues
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
-    start_timeout: Duration,
+    pub(super) start_timeout: Duration,
 }
+
+impl RunArgs {
+    /// The image, which clap has seen to be there.
+    fn image(&self) -> String {
+        self.image.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+/// The default for the most bytes of an output.
+const OUTPUT_LIMIT: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ModeFlag {
@@ -124,14 +144,8 @@ impl From<ModeFlag> for Mode {
 
 pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let output = args.output;
-    let building = build_plan(&args, ui)?;
-    let mut plan = run_plan(&args)?;
+    let (cluster, plan) = prepare(&args, run_plan(&args)?, ui).await?;
     let queue = plan.queue.name.clone();
-    let cluster = args.cluster.connect().await?;
-    if let Some(building) = building {
-        check(&cluster, &plan).await?;
-        build_first(&building, &args.cluster.target(), &mut plan, ui).await?;
-    }
     let deadline = deadline_after(args.timeout);
     let pods = RunPods {
         release: plan.release.clone(),
@@ -164,12 +178,33 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     print_end(ui, &followed, output)
 }
 
+/// Connects, and builds the image if the flags say so.
+pub(super) async fn prepare(
+    args: &RunArgs,
+    mut plan: RunPlan,
+    ui: &Ui,
+) -> Result<(Cluster, RunPlan), Failure> {
+    let building = build_plan(args, ui)?;
+    let cluster = args.cluster.connect().await?;
+    if let Some(building) = building {
+        check(&cluster, &plan).await?;
+        build_first(&building, &args.cluster.target(), &mut plan, ui).await?;
+    }
+    Ok((cluster, plan))
+}
+
 /// The run that the flags ask for.
-fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
+pub(super) fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
     let worker = args.worker.worker(&args.program)?;
     // amqp-consume replaces nothing.
     if !matches!(worker, Worker::AmqpConsume) {
         arguments::check(&args.program).map_err(|error| usage::item_in_script(&error))?;
+    }
+    if args.outputs && !worker.keeps_ledger() {
+        return Err(usage::outputs_need_worker());
+    }
+    if args.output_limit.is_some() && !args.outputs {
+        return Err(usage::no_outputs_to_limit());
     }
     let mode = args.worker.mode(args.mode.map(Mode::from), &worker)?;
     if args.files.iter().any(|file| file.as_os_str() == "-") {
@@ -179,14 +214,16 @@ fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
         release: args.cluster.release.clone(),
         queue: args.queue.spec(),
         items: args.items.source(),
+        batch: None,
         max_item_size: args.items.max_item_size,
         enqueue_timeout: NO_PROGRESS,
-        image: args.image.to_string(),
+        image: args.image(),
         mode,
         worker,
         work: args.worker.work(),
         program: args.program.clone(),
         script: args.worker.script()?,
+        outputs: args.outputs.then(|| OutputsPlan { limit: args.output_limit.unwrap_or(OUTPUT_LIMIT) }),
         parallelism: args.parallelism,
         backoff_limit: args.backoff_limit,
         max_pods: args.max_pods,
@@ -195,7 +232,7 @@ fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
 }
 
 /// Says why no Job was created.
-fn not_enqueued(
+pub(super) fn not_enqueued(
     ui: &Ui,
     output: OutputFlags,
     queue: &QueueName,
@@ -217,7 +254,7 @@ fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
     let Some(context) = &args.build else {
         return if args.build_flags.is_given() { Err(usage::nothing_to_build()) } else { Ok(None) };
     };
-    let image = image_name(&args.image.to_string()).map_err(usage::image_to_build)?;
+    let image = image_name(&args.image()).map_err(usage::image_to_build)?;
     let push = match (args.push, args.no_push) {
         (true, _) => Push::Always,
         (_, true) => Push::Never,

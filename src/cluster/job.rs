@@ -17,6 +17,14 @@ pub const FAILED_BEFORE_ANNOTATION: &str = "kubectl-workqueue/failed-before";
 pub const HALT_ANNOTATION: &str = "kubectl-workqueue/halt";
 /// Annotation of a Job: whether its workers keep a ledger.
 pub const LEDGER_ANNOTATION: &str = "kubectl-workqueue/ledger";
+/// Annotation of a Job: whether its workers keep whole outputs.
+pub const OUTPUTS_ANNOTATION: &str = "kubectl-workqueue/outputs";
+/// Annotation of a Job: the batch whose items its run works on, if they are in an order.
+pub const BATCH_ANNOTATION: &str = "kubectl-workqueue/batch";
+/// Annotation of a Job, by the chart: how many bytes of outputs may wait on the broker.
+pub const OUTPUTS_BYTES_ANNOTATION: &str = "kubectl-workqueue/outputs-bytes";
+/// Annotation of a Job, by the chart: the size of the broker's volume in bytes.
+pub const VOLUME_BYTES_ANNOTATION: &str = "kubectl-workqueue/volume-bytes";
 /// Annotation of a Job that `stop` has ended.
 pub(super) const STOPPED_ANNOTATION: &str = "kubectl-workqueue/stopped";
 /// Annotation of a Job: how many closed runs of its queue are kept.
@@ -52,6 +60,10 @@ pub struct JobState {
     pub halt: Option<String>,
     /// Whether its workers keep a ledger.
     pub ledger: bool,
+    /// Whether its workers keep whole outputs.
+    pub outputs: bool,
+    /// The batch of its items, if they are in an order.
+    pub batch: Option<String>,
     /// Whether `stop` has ended it.
     pub stopped: bool,
     /// Pods that are pending or running.
@@ -136,13 +148,16 @@ impl JobState {
         let spec = job.spec.as_ref();
         let status = job.status.as_ref();
         let number = |annotation: &str| job.annotations().get(annotation)?.parse().ok();
+        let is_set = |annotation: &str| job.annotations().get(annotation).is_some_and(|set| set == "true");
         Self {
             name: job.name_any(),
             more: Vec::new(),
             paused: number(PAUSED_ANNOTATION),
             halt: job.annotations().get(HALT_ANNOTATION).cloned(),
             stopped: job.annotations().contains_key(STOPPED_ANNOTATION),
-            ledger: job.annotations().get(LEDGER_ANNOTATION).is_some_and(|kept| kept == "true"),
+            ledger: is_set(LEDGER_ANNOTATION),
+            outputs: is_set(OUTPUTS_ANNOTATION),
+            batch: job.annotations().get(BATCH_ANNOTATION).cloned(),
             uid: job.uid().unwrap_or_default(),
             mode: job.labels().get(MODE_LABEL).cloned(),
             items: number(ITEMS_ANNOTATION),

@@ -1,6 +1,7 @@
 //! Enqueues items and reports exactly what became of them, across lost connections.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -9,6 +10,7 @@ use crate::notice::{Observer, Warning};
 use crate::queue::book;
 use crate::queue::connection::BrokerTarget;
 use crate::queue::enqueue_report::EnqueueReport;
+use crate::queue::input_gate::InputGate;
 use crate::queue::reconnect::Reconnector;
 use crate::queue::resume_point::ResumePoint;
 use crate::queue::transfer::Transfer;
@@ -29,6 +31,10 @@ pub struct EnqueuePlan {
     pub timeout: Duration,
     /// Continue where the last attempt at these files stopped.
     pub resume: bool,
+    /// The batch that the items become; `None` for a random one.
+    pub batch: Option<String>,
+    /// Holds the reading back.
+    pub gate: Option<Arc<InputGate>>,
 }
 
 /// Enqueues. The report is exact even if an error ends it early. `interrupt` stops reading; items in
@@ -39,7 +45,7 @@ pub async fn enqueue(
     observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
 ) -> (EnqueueReport, Result<(), Error>) {
-    let batch = random_suffix(BATCH_LENGTH);
+    let batch = plan.batch.clone().unwrap_or_else(|| random_suffix(BATCH_LENGTH));
     let resume_point = match open_resume_point(target, &plan, &batch) {
         Ok(resume_point) => resume_point,
         Err(error) => return (EnqueueReport { batch, ..EnqueueReport::default() }, Err(error)),
@@ -50,7 +56,7 @@ pub async fn enqueue(
         observer.warn(Warning::EarlierEnqueue { settled });
     }
     let publisher = Publisher::new(&plan.queue.name, &batch, skipped, &plan.batch_properties);
-    let mut transfer = Transfer::new(observer, publisher, resume_point, skipped);
+    let mut transfer = Transfer::new(observer, publisher, resume_point, skipped, plan.gate.clone());
     let result = match Items::open(plan.source, plan.max_item_size) {
         Ok(items) => {
             let reconnector = Reconnector::new(target, &plan.queue, plan.timeout, skipped, observer);

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Error;
 use crate::items::{InputSource, Reading};
 use crate::queue::connection::BrokerTarget;
+use crate::queue::state_dir::state_dir;
 use workqueue_core::names::QueueName;
 
 /// In bytes: how much of the start of a file identifies it.
@@ -114,13 +115,6 @@ impl ResumePoint {
     pub(crate) fn remove(self) {
         std::fs::remove_file(&self.path).ok();
     }
-}
-
-/// The directory to save it in: `$XDG_STATE_HOME/kubectl-workqueue`, by default under `~/.local/state`.
-fn state_dir() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-    Some(home.join("kubectl-workqueue"))
 }
 
 fn identities(source: &InputSource) -> Option<(Vec<Identity>, &Reading)> {

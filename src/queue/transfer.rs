@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use crate::items;
 use crate::items::{InputNotes, Items};
 use crate::notice::{Notice, Observer};
 use crate::queue::enqueue_report::EnqueueReport;
+use crate::queue::input_gate::InputGate;
 use crate::queue::reconnect::Reconnector;
 use crate::queue::resume_point::ResumePoint;
 use workqueue_amqp::publisher::{PublishCounts, Publisher};
@@ -35,6 +37,11 @@ pub(super) struct Transfer<'a> {
     /// Blank lines read.
     blank: u64,
     bad_input: Option<Error>,
+    /// What was read: items, and their bytes.
+    read: (u64, u64),
+    gate: Option<Arc<InputGate>>,
+    /// Whether somebody was told of the first confirm.
+    told: bool,
     /// When the user stopped the transfer.
     interrupted_at: Option<Instant>,
     /// When the last progress notice was sent.
@@ -47,6 +54,7 @@ impl<'a> Transfer<'a> {
         publisher: Publisher,
         resume_point: Option<ResumePoint>,
         skip: u64,
+        gate: Option<Arc<InputGate>>,
     ) -> Self {
         Self {
             observer,
@@ -57,6 +65,9 @@ impl<'a> Transfer<'a> {
             reading: true,
             blank: 0,
             bad_input: None,
+            read: (0, 0),
+            gate,
+            told: false,
             interrupted_at: None,
             reported_at: Instant::now(),
         }
@@ -131,6 +142,14 @@ impl<'a> Transfer<'a> {
                 return Ok(());
             }
             let read_on = self.reading && all_pushed && self.publisher.has_room();
+            let (gate, (read, bytes)) = (self.gate.clone(), self.read);
+            let reading = async {
+                if let Some(gate) = gate {
+                    gate.passes(read, bytes).await;
+                }
+                items.next_chunk().await
+            };
+            let mut progressed = false;
             tokio::select! {
                 biased;
                 () = interrupt.as_mut(), if self.interrupted_at.is_none() => self.stop(),
@@ -140,15 +159,18 @@ impl<'a> Transfer<'a> {
                     if self.publisher.in_flight() < in_flight {
                         reconnector.restart_timeout();
                     }
-                    if self.reported_at.elapsed() >= PROGRESS_EVERY {
-                        self.report_progress(items);
-                    }
+                    progressed = true;
                 }
-                chunk = items.next_chunk(), if read_on => self.accept_items(chunk, &items.notes(), reconnector),
+                chunk = reading, if read_on => self.accept_items(chunk, &items.notes(), reconnector),
                 () = tokio::time::sleep_until(reconnector.stalls_at()), if waiting && reconnector.can_stall() => {
                     return Err(reconnector.stalled());
                 }
                 () = grace_period(self.interrupted_at), if self.interrupted_at.is_some() => return Ok(()),
+            }
+            let is_first = !self.told && self.publisher.counts().confirmed > 0;
+            if progressed && (is_first || self.reported_at.elapsed() >= PROGRESS_EVERY) {
+                self.told |= is_first;
+                self.report_progress(items);
             }
         }
     }
@@ -173,6 +195,8 @@ impl<'a> Transfer<'a> {
         self.blank = notes.blank();
         match chunk {
             Ok(Some(mut chunk)) => {
+                self.read.0 += chunk.len() as u64;
+                self.read.1 += chunk.iter().map(|item| item.body.len() as u64).sum::<u64>();
                 let skipped = usize::try_from(self.skip).map_or(chunk.len(), |skip| skip.min(chunk.len()));
                 self.skip -= skipped as u64;
                 chunk.drain(..skipped);

@@ -44,7 +44,7 @@ async fn count(
         found.entry(name).or_default();
     }
     // What keeps the books holds no items.
-    found.retain(|name, _| !QueueName::is_bookkeeping(name));
+    found.retain(|name, _| !QueueName::is_bookkeeping(name) || QueueName::is_outputs(name));
     let mut messages = Vec::new();
     for (name, listed) in found {
         let Ok(queue) = name.parse::<QueueName>() else { continue };

@@ -10,7 +10,7 @@ use crate::results::joblog;
 use workqueue_core::record::ResultRecord;
 
 /// Maximum length of the name of an item's directory. File systems allow 255 bytes.
-const LONGEST_NAME: usize = 200;
+pub(super) const LONGEST_NAME: usize = 200;
 
 pub(crate) struct ResultFiles {
     log: Option<(PathBuf, BufWriter<File>)>,
@@ -67,7 +67,7 @@ fn one_line(text: &str) -> String {
 
 /// An id may be any text that the publisher set. Bytes that do not belong in a file name are
 /// percent-encoded, and a long name is shortened and ends in a hash of the id.
-fn file_name(id: &str) -> String {
+pub(super) fn file_name(id: &str) -> String {
     let mut name = String::new();
     for (index, byte) in id.bytes().enumerate() {
         let plain = byte.is_ascii_alphanumeric() || b"-_+=,:@".contains(&byte) || (byte == b'.' && index > 0);

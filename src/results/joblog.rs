@@ -121,7 +121,7 @@ mod tests {
             ended: at(1_700_000_001_625),
             size: 5,
             location: WorkerLocation::default(),
-            stdout: CapturedOutput { bytes: 42, tail: String::new() },
+            stdout: CapturedOutput { bytes: 42, ..CapturedOutput::default() },
             stderr: CapturedOutput::default(),
         };
         let mut log = Vec::new();

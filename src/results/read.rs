@@ -229,7 +229,7 @@ mod tests {
     use workqueue_core::record::CapturedOutput;
 
     fn record(tail: usize) -> ResultRecord {
-        let stdout = CapturedOutput { bytes: 0, tail: "x".repeat(tail) };
+        let stdout = CapturedOutput { bytes: 0, ..CapturedOutput::of("x".repeat(tail)) };
         ResultRecord { stdout, ..last_record::tests::record("r", 1) }
     }
 

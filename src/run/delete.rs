@@ -124,6 +124,8 @@ pub(super) async fn delete_ledger(
 ) -> Result<(), broker::Error> {
     topology::delete(broker, &queue.outcomes(run)).await?;
     topology::delete(broker, &queue.run_ledger(run)).await?;
+    topology::delete(broker, &queue.outputs(run)).await?;
+    topology::delete(broker, &queue.input(run)).await?;
     ledger::append(broker, queue, &[BookEntry::Deleted(run.to_owned())]).await
 }
 

@@ -30,6 +30,7 @@ pub(crate) struct FollowedRun<'a> {
     broker_is_away: bool,
     counts: Option<RunCounts>,
     stages: PodStages,
+    outputs_full: bool,
     starting: Starting,
     failures: StartFailures,
     last_pods: LastPods,
@@ -48,6 +49,7 @@ impl<'a> FollowedRun<'a> {
             broker_is_away: false,
             counts: None,
             stages: PodStages::default(),
+            outputs_full: false,
             starting,
             failures: StartFailures::default(),
             last_pods: LastPods::default(),
@@ -79,6 +81,11 @@ impl<'a> FollowedRun<'a> {
                 }
                 self.failures.counted(counts, &self.job);
                 self.counts = Some(counts);
+                match (std::mem::replace(&mut self.outputs_full, counts.outputs_full), counts.outputs_full) {
+                    (false, true) => self.observer.warn(Warning::OutputsFull { run: &self.job.run }),
+                    (true, false) => self.observer.on(Notice::Recovered(Recovery::OutputsRoom)),
+                    _ => {}
+                }
                 self.report_progress(Instant::now());
             }
             // The broker is reached through the API server, whose absence was reported already.

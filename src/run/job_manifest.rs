@@ -5,12 +5,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::cluster::job::{FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION, LEDGER_ANNOTATION};
+use crate::cluster::job::{
+    BATCH_ANNOTATION, FAILED_BEFORE_ANNOTATION, HALT_ANNOTATION, ITEMS_ANNOTATION, LEDGER_ANNOTATION,
+    OUTPUTS_ANNOTATION,
+};
 use crate::error::Error;
 use crate::image::CONSUME_ONE;
 use crate::release::manifests;
 use crate::release::storage;
 use crate::run::brought_worker::BroughtWorker;
+use crate::run::outputs::room;
 use crate::run::plan::{Mode, RunPlan, Work, Worker};
 use helm_template::{Chart, ValueSources};
 use workqueue_core::names::RUN_LABEL;
@@ -54,6 +58,8 @@ pub(crate) struct Contents {
     pub failed: u32,
     /// Whether there is a ledger for the run.
     pub ledger: bool,
+    /// Whether its input goes on, so that nobody knows how many items there will be.
+    pub input_goes_on: bool,
 }
 
 /// Renders Jobs from a release's chart and values.
@@ -84,7 +90,11 @@ impl Renderer {
                 renderer.worker = Some(BroughtWorker::find(cluster, &plan.release, selector).await?);
             }
         }
-        cluster.create(&renderer.job(plan, "sample", contents)?, true).await?;
+        let sample = renderer.job(plan, "sample", contents)?;
+        if let Some(outputs) = &plan.outputs {
+            room(&sample, outputs.limit)?;
+        }
+        cluster.create(&sample, true).await?;
         Ok(renderer)
     }
 
@@ -111,10 +121,18 @@ impl Renderer {
         job["metadata"]["labels"][RUN_LABEL] = json!(run);
         job["spec"]["template"]["metadata"]["labels"][RUN_LABEL] = json!(run);
         // `attach` measures progress against these.
-        job["metadata"]["annotations"][ITEMS_ANNOTATION] = json!(contents.items.to_string());
+        if !contents.input_goes_on {
+            job["metadata"]["annotations"][ITEMS_ANNOTATION] = json!(contents.items.to_string());
+        }
+        if let Some(batch) = &plan.batch {
+            job["metadata"]["annotations"][BATCH_ANNOTATION] = json!(batch);
+        }
         job["metadata"]["annotations"][FAILED_BEFORE_ANNOTATION] = json!(contents.failed.to_string());
         if contents.ledger {
             job["metadata"]["annotations"][LEDGER_ANNOTATION] = json!("true");
+        }
+        if plan.outputs.is_some() {
+            job["metadata"]["annotations"][OUTPUTS_ANNOTATION] = json!("true");
         }
         if let Some(halt) = &plan.work.halt {
             job["metadata"]["annotations"][HALT_ANNOTATION] = json!(halt.to_string());
@@ -135,7 +153,8 @@ fn worker_values(
     contents: Contents,
     archives: Option<&Value>,
 ) -> Value {
-    let parallelism = plan.parallelism.min(contents.items);
+    let most = if contents.input_goes_on { u32::MAX } else { contents.items };
+    let parallelism = plan.parallelism.min(most);
     let completions = match plan.mode {
         Mode::Coarse => contents.items,
         // As many as run concurrently: then a lost pod is replaced even after others have completed,
@@ -207,6 +226,12 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
     });
     if contents.ledger {
         command.push("--ledger".to_owned());
+        if let Some(outputs) = &plan.outputs {
+            command.extend(["--outputs".to_owned(), format!("--output-limit={}", outputs.limit)]);
+        }
+        if contents.input_goes_on {
+            command.push("--await-input".to_owned());
+        }
     }
     command.extend([
         format!("--retries={retries}"),

@@ -10,6 +10,8 @@ pub(crate) mod followed_run;
 pub(crate) mod job_manifest;
 pub(crate) mod last_pods;
 pub mod logs;
+pub mod map;
+pub(crate) mod outputs;
 pub mod plan;
 pub(crate) mod pod_stages;
 pub mod queue_watch;

@@ -16,6 +16,8 @@ pub struct RunPlan {
     pub queue: QueueSpec,
     /// Items to enqueue first.
     pub items: Option<InputSource>,
+    /// The batch that they become; `None` for a random one.
+    pub batch: Option<String>,
     /// In bytes; larger items are refused.
     pub max_item_size: usize,
     /// Stop enqueuing after this long without progress; 0 for no limit.
@@ -29,6 +31,8 @@ pub struct RunPlan {
     /// script's arguments.
     pub program: Vec<String>,
     pub script: Option<Script>,
+    /// Whole outputs to keep; `None` for none.
+    pub outputs: Option<OutputsPlan>,
     /// Pods that run concurrently.
     pub parallelism: u32,
     /// Failed pods that the Job tolerates; `None` for the mode's default.
@@ -37,6 +41,13 @@ pub struct RunPlan {
     pub max_pods: u32,
     /// Chart and values in addition to those that `up` stored.
     pub chart: ChartPlan,
+}
+
+/// Whole outputs that are kept on the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputsPlan {
+    /// The most bytes of an item's output; what is longer is cut.
+    pub limit: u64,
 }
 
 /// How items are distributed over pods.
@@ -72,7 +83,7 @@ impl Worker {
     }
 
     /// Whether it is `workqueue-worker`, which keeps a ledger.
-    pub(crate) fn keeps_ledger(&self) -> bool {
+    pub fn keeps_ledger(&self) -> bool {
         matches!(self, Self::InImage | Self::Injected(_))
     }
 }

@@ -12,7 +12,8 @@ use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::notice::RunCounts;
 use crate::queue::connection::BrokerConnection;
-use workqueue_amqp::{ledger, topology};
+use workqueue_amqp as broker;
+use workqueue_amqp::{ledger, outputs, topology};
 use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Time between two counts. Counting is cheap for the broker and delivers no messages.
@@ -27,6 +28,12 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// The connection's name in the broker's own tools.
 const PURPOSE: &str = "kubectl-workqueue run";
 
+/// How long no output has to come or go before the broker is asked whether it takes more.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Pause after an answer that it does: asking leaves an empty message there.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+
 /// Counts once.
 ///
 /// # Errors
@@ -38,7 +45,49 @@ pub async fn count(connection: &BrokerConnection, job: &JobState) -> Result<RunC
         Ok::<_, Error>(depth.map_err(|error| connection.explain(error))?.unwrap_or_default().ready)
     };
     let (failed, waiting) = (ready(queue.failed()).await?, ready(queue).await?);
-    Ok(RunCounts { waiting, failed: failed.saturating_sub(job.failed_before), done: None })
+    Ok(RunCounts {
+        waiting,
+        failed: failed.saturating_sub(job.failed_before),
+        done: None,
+        outputs_full: false,
+    })
+}
+
+/// Finds out whether the broker takes no more outputs of a run. No count tells, so the broker is asked with
+/// a message, if for some time nothing has come or gone.
+#[derive(Debug, Default)]
+struct OutputsWatch {
+    /// Messages at the last count, and since when.
+    messages: Option<(u32, Instant)>,
+    /// When the broker last took the message that asked.
+    had_room: Option<Instant>,
+    full: bool,
+}
+
+impl OutputsWatch {
+    async fn are_full(&mut self, connection: &BrokerConnection, job: &JobState) -> Result<bool, Error> {
+        let Ok(queue) = job.queue.parse::<QueueName>() else { return Ok(false) };
+        let (broker, failed) = (&connection.broker, |error| connection.explain(error));
+        let depth = topology::reported_depth(broker, &queue.outputs(&job.run)).await.map_err(failed)?;
+        let messages = depth.unwrap_or_default().ready;
+        let now = Instant::now();
+        let since = self.messages.filter(|(before, _)| *before == messages).map_or(now, |(_, since)| since);
+        self.messages = Some((messages, since));
+        let is_idle = messages > 0 && since.elapsed() >= IDLE;
+        let asked_lately = self.had_room.is_some_and(|asked| asked.elapsed() < ASK_EVERY);
+        if !is_idle || asked_lately {
+            self.full &= is_idle;
+            return Ok(self.full);
+        }
+        self.full = match outputs::are_full(broker, &queue, &job.run).await {
+            Err(broker::Error::NoQueue(_)) => false,
+            answer => answer.map_err(failed)?,
+        };
+        if !self.full {
+            self.had_room = Some(now);
+        }
+        Ok(self.full)
+    }
 }
 
 /// The outcome of one count.
@@ -92,8 +141,10 @@ async fn count_repeatedly(
 ) -> Result<(), Error> {
     let mut connection = BrokerConnection::open(cluster, release, PURPOSE).await?;
     let (mut done, mut read_at) = (None, None::<Instant>);
+    let mut outputs = OutputsWatch::default();
     loop {
-        let counts = count(&connection, job).await?;
+        let mut counts = count(&connection, job).await?;
+        counts.outputs_full = job.outputs && outputs.are_full(&connection, job).await?;
         // Without a receiver this task is about to be aborted.
         counts_tx.send(QueueCount::Counted(RunCounts { done, ..counts })).await.ok();
         if job.ledger && read_at.is_none_or(|at| at.elapsed() >= READ_EVERY) {

@@ -1,5 +1,6 @@
 //! Starts a run: enqueues its items and creates the Job.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -7,17 +8,20 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::cluster::job::{HISTORY_LIMIT_ANNOTATION, JobState};
 use crate::error::Error;
+use crate::items::InputSource;
 use crate::notice::{Notice, Observer, Wait, Warning};
 use crate::queue::connection::{BrokerConnection, BrokerTarget, is_transient};
 use crate::queue::declare::ensure_queue;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
 use crate::queue::enqueue_report::EnqueueReport;
+use crate::queue::input_gate::InputGate;
 use crate::run::books::{self, Opening};
 use crate::run::delete;
 use crate::run::job_manifest::{Contents, Renderer};
+use crate::run::outputs::room;
 use crate::run::plan::{Mode, RunPlan};
 use workqueue_amqp::publisher::BatchProperties;
-use workqueue_amqp::topology;
+use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::ledger::ItemSet;
 use workqueue_core::names::{QueueName, RUN_LENGTH, ReleaseName, random_suffix};
 
@@ -63,14 +67,7 @@ pub async fn start(
 
     let mut own = None;
     if let Some(source) = plan.items.take() {
-        let enqueueing = EnqueuePlan {
-            queue: plan.queue.clone(),
-            source,
-            max_item_size: plan.max_item_size,
-            batch_properties: BatchProperties::default(),
-            timeout: plan.enqueue_timeout,
-            resume: false,
-        };
+        let enqueueing = enqueue_plan(&plan, source, None);
         let target = BrokerTarget::Release(cluster.clone(), plan.release.clone());
         let (report, result) = enqueue(&target, enqueueing, observer, interrupt).await;
         if result.is_err() || !report.is_complete() {
@@ -82,7 +79,7 @@ pub async fn start(
         own = Some(report.items);
     }
     let queue = plan.queue.name.clone();
-    let started = start_job(cluster, &renderer, plan, observer, own.as_ref()).await;
+    let started = start_job(cluster, &renderer, &plan, observer, Input::Ended(own.as_ref())).await;
     match (started, own.map_or(0, |own| own.len())) {
         (started, 0) => started,
         (Ok(Started::Nothing), items) => Err(Error::ItemsTaken { items, queue }),
@@ -94,65 +91,94 @@ pub async fn start(
     }
 }
 
-/// Opens the books of the run, and creates the Job for the items in the queue. `own` are those that this
-/// command has enqueued; without any, reports an existing queue that lacks guarantees.
-async fn start_job(
+/// Where the items of a Job come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Input<'a> {
+    /// They are in the queue. This command has enqueued these, if any.
+    Ended(Option<&'a ItemSet>),
+    /// This command still enqueues some; there were none before.
+    GoesOn,
+}
+
+/// How the items of a plan are enqueued.
+pub(super) fn enqueue_plan(plan: &RunPlan, source: InputSource, gate: Option<Arc<InputGate>>) -> EnqueuePlan {
+    EnqueuePlan {
+        queue: plan.queue.clone(),
+        source,
+        max_item_size: plan.max_item_size,
+        batch_properties: BatchProperties::default(),
+        timeout: plan.enqueue_timeout,
+        resume: false,
+        batch: plan.batch.clone(),
+        gate,
+    }
+}
+
+/// Opens the books of the run, and creates the Job for the items in the queue. Unless this command has
+/// enqueued some, reports an existing queue that lacks guarantees.
+pub(super) async fn start_job(
     cluster: &Cluster,
     renderer: &Renderer,
-    plan: RunPlan,
+    plan: &RunPlan,
     observer: &dyn Observer,
-    own: Option<&ItemSet>,
+    input: Input<'_>,
 ) -> Result<Started, Error> {
     observer.on(Notice::Waiting(Wait::Opening));
     let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
-    ensure_queue(&connection, &plan.queue, observer, own.is_none()).await?;
+    ensure_queue(&connection, &plan.queue, observer, matches!(input, Input::Ended(None))).await?;
     let mut contents = contents(&connection, &plan.queue.name).await?;
+    contents.input_goes_on = matches!(input, Input::GoesOn);
     let items = contents.items;
-    if items == 0 && contents.consumers > 0 {
-        let (queue, consumers) = (plan.queue.name, contents.consumers);
+    if !contents.input_goes_on && items == 0 && contents.consumers > 0 {
+        let (queue, consumers) = (plan.queue.name.clone(), contents.consumers);
         return Err(Error::ItemsHeld { queue, consumers });
     }
-    if items == 0 {
+    if !contents.input_goes_on && items == 0 {
         return Ok(Started::Nothing);
     }
     if plan.mode == Mode::Coarse && items > plan.max_pods {
-        return Err(Error::TooManyPods { queue: plan.queue.name, items, limit: plan.max_pods });
+        return Err(Error::TooManyPods { queue: plan.queue.name.clone(), items, limit: plan.max_pods });
     }
     if plan.worker.keeps_ledger() {
         books::room::check(cluster, &connection, items.into()).await?;
     }
     let (run, none) = (random_suffix(RUN_LENGTH), ItemSet::default());
-    let opening = Opening {
-        queue: &plan.queue.name,
-        run: &run,
-        items: items.into(),
-        own: own.unwrap_or(&none),
-        ledger: plan.worker.keeps_ledger(),
+    let (items, own) = match input {
+        Input::Ended(own) => (items.into(), own.unwrap_or(&none)),
+        // Those of this command come into the book at the end of the input.
+        Input::GoesOn => (0, &none),
     };
+    let ledger = plan.worker.keeps_ledger();
+    let opening = Opening { queue: &plan.queue.name, run: &run, items, own, ledger };
     let (connection, ledger) = open_books(connection, cluster, &plan.release, &opening, observer).await?;
     contents.ledger = ledger;
-    let manifest = renderer.job(&plan, &run, contents)?;
-    let job = match cluster.create_job(&manifest).await {
-        Ok(job) => job,
+    let creating = async {
+        let manifest = renderer.job(plan, &run, contents)?;
+        declare_outputs(&connection, plan, &run, &manifest, contents).await?;
+        let job = cluster.create_job(&manifest).await?;
+        Ok::<_, Error>((manifest, job))
+    };
+    let (manifest, job) = match creating.await {
+        Ok(created) => created,
         Err(error) => {
             // The first error matters more than a ledger that stays.
             delete::delete_ledger(&connection.broker, &plan.queue.name, &run).await.ok();
-            return Err(error.into());
+            return Err(error);
         }
     };
-    if let Err(error) = complete_job(cluster, renderer, &plan, &manifest, &job, observer).await {
+    if let Err(error) = complete_job(cluster, renderer, plan, &manifest, &job, observer).await {
         // Its pods would wait forever. The first error matters more than a Job that stays.
         cluster.delete_job(&job.name).await.ok();
         return Err(error);
     }
-    prune(cluster, &connection, &plan, &manifest, observer).await;
+    prune(cluster, &connection, plan, &manifest, observer).await;
     if let Some(worker) = &renderer.worker
         && let Err(error) = worker.prune(cluster).await
     {
         observer.warn(Warning::OldWorkersStay { reason: &error.to_string() });
     }
     connection.close().await;
-    Ok(Started::Job { job, new: own.map_or(0, ItemSet::len) })
+    Ok(Started::Job { job, new: own.len() })
 }
 
 /// Creates what the pods of a new Job wait for, and checks that it is the only one on its queue.
@@ -183,6 +209,27 @@ async fn complete_job(
         Some(other) => Err(Error::QueueBusy { run: other.run, queue: plan.queue.name.clone() }),
         None => Ok(()),
     }
+}
+
+/// Declares the queue of the outputs, if the plan wants them kept, and the one that says that the input
+/// goes on.
+async fn declare_outputs(
+    connection: &BrokerConnection,
+    plan: &RunPlan,
+    run: &str,
+    manifest: &Value,
+    contents: Contents,
+) -> Result<(), Error> {
+    let Some(outputs) = &plan.outputs else { return Ok(()) };
+    if !contents.ledger {
+        return Err(Error::NoLedgerForOutputs);
+    }
+    let (broker, queue, room) = (&connection.broker, &plan.queue.name, room(manifest, outputs.limit)?);
+    let declaring = async {
+        topology::ensure_outputs(broker, queue, run, room).await?;
+        if contents.input_goes_on { topology::ensure_input(broker, queue, run).await } else { Ok(()) }
+    };
+    declaring.await.map_err(|error| connection.explain(error))
 }
 
 /// Opens the books of the run, over another connection if this one breaks: streams that are starting
@@ -227,7 +274,7 @@ async fn prune(
 
 /// Two runs on one queue would take each other's items, and the one left with too few would wait
 /// forever.
-async fn refuse_busy_queue(cluster: &Cluster, plan: &RunPlan) -> Result<(), Error> {
+pub(super) async fn refuse_busy_queue(cluster: &Cluster, plan: &RunPlan) -> Result<(), Error> {
     let jobs = cluster.runs(&plan.release).await?;
     let busy = jobs.into_iter().find(|job| job.end.is_none() && job.queue == plan.queue.name.as_str());
     busy.map_or(Ok(()), |job| Err(Error::QueueBusy { run: job.run, queue: plan.queue.name.clone() }))
@@ -242,11 +289,12 @@ async fn earlier_run(cluster: &Cluster, plan: &RunPlan, ours: &JobState) -> Resu
     Ok(jobs.into_iter().find(|job| job.created <= ours.created))
 }
 
-async fn contents(connection: &BrokerConnection, queue: &QueueName) -> Result<Contents, Error> {
+pub(super) async fn contents(connection: &BrokerConnection, queue: &QueueName) -> Result<Contents, Error> {
     let depth =
         topology::depth(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
     let failed = topology::depth(&connection.broker, &queue.failed()).await;
     let failed = failed.map_err(|error| connection.explain(error))?;
-    let (depth, failed) = (depth.unwrap_or_default(), failed.unwrap_or_default());
-    Ok(Contents { items: depth.ready, consumers: depth.consumers, failed: failed.ready, ledger: false })
+    let Depth { ready: items, consumers } = depth.unwrap_or_default();
+    let failed = failed.unwrap_or_default().ready;
+    Ok(Contents { items, consumers, failed, ..Contents::default() })
 }

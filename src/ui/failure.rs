@@ -28,6 +28,8 @@ pub enum ExitStatus {
     /// The run is over, and its books do not balance: items are gone without an outcome, or nothing
     /// proves what became of them.
     Unproven = 7,
+    /// Every item is done, but outputs are not kept as a whole.
+    OutputsCut = 8,
     /// The user stopped it with Ctrl-C; a run continues in the cluster.
     Interrupted = 130,
 }
@@ -63,8 +65,15 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl Failure {
+    /// The failure that an error is.
+    pub fn of(error: &Error) -> Self {
         use Error as E;
-        let status = match &error {
+        let status = match error {
             E::Deadline { .. } | E::NotStarted { .. } | E::Cluster(cluster::Error::Deadline { .. }) => {
                 ExitStatus::Deadline
             }
@@ -76,7 +85,7 @@ impl From<Error> for Failure {
             E::Image(image::Error::Interrupted(_)) => ExitStatus::Interrupted,
             _ => ExitStatus::Error,
         };
-        Self { message: message(&error), hint: error.hint(), status }
+        Self { message: message(error), hint: error.hint(), status }
     }
 }
 
@@ -114,6 +123,7 @@ mod tests {
             E::Deadline,
             E::ItemsFailed,
             E::Unproven,
+            E::OutputsCut,
             E::Interrupted,
         ];
         for status in all {

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod failure;
+pub mod items;
 pub mod json;
 mod log_lines;
 mod notices;
@@ -36,11 +37,23 @@ pub struct Verbosity {
     pub verbose: bool,
 }
 
+/// What a command prints on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Data {
+    /// Text: tables, objects, and the lines of logs.
+    #[default]
+    Text,
+    /// A report in JSON, and nothing else.
+    Report,
+    /// What items wrote, and nothing else.
+    Outputs,
+}
+
 /// The terminal, or the files and pipes in its place.
 pub struct Ui {
     verbosity: Verbosity,
-    /// Objects and log lines are data on stdout, unless a report in JSON takes it.
-    data_is_text: bool,
+    /// What stdout is for.
+    data: Data,
     progress: ProgressLine,
     commands: Commands,
     pod_styles: Mutex<HashMap<String, Style>>,
@@ -54,12 +67,12 @@ pub struct Ui {
 }
 
 impl Ui {
-    /// A user interface; with `json`, stdout is only for the report at the end.
-    pub fn new(verbosity: Verbosity, json: bool) -> Self {
+    /// A user interface.
+    pub fn new(verbosity: Verbosity, data: Data) -> Self {
         let silent = verbosity.quiet;
         Self {
             verbosity,
-            data_is_text: !json,
+            data,
             progress: ProgressLine::new(
                 silent,
                 std::io::stderr().is_terminal(),
@@ -140,7 +153,7 @@ impl Ui {
 
     /// What a program wrote, as it is; on stderr if stdout is for a report.
     fn output(&self, stream: OutputStream, bytes: &[u8]) {
-        let stream = if self.data_is_text { stream } else { OutputStream::Stderr };
+        let stream = if self.data == Data::Report { OutputStream::Stderr } else { stream };
         let written = self.progress.write(stream, bytes);
         self.note_written(written);
     }
@@ -232,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_that_comes_between_two_waits_is_heard_by_the_second() {
-        let ui = Ui::new(Verbosity::default(), false);
+        let ui = Ui::new(Verbosity::default(), Data::Text);
         timeout(Duration::from_millis(1), ui.interrupted()).await.expect_err("nobody interrupts");
         kill_process(getpid(), Signal::INT).expect("it is this process");
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -20,6 +20,9 @@ pub(super) fn wait(wait: &Wait<'_>) -> String {
         Wait::Outcomes(waited) => {
             format!("the outcomes that a worker still holds, for {} s", waited.as_secs())
         }
+        Wait::OtherCollector { run, consumers } => {
+            format!("{} of the outputs of run {run} to leave", count(*consumers, "other reader"))
+        }
         Wait::Consumers { queue, consumers } => {
             format!("{} of queue {queue} to leave", count(*consumers, "consumer"))
         }
@@ -99,6 +102,25 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
             nodes.join(" and "),
             nodes.first().unwrap_or(&"")
         ),
+        Warning::OutputsAway { reason } => {
+            format!("the broker does not answer ({reason}): outputs are printed again once it does")
+        }
+        Warning::NotOutputs { queue } => {
+            format!("a message in queue {queue} holds no outputs, and is dropped")
+        }
+        Warning::PrintedTwice { item } => format!(
+            "item {item} was being printed when the process was killed: its output comes again, and may be there \
+             twice, the first time cut off"
+        ),
+        Warning::PositionNotSaved => {
+            "there is no home directory to save the position in: if this process is killed, some outputs may be \
+             printed twice"
+                .to_owned()
+        }
+        Warning::OutputsFull { run } => format!(
+            "the workers of run {run} wait: the broker has no room for more outputs (worker.outputs.size); make \
+             some with `kubectl workqueue results --run {run} --outputs DIR --remove`"
+        ),
         Warning::ItemFailed(record) => {
             format!("item {} failed: attempt {} {}", record.id, record.attempts, record.how())
         }
@@ -132,6 +154,7 @@ pub(super) fn recovery(recovery: &Recovery<'_>) -> String {
     match recovery {
         Recovery::ApiServer => "the API server answers again".to_owned(),
         Recovery::Broker => "the broker answers again".to_owned(),
+        Recovery::OutputsRoom => "the broker has room for outputs again".to_owned(),
         Recovery::BrokerUnblocked => "the broker accepts messages again".to_owned(),
         Recovery::Connection { place, repeated } => {
             format!("connected again through {place}; {} published again so far", count(*repeated, "item"))

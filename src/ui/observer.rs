@@ -2,8 +2,9 @@
 
 use console::{Color, Style};
 
+use super::reports::map::started;
 use super::run_line::run_line;
-use super::{Ui, notices};
+use super::{Data, Ui, notices};
 use crate::cluster::object_ref::ObjectRef;
 use crate::notice::{Notice, ObjectChange, Observer, Wait};
 
@@ -26,7 +27,7 @@ impl Ui {
             ObjectChange::Applied(change) => change.to_string(),
             ObjectChange::Deleted => "deleted".to_owned(),
         };
-        if self.data_is_text && !self.verbosity.quiet {
+        if self.data == Data::Text && !self.verbosity.quiet {
             self.data(format!("{object} {change}").as_bytes());
         }
     }
@@ -54,8 +55,12 @@ impl Observer for Ui {
             Notice::Run(progress) => self.progress.run(&self.commands.completed(&run_line(&progress))),
             Notice::Output { stream, bytes } => self.output(stream, bytes),
             Notice::Work { done, failed, running } => self.progress.work(done, failed, running),
-            Notice::LogLine { pod, line } if self.data_is_text => self.data(&self.prefixed(pod, line)),
-            Notice::LogLine { .. } => {}
+            Notice::RunStarted(job) => self.status(&started(job)),
+            Notice::LogLine { pod, line } => match self.data {
+                Data::Text => self.data(&self.prefixed(pod, line)),
+                Data::Report => {}
+                Data::Outputs => self.status(&String::from_utf8_lossy(&self.prefixed(pod, line))),
+            },
         }
     }
 }

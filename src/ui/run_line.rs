@@ -36,7 +36,9 @@ fn items(progress: &RunProgress<'_>) -> String {
         }
         (None, _) => format!("{} waiting", count(counts.waiting, "item")),
     };
-    if failed > 0 { format!("{ended}, {failed} failed") } else { ended }
+    let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+    let held = if counts.outputs_full { ", waiting for room for outputs" } else { "" };
+    format!("{ended}{failed}{held}")
 }
 
 fn pods(progress: &RunProgress<'_>) -> String {
@@ -70,7 +72,7 @@ mod tests {
 
     #[test]
     fn items_come_first_and_pods_that_wait_are_told_from_those_that_work() {
-        let counts = |waiting, failed, done| Some(RunCounts { waiting, failed, done });
+        let counts = |waiting, failed, done| Some(RunCounts { waiting, failed, done, outputs_full: false });
         let starting =
             PodCounts { starting: 2, why: Some("ContainerCreating".to_owned()), ..PodCounts::default() };
         assert_eq!(line(&fine(), None, starting), "8 items; 2 pods starting (ContainerCreating)");
@@ -89,7 +91,7 @@ mod tests {
     #[test]
     fn a_pod_for_each_item_counts_them_too() {
         let job = JobState { mode: Some("coarse".to_owned()), completions: Some(8), succeeded: 3, ..fine() };
-        let counts = Some(RunCounts { waiting: 4, failed: 1, done: None });
+        let counts = Some(RunCounts { waiting: 4, failed: 1, ..RunCounts::default() });
         let pods = PodCounts { running: 1, ..PodCounts::default() };
         assert_eq!(line(&job, counts, pods), "2 of 8 items done, 1 failed; 1 pod running");
     }
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn a_paused_run_names_what_continues_it() {
         let job = JobState { paused: Some(2), ..fine() };
-        let counts = Some(RunCounts { waiting: 8, failed: 0, done: Some(0) });
+        let counts = Some(RunCounts { waiting: 8, done: Some(0), ..RunCounts::default() });
         assert_eq!(
             line(&job, counts, PodCounts::default()),
             "run r is paused: 0 of 8 items done; no pods; `kubectl workqueue resume r` continues it"

@@ -35,6 +35,35 @@ pub fn no_program() -> Failure {
     usage("there is no program to start", "name it after --, or mount a script with --script")
 }
 
+/// `--outputs` with a worker that keeps none.
+pub fn outputs_need_worker() -> Failure {
+    usage(
+        "--outputs needs a program that workqueue-worker starts",
+        "name it after --, or mount a script with --script, and omit --amqp-consume",
+    )
+}
+
+/// `--output-limit` without `--outputs`.
+pub fn no_outputs_to_limit() -> Failure {
+    usage("--output-limit limits nothing here", "add --outputs, which keeps whole outputs")
+}
+
+/// Flags of `run` that `map` has no use for.
+pub fn not_in_map() -> Failure {
+    usage(
+        "map prints outputs until all of them are there: --detach and -o json do not fit",
+        "`run --outputs --detach` starts a run whose outputs `map --attach` prints, and --format jsonl prints JSON",
+    )
+}
+
+/// `map` with pods that process one item each.
+pub fn map_needs_fine_mode() -> Failure {
+    usage(
+        "map works in fine mode only, with a program",
+        "omit --mode coarse, and name the program after --, or mount a script with --script",
+    )
+}
+
 /// Flags for a build without `--build`.
 pub fn nothing_to_build() -> Failure {
     usage("there is nothing to build", "name a Dockerfile's directory or a script with --build")

@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 impl Books {
     /// Books with the items 1, 2, … of a batch in the queue.
-    async fn with_items(count: u32) -> Self {
+    pub async fn with_items(count: u32) -> Self {
         let books = Self::new().await;
         for number in 1..=count {
             books.bench.publish(Some(&format!("{BATCH}.{number}")), number.to_string().as_bytes()).await;
@@ -25,18 +25,18 @@ impl Books {
         books
     }
 
-    fn worker(&self, flags: &[&str], script: &str) -> Running {
+    pub fn worker(&self, flags: &[&str], script: &str) -> Running {
         self.bench.start(&[&["--ledger", "--retries", "0"], flags].concat(), &["sh", "-c", script])
     }
 
     /// What is in the ledger, without what is on its way to it.
-    async fn written(&self) -> LedgerPage {
+    pub async fn written(&self) -> LedgerPage {
         let pages = ledger::read_pages_marked(&self.broker, &self.queue, "r1").await;
         pages.expect("it answers").expect("it exists").sum
     }
 
     /// The same at the end of a run.
-    async fn closed(&self) -> LedgerPage {
+    pub async fn closed(&self) -> LedgerPage {
         let rest = ledger::take_rest(&self.broker, &self.queue, "r1", Duration::from_secs(60), |_| {}).await;
         assert_eq!(rest.expect("it answers"), ledger::Rest::Written);
         self.written().await

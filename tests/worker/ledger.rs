@@ -42,7 +42,8 @@ impl Books {
     }
 
     async fn clear(self) {
-        for name in [self.queue.ledger(), self.queue.run_ledger("r1"), self.queue.outcomes("r1")] {
+        let of_run = [self.queue.run_ledger("r1"), self.queue.outcomes("r1"), self.queue.outputs("r1")];
+        for name in [self.queue.ledger()].into_iter().chain(of_run) {
             topology::delete(&self.broker, &name).await.expect("it can be deleted");
         }
         self.broker.close().await;

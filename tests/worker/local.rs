@@ -76,6 +76,34 @@ fn output_is_whole_and_that_of_the_last_attempt() {
 }
 
 #[test]
+fn outputs_come_in_the_order_of_the_items_and_in_the_formats_of_map() {
+    let local = |flags: &[&str], script: &str| {
+        let mut command = Command::new(plugin());
+        command.args(["local", "-j3", "--retries=0"]).args(flags);
+        run(command.args(["0.4", "0", "0.2", "--", "sh", "-c", script, "sh", "{}"]))
+    };
+    assert_eq!(local(&["-k"], "sleep $1; echo $1").ok().stdout, "0.4\n0\n0.2\n");
+    let large = local(&["-k"], "sleep $1; yes $1 | head -c 3000000").ok();
+    let expected: Vec<u8> = ["0.4", "0", "0.2"]
+        .iter()
+        .flat_map(|item| format!("{item}\n").into_bytes().into_iter().cycle().take(3_000_000))
+        .collect();
+    assert!(large.bytes == expected);
+    // One that failed holds up nobody.
+    let failed = local(&["-k", "--tag"], "sleep $1; echo out; echo err >&2; [ $1 != 0.4 ]").exits(6);
+    assert_eq!(failed.stdout, "0\tout\n0.2\tout\n");
+    assert_eq!(failed.stderr.lines().filter(|line| *line == "err").count(), 3, "{}", failed.stderr);
+    let json = local(&["-k", "--format", "jsonl"], "sleep $1; printf '\\377'; [ $1 != 0 ]").exits(6);
+    let lines: Vec<serde_json::Value> =
+        json.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines[0]["outputBase64"], "/w==");
+    assert_eq!(
+        (&lines[1]["status"], &lines[1]["item"], &lines[1]["output"]),
+        (&"failed".into(), &"0".into(), &"".into())
+    );
+}
+
+#[test]
 fn fewer_programs_run_where_files_are_short() {
     let script =
         "ulimit -n 64; seq 100 | \"$0\" local -j 50 --retries 0 -f - -- sh -c 'sleep 0.05; cat; echo'";

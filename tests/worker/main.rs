@@ -11,5 +11,6 @@ mod keeping;
 mod ledger;
 mod local;
 mod losses;
+mod outputs;
 mod settling;
 mod stalled_leader;

@@ -12,6 +12,7 @@
 //! | [`peek`], [`failed_queue`] | read a queue, and `QUEUE.failed`, without consuming what they read |
 //! | [`ledger`] | the books of a queue: reads and writes them |
 //! | [`result_stream`] | reads the records in the stream `QUEUE.results` |
+//! | [`outputs`] | reads the whole outputs in the queue `QUEUE.outputs.RUN` |
 //! | `stream` | reads a stream from its start to an end that is known |
 //! | `queue_reader`, `held_tags` | hold messages unacknowledged and requeue them in order |
 //! | [`topology`] | declares the queues, counts and purges their messages |
@@ -47,6 +48,7 @@ pub mod failed_retry;
 mod fake_broker;
 mod held_tags;
 pub mod ledger;
+pub mod outputs;
 pub mod peek;
 mod properties;
 pub mod publisher;

@@ -9,6 +9,7 @@
 //! | [`failed_item`] | the headers of a failed item |
 //! | [`ledger`] | the books of a queue: what was enqueued, and how each item ended |
 //! | [`mark`] | what workers tell each other about items that came back |
+//! | [`output`] | what items wrote, several to a message |
 //! | [`record`], [`item`] | the record of a settled item; items and their sources |
 //! | [`names`], [`credentials`], [`duration`], [`causes`], [`words`] | names, logins, durations, errors and counts as text |
 //!
@@ -30,6 +31,7 @@ pub mod ledger;
 pub mod mark;
 pub mod memory_queue;
 pub mod names;
+pub mod output;
 pub mod queue;
 pub mod record;
 pub mod words;

@@ -30,6 +30,8 @@ struct State {
     ready: VecDeque<StoredItem>,
     consumers: u64,
     failed: u64,
+    /// Whether more items will be added.
+    input_goes_on: bool,
     /// Counts the breaks; a session ends when it sees a new one.
     broken: u64,
     /// What workers have told each other.
@@ -53,6 +55,11 @@ impl Store {
     pub fn tell(&self, message: MarkMessage) {
         self.lock().told.push(message);
         self.changed.notify_waiters();
+    }
+
+    /// Says whether more items will be added, so that no worker leaves.
+    pub fn set_input(&self, goes_on: bool) {
+        self.lock().input_goes_on = goes_on;
     }
 
     /// Items that wait for a worker.
@@ -291,7 +298,12 @@ impl<S: ItemSource> Queue for MemoryQueue<S> {
     fn request_counts(&mut self) {
         let state = self.store.lock();
         let ready = state.ready.len() as u64;
-        let counts = QueueCounts { ready, consumers: state.consumers, failed: state.failed };
+        let counts = QueueCounts {
+            ready,
+            consumers: state.consumers,
+            failed: state.failed,
+            input_goes_on: state.input_goes_on,
+        };
         drop(state);
         self.events.push_back(QueueEvent::Counts(counts));
     }

@@ -62,6 +62,17 @@ impl QueueName {
         QueueName(format!("{}.doctor.{id}", self.0))
     }
 
+    /// The queue of whole outputs of one run: `NAME.outputs.RUN`.
+    pub fn outputs(&self, run: &str) -> QueueName {
+        QueueName(format!("{}.outputs.{run}", self.0))
+    }
+
+    /// The queue that exists for as long as the input of a run has more items: `NAME.input.RUN`. It holds
+    /// no messages.
+    pub fn input(&self, run: &str) -> QueueName {
+        QueueName(format!("{}.input.{run}", self.0))
+    }
+
     /// The stream in which workers mark the starts of items that came back: `NAME.starts`.
     pub fn starts(&self) -> QueueName {
         QueueName(format!("{}.starts", self.0))
@@ -70,7 +81,13 @@ impl QueueName {
     /// Whether a queue or stream of this name holds no items, but keeps the books of another one.
     pub fn is_bookkeeping(name: &str) -> bool {
         let of_run = |kind: &str| name.rsplit_once(kind).is_some_and(|(_, run)| is_run_name(run));
-        name.ends_with(".ledger") || name.ends_with(".starts") || of_run(".ledger.") || of_run(".outcomes.")
+        let kinds = [".ledger.", ".outcomes.", ".outputs.", ".input."];
+        name.ends_with(".ledger") || name.ends_with(".starts") || kinds.iter().any(|kind| of_run(kind))
+    }
+
+    /// Whether a queue of this name holds whole outputs of a run.
+    pub fn is_outputs(name: &str) -> bool {
+        name.rsplit_once(".outputs.").is_some_and(|(_, run)| is_run_name(run))
     }
 
     /// The name as a label value and as part of an object's name: at most 40 bytes of lowercase
@@ -222,7 +239,8 @@ mod tests {
     #[test]
     fn what_keeps_the_books_is_known_by_its_name() {
         let queue: QueueName = "job1".parse().expect("legal");
-        for name in [queue.ledger(), queue.run_ledger("h4f2c"), queue.outcomes("h4f2c"), queue.starts()] {
+        let of_run = [queue.run_ledger("h4f2c"), queue.outcomes("h4f2c"), queue.outputs("h4f2c")];
+        for name in [queue.ledger(), queue.starts(), queue.input("h4f2c")].into_iter().chain(of_run) {
             assert!(QueueName::is_bookkeeping(name.as_str()), "{name}");
         }
         for other in ["job1", "job1.failed", "job1.results", "my.ledger.entries", "outcomes.h4f2c"] {

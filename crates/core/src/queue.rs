@@ -60,6 +60,8 @@ pub struct QueueCounts {
     pub consumers: u64,
     /// Failed items beside the queue.
     pub failed: u64,
+    /// Whether somebody still puts items into the queue, so that nobody should leave.
+    pub input_goes_on: bool,
 }
 
 /// Whether the worker wants items.

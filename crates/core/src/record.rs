@@ -149,9 +149,17 @@ pub struct CapturedOutput {
     pub bytes: u64,
     /// The end of it; bytes that are not UTF-8 are replaced by U+FFFD.
     pub tail: String,
+    /// All of it, or as much as the limit allows, where whole outputs are kept. In no record.
+    #[serde(skip)]
+    pub whole: Option<Vec<u8>>,
 }
 
 impl CapturedOutput {
+    /// Everything of a text.
+    pub fn of(text: String) -> Self {
+        Self { bytes: text.len() as u64, tail: text, whole: None }
+    }
+
     /// Whether the program wrote more than is kept.
     pub fn is_shortened(&self) -> bool {
         // A byte that was replaced takes three.
@@ -182,7 +190,7 @@ pub(crate) mod tests {
             size: 5,
             location: WorkerLocation { host: "h".to_owned(), pod: Some("p".to_owned()), node: None },
             stdout: CapturedOutput::default(),
-            stderr: CapturedOutput { bytes: 4, tail: "oops".to_owned() },
+            stderr: CapturedOutput::of("oops".to_owned()),
         }
     }
 

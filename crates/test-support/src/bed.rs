@@ -150,7 +150,7 @@ impl Bed {
 
     /// A value of the Secret with the broker's login.
     pub fn credential(&self, key: &str) -> String {
-        let template = format!("go-template={{{{.data.{key}|base64decode}}}}");
+        let template = format!("go-template={{{{index .data {key:?}|base64decode}}}}");
         self.kubectl(&["get", "secret", "workqueue-credentials", "-o", &template]).ok().stdout
     }
 

@@ -86,6 +86,9 @@ pub(super) async fn process<W: WorkerObserver>(
         };
         let times = Times { first_started, started, ended: now() };
         let held = ran.held.take();
+        if status == Status::Failed {
+            ran.stdout.whole = None;
+        }
         let record = record(&shared.plan, delivery, ran, attempts, times, (status, reason));
         if !matches!(next, Next::Retry(_)) {
             pass_on(shared, &delivery.id, held).await;
@@ -186,6 +189,7 @@ async fn attempt<W: WorkerObserver>(
         limit: plan.item_timeout,
         capture: plan.capture.as_ref().map(|directory| directory.join(&delivery.id)),
         grouped: plan.grouped,
+        keep: plan.keep_output,
         passing: how_passed_on(plan, &delivery.id),
     };
     program::run(invocation, &shared.console, &shared.reaper, urgency).await
@@ -239,12 +243,7 @@ fn passing(error: &std::io::Error) -> Ran {
 }
 
 fn said(end: End, text: String) -> Ran {
-    Ran {
-        end,
-        stdout: CapturedOutput::default(),
-        stderr: CapturedOutput { bytes: text.len() as u64, tail: text },
-        held: None,
-    }
+    Ran { end, stdout: CapturedOutput::default(), stderr: CapturedOutput::of(text), held: None }
 }
 
 /// Rounded to milliseconds: nobody reads more.

@@ -98,6 +98,10 @@ impl Drain {
             self.state = State::Quiet { since: now };
             return DrainStep::Return;
         }
+        if counts.input_goes_on {
+            *empty = 0;
+            return DrainStep::WaitUntil(*next_count);
+        }
         if counts.consumers > 0 {
             *empty = 0;
             return if now >= self.may_leave_others {
@@ -115,9 +119,10 @@ impl Drain {
 mod tests {
     use super::*;
 
-    const EMPTY: QueueCounts = QueueCounts { ready: 0, consumers: 0, failed: 0 };
-    const OTHERS: QueueCounts = QueueCounts { ready: 0, consumers: 3, failed: 0 };
-    const ITEMS: QueueCounts = QueueCounts { ready: 2, consumers: 1, failed: 0 };
+    const EMPTY: QueueCounts = QueueCounts { ready: 0, consumers: 0, failed: 0, input_goes_on: false };
+    const OTHERS: QueueCounts = QueueCounts { consumers: 3, ..EMPTY };
+    const ITEMS: QueueCounts = QueueCounts { ready: 2, consumers: 1, ..EMPTY };
+    const OPEN: QueueCounts = QueueCounts { input_goes_on: true, ..EMPTY };
 
     fn aside(linger: u64) -> (Drain, Instant) {
         let start = Instant::now();
@@ -126,6 +131,19 @@ mod tests {
         assert_eq!(drain.step(start + QUIET, false), DrainStep::Aside);
         assert_eq!(drain.step(start + QUIET, false), DrainStep::Count);
         (drain, start + QUIET)
+    }
+
+    #[test]
+    fn a_worker_waits_for_the_end_of_the_input() {
+        let (mut drain, now) = aside(0);
+        for second in 0..9999 {
+            let counts = if second % 2 == 0 { OPEN } else { QueueCounts { consumers: 3, ..OPEN } };
+            let step = drain.seen(now + Duration::from_secs(second), counts);
+            assert!(matches!(step, DrainStep::WaitUntil(_)), "{step:?}");
+        }
+        let later = now + Duration::from_secs(9999);
+        assert!(matches!(drain.seen(later, EMPTY), DrainStep::WaitUntil(_)));
+        assert_eq!(drain.seen(later, EMPTY), DrainStep::Leave);
     }
 
     #[test]

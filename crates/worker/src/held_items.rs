@@ -10,6 +10,9 @@ use workqueue_core::record::ResultRecord;
 /// Finished items without a valid tag that are remembered in case they are redelivered.
 const REMEMBERED: usize = 256;
 
+/// The bytes of their outputs beyond which the oldest is forgotten.
+const REMEMBERED_BYTES: usize = 32 << 20;
+
 /// How long they are remembered: longer than a broker may be away. After that, a delivery with the same
 /// id is another item.
 const REMEMBERED_FOR: Duration = Duration::from_secs(20 * 60);
@@ -46,6 +49,16 @@ pub(super) struct HeldItem {
 }
 
 impl HeldItem {
+    /// The bytes of its output, if that is kept as a whole.
+    fn output_bytes(&self) -> usize {
+        match &self.stage {
+            Stage::Finished(record) | Stage::Settling(record) => {
+                record.stdout.whole.as_ref().map_or(0, Vec::len)
+            }
+            _ => 0,
+        }
+    }
+
     /// Whether a delivery may be a redelivery of this item, which has lost its tag. An equal id is not
     /// enough: a retry of an item keeps its id, and publishers may give one id to several items.
     fn may_be_redelivered_as(&self, delivery: &Delivery) -> bool {
@@ -152,6 +165,12 @@ impl HeldItems {
         self.waiting.iter().filter_map(|key| self.get(*key)).map(|entry| entry.delivery.body.len()).sum()
     }
 
+    /// The bytes of outputs that wait for the settlement of their items.
+    pub fn unsettled_bytes(&self) -> usize {
+        let unsettled = self.entries.values().filter(|entry| entry.tag.is_some());
+        unsettled.map(HeldItem::output_bytes).sum()
+    }
+
     /// A held item.
     pub fn get(&self, key: ItemKey) -> Option<&HeldItem> {
         self.entries.get(&key)
@@ -168,7 +187,10 @@ impl HeldItems {
     /// instead.
     pub fn remember(&mut self, key: ItemKey) -> Option<HeldItem> {
         self.remembered.push_back(key);
-        let forgotten = (self.remembered.len() > REMEMBERED).then(|| self.remembered.pop_front())??;
+        let bytes = |key: &ItemKey| self.get(*key).map_or(0, HeldItem::output_bytes);
+        let is_full = self.remembered.len() > REMEMBERED
+            || self.remembered.iter().map(bytes).sum::<usize>() > REMEMBERED_BYTES;
+        let forgotten = is_full.then(|| self.remembered.pop_front())??;
         let forgettable = |entry: &HeldItem| entry.tag.is_none() && matches!(entry.stage, Stage::Finished(_));
         self.entries.get(&forgotten).is_some_and(forgettable).then(|| self.remove(forgotten))?
     }

@@ -96,13 +96,33 @@ impl Tail {
     pub fn into_captured(mut self) -> CapturedOutput {
         let bytes = self.last.make_contiguous();
         let start = if self.total > bytes.len() as u64 { character_start(bytes) } else { 0 };
-        CapturedOutput { bytes: self.total, tail: String::from_utf8_lossy(&bytes[start..]).into_owned() }
+        let tail = String::from_utf8_lossy(&bytes[start..]).into_owned();
+        CapturedOutput { bytes: self.total, tail, whole: None }
     }
 }
 
 /// Skips the rest of a character that was cut off.
 fn character_start(bytes: &[u8]) -> usize {
     bytes.iter().take(3).take_while(|&&byte| byte & 0b1100_0000 == 0b1000_0000).count()
+}
+
+/// The first bytes of a stream.
+#[derive(Debug)]
+pub(super) struct KeptOutput {
+    limit: usize,
+    pub bytes: Vec<u8>,
+}
+
+impl KeptOutput {
+    /// An empty one that keeps `limit` bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, bytes: Vec::new() }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let room = self.limit - self.bytes.len();
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
 }
 
 /// How a program's output is passed on.
@@ -162,6 +182,8 @@ pub(super) struct Listener<'a> {
     last: Option<u8>,
     /// Takes everything instead of the console.
     pub held: Option<HeldOutput>,
+    /// Takes the first bytes, and nothing goes to the console.
+    pub kept: Option<KeptOutput>,
     /// A file for all of it.
     pub file: Option<tokio::fs::File>,
     /// The end of it.
@@ -184,6 +206,7 @@ impl<'a> Listener<'a> {
             ends_lines: matches!(passing, Passing::EndedLines),
             last: None,
             held: None,
+            kept: None,
             file: None,
             tail: Tail::new(TAIL_LIMIT),
             passing_on: Arc::default(),
@@ -223,6 +246,10 @@ impl<'a> Listener<'a> {
             // A full disk must not end the work: the file is incomplete then.
             file.write_all(bytes).await.ok();
         }
+        if let Some(kept) = &mut self.kept {
+            kept.push(bytes);
+            return;
+        }
         let passed = match &mut self.liner {
             Some(liner) => liner.push(bytes),
             None => bytes.to_vec(),
@@ -250,7 +277,17 @@ mod tests {
         for part in ["ab", "cdef", "", "g"] {
             tail.push(part.as_bytes());
         }
-        assert_eq!(tail.into_captured(), CapturedOutput { bytes: 7, tail: "defg".to_owned() });
+        let captured = CapturedOutput { bytes: 7, ..CapturedOutput::of("defg".to_owned()) };
+        assert_eq!(tail.into_captured(), captured);
+    }
+
+    #[test]
+    fn the_first_bytes_are_kept() {
+        let mut kept = KeptOutput::new(5);
+        for part in ["ab", "", "cdef", "g"] {
+            kept.push(part.as_bytes());
+        }
+        assert_eq!(kept.bytes, b"abcde");
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub struct WorkerPlan {
     /// Where output passes unchanged, end it with a newline if its program did not: what the next one prints
     /// must not be on the same line.
     pub end_lines: bool,
+    /// Keep so many bytes of what the successful attempt at an item writes to standard output, in
+    /// memory until the item is settled, and pass on none of it.
+    pub keep_output: Option<usize>,
     /// A directory for everything that programs write: `ID/stdout`, `ID/stderr` of the last attempt.
     pub capture: Option<PathBuf>,
 }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::held_output::HeldOutput;
-use super::output::{Console, Listener, OutputStream, Passing};
+use super::output::{Console, KeptOutput, Listener, OutputStream, Passing};
 use super::reaper::Reaper;
 use workqueue_core::record::CapturedOutput;
 
@@ -64,6 +64,8 @@ pub(super) struct Invocation<'a> {
     pub capture: Option<PathBuf>,
     /// Hold its output back.
     pub grouped: bool,
+    /// Keep so many bytes of its standard output, and pass on none of it.
+    pub keep: Option<usize>,
     /// A prefix for each line of its output.
     pub passing: Passing,
 }
@@ -113,6 +115,7 @@ pub(super) async fn run(
         out.file = Some(tokio::fs::File::create(directory.join("stdout")).await?);
         err.file = Some(tokio::fs::File::create(directory.join("stderr")).await?);
     }
+    out.kept = invocation.keep.map(KeptOutput::new);
     if invocation.grouped {
         (out.held, err.held) = (Some(HeldOutput::default()), Some(HeldOutput::default()));
     }
@@ -162,7 +165,9 @@ pub(super) async fn run(
         end_of(status?, cause)
     };
     let held = out.held.zip(err.held).map(|(out, err)| [out, err]);
-    Ok(Ran { end, stdout: out.tail.into_captured(), stderr: err.tail.into_captured(), held })
+    let whole = out.kept.take().map(|kept| kept.bytes);
+    let stdout = CapturedOutput { whole, ..out.tail.into_captured() };
+    Ok(Ran { end, stdout, stderr: err.tail.into_captured(), held })
 }
 
 fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child, Pid)> {

@@ -67,6 +67,7 @@ fn sh(script: &str) -> WorkerPlan {
         queue: "job1".to_owned(),
         run: Some("r1".to_owned()),
         location: WorkerLocation::default(),
+        keep_output: None,
         grouped: false,
         end_lines: false,
         capture: None,

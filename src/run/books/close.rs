@@ -223,6 +223,8 @@ pub(super) fn of_closed(run: &BookRun, closed: &ClosedRun, pages: Option<&Ledger
         purged: run.purged,
         repeats: pages.map(|pages| pages.repeats),
         leftover: 0,
+        cut: pages.map_or(0, |pages| pages.cut.len() + pages.foreign_cut),
+        cut_ids: pages.map(|pages| first(&pages.cut)).unwrap_or_default(),
     }
 }
 

@@ -53,6 +53,10 @@ pub struct Verdict {
     pub repeats: Option<u64>,
     /// Copies of items that are done, in the queue or in its queue of failed items.
     pub leftover: u64,
+    /// Done items whose output is not kept as a whole, although it was to be.
+    pub cut: u64,
+    /// The first of these, by id.
+    pub cut_ids: Vec<String>,
 }
 
 impl Verdict {
@@ -111,6 +115,8 @@ impl Evidence<'_> {
             purged: self.run.purged,
             repeats: Some(self.pages.repeats),
             leftover: self.leftover,
+            cut: self.pages.cut.len() + self.pages.foreign_cut,
+            cut_ids: first(&self.pages.cut),
         }
     }
 

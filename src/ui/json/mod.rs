@@ -9,6 +9,7 @@ pub mod failed;
 pub mod list;
 pub mod local;
 pub mod messages;
+pub mod output;
 pub mod queues;
 pub mod results;
 pub mod run;

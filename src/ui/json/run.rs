@@ -139,6 +139,10 @@ pub struct OutcomeJson<'a> {
     pub repeats: Option<u64>,
     /// Copies of items that are done, in the queue or in QUEUE.failed.
     pub leftover: u64,
+    /// Done items whose output is not kept as a whole, although it was to be.
+    pub cut: u64,
+    /// The first of these, by id.
+    pub cut_ids: &'a [String],
 }
 
 impl<'a> From<&'a Verdict> for OutcomeJson<'a> {
@@ -155,6 +159,8 @@ impl<'a> From<&'a Verdict> for OutcomeJson<'a> {
             purged: verdict.purged,
             repeats: verdict.repeats,
             leftover: verdict.leftover,
+            cut: verdict.cut,
+            cut_ids: &verdict.cut_ids,
         }
     }
 }

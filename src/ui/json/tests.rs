@@ -8,6 +8,7 @@ use super::enqueue::{EnqueueJson, InputJson};
 use super::failed::{FailedItemJson, RetryJson, ShownItemJson};
 use super::local::LocalJson;
 use super::messages::{MessageJson, PeekJson};
+use super::output::OutputJson;
 use super::queues::{PurgeJson, QueuesJson};
 use super::results::ResultsJson;
 use super::run::{FollowedRunJson, RunJson};
@@ -38,6 +39,7 @@ use workqueue_amqp::topology::Depth;
 use workqueue_core::failed_item::FailedItem;
 use workqueue_core::item::{Item, Position};
 use workqueue_core::names::QueueName;
+use workqueue_core::output::OutputEntry;
 
 /// Asserts that a report has the names and types of the example under a heading.
 fn assert_documented(heading: &str, report: &impl Serialize) {
@@ -166,6 +168,8 @@ fn verdict() -> Verdict {
         purged: 0,
         repeats: Some(1),
         leftover: 0,
+        cut: 1,
+        cut_ids: vec!["k2x9bcdf.4".to_owned()],
     }
 }
 
@@ -181,6 +185,18 @@ fn runs_are_documented() {
     };
     assert_documented("run, attach", &FollowedRunJson::from(&report));
     assert_documented("run --detach, scale, pause, resume", &RunJson::from(&job(None)));
+}
+
+#[test]
+fn outputs_are_documented() {
+    let entry = OutputEntry {
+        id: "b.1".to_owned(),
+        status: workqueue_core::record::Status::Done,
+        item: Some(b"apple".to_vec()),
+        written: 1,
+        output: b"x".to_vec(),
+    };
+    assert_documented("map --format jsonl", &OutputJson::from(&entry));
 }
 
 #[test]

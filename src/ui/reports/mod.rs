@@ -8,6 +8,8 @@ pub mod down;
 pub mod enqueue;
 pub mod failed;
 pub mod local;
+pub mod map;
+pub mod outputs;
 pub mod queues;
 pub mod results;
 pub mod run;

@@ -150,11 +150,31 @@ fn complete(report: &RunReport) -> Result<String, Failure> {
     if let Some(failure) = incomplete(&report.job, verdict) {
         return Err(failure.with_status(ExitStatus::ItemsFailed));
     }
+    if let Some(failure) = cut(run, verdict) {
+        return Err(failure.with_status(ExitStatus::OutputsCut));
+    }
     let proof = match verdict.proof {
         Proof::Items => "each item is accounted for",
         _ => "by the counts of the queues",
     };
     Ok(format!("run {run} is complete: {}{} ({proof})", outcomes(verdict), leftover(verdict)))
+}
+
+/// What to say if every item is done, but not every output is kept as a whole.
+fn cut(run: &str, verdict: &Verdict) -> Option<Failure> {
+    let what = outputs_cut(verdict.cut, &verdict.cut_ids)?;
+    let message = format!("run {run} is complete: {}, but {what}", outcomes(verdict));
+    Some(Failure::new(message, CUT))
+}
+
+/// What to do about outputs that are cut.
+pub(super) const CUT: &str = "--output-limit keeps longer ones; what is larger than 15 MiB belongs into a store, and its address \
+                   into the output";
+
+/// Says that outputs are cut, if some are.
+pub(crate) fn outputs_cut(number: u64, ids: &[String]) -> Option<String> {
+    let named = named(ids, number);
+    (number > 0).then(|| format!("{} cut, or not kept at all{named}", are(number, "output")))
 }
 
 fn see_status(run: &str) -> String {

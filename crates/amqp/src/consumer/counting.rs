@@ -27,6 +27,7 @@ pub(super) async fn count(
     failed_channel: Channel,
     queue: QueueName,
     confirm: bool,
+    input_goes_on: bool,
 ) -> Result<Counted, Error> {
     let (depth, message) = if confirm {
         let confirmed = topology::confirmed_depth(&channel, &queue).await?;
@@ -40,6 +41,7 @@ pub(super) async fn count(
         ready: depth.ready.into(),
         consumers: depth.consumers.into(),
         failed: failed.map_or(0, |failed| failed.ready.into()),
+        input_goes_on,
     };
     Ok(Counted { counts, got: message.map(|message| (message, channel)) })
 }

@@ -117,11 +117,17 @@ impl Playground {
             queue: "job1".parse().expect("legal"),
             concurrency: 1,
             results,
-            ledger: ledger.then(|| LedgerPlan { run: "r1".to_owned(), keeps: false }),
+            ledger: ledger.then(|| LedgerPlan { run: "r1".to_owned(), keeps: false, outputs: false }),
+            input: None,
             give_up_after: Duration::ZERO,
             purpose: "test".to_owned(),
         };
-        let wanted = Arc::new(Wanted { records: Switch::new(results), outcomes: Switch::new(ledger) });
+        let wanted = Arc::new(Wanted {
+            records: Switch::new(results),
+            outcomes: Switch::new(ledger),
+            outputs: Switch::new(false),
+            keeps_outputs: false,
+        });
         let settler = Settler::new(&broker, &plan, wanted, &Notes::new(events_tx));
         Self { settlements: Settlements::new(settler), broker, fake, events_rx }
     }
@@ -141,7 +147,14 @@ impl Playground {
             let record = Arc::new(record(number, status));
             let message = Message::mock(number, "".into(), "job1".into(), false, Vec::new());
             let (acker, properties) = (message.acker, Arc::new(message.properties));
-            let held = HeldDelivery { acker, tag: number, properties, id: record.id.clone(), channel: None };
+            let held = HeldDelivery {
+                acker,
+                tag: number,
+                properties,
+                id: record.id.clone(),
+                body: Arc::default(),
+                channel: None,
+            };
             let settlement = match status {
                 Status::Done => Settlement::Done(record),
                 Status::Failed => Settlement::Failed { record, body: Arc::default() },

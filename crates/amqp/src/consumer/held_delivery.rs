@@ -15,6 +15,8 @@ pub(super) struct HeldDelivery {
     pub tag: u64,
     pub properties: Arc<BasicProperties>,
     pub id: String,
+    /// The item.
+    pub body: Arc<Vec<u8>>,
     /// The channel that it came through, if that is not the session's own: closing it would requeue
     /// the delivery.
     pub channel: Option<Channel>,

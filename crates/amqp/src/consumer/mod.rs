@@ -4,7 +4,7 @@
 //! From the top: [`BrokerQueue`] hands the worker's requests to the task in `reconnect`, which opens one
 //! `session` after another. A session has `subscriptions`, which bring deliveries, and `settlements`, which
 //! form a `batch` of what is finished and let the `Settler` (in `settle`) settle it: it publishes
-//! `dead_letters`, `records` and `outcomes`, each through an `outlet`. `keeping` writes outcomes into the
+//! `dead_letters`, `outputs`, `records` and `outcomes`, each through an `outlet`. `keeping` writes outcomes into the
 //! ledger, `counting` counts, `marks` carries what workers tell each other; all share the types in `request`, `plan`, `wanted` and `held_delivery`, tell
 //! the user by `notes`, and have the same `patience`.
 
@@ -20,6 +20,7 @@ mod marks;
 mod notes;
 mod outcomes;
 mod outlet;
+mod outputs;
 mod patience;
 mod plan;
 mod reconnect;

@@ -6,12 +6,13 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Mutex;
 
 use super::notes::Notes;
+use crate::broker::close_channel;
 use crate::confirms::{confirming_channel, publish};
 use crate::{Broker, Error};
 use workqueue_core::names::QueueName;
 
 /// Pause after a publish that the queue refused.
-const REFUSED_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2000 });
+pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2000 });
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub(super) enum Published {
     Confirmed,
     /// There is no such queue.
     NoQueue,
+}
+
+/// How the queue answered one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is the end of it.
+    Published(Published),
+    /// The queue or its disk is full.
+    Refused,
 }
 
 /// A queue that a worker publishes to.
@@ -56,31 +66,53 @@ impl Outlet {
         properties: &BasicProperties,
         waiting: &str,
     ) -> Result<Published, Error> {
-        let mut way = self.way.lock().await;
         loop {
-            let channel = match way.channel.take() {
-                Some(channel) => channel,
-                None => confirming_channel(&self.broker).await?,
-            };
-            // Should the caller stop to wait, then the channel goes too, and a late confirm with it.
-            let confirmation = publish(&channel, &self.queue, body, properties.clone()).await?;
-            way.channel = Some(channel);
-            match confirmation {
-                Confirmation::Ack(None) | Confirmation::NotRequested => {
-                    if std::mem::take(&mut way.refused) {
-                        self.notes.say(format!("queue {} accepts messages again", self.queue));
-                    }
-                    return Ok(Published::Confirmed);
-                }
-                Confirmation::Ack(Some(_)) => return Ok(Published::NoQueue),
-                // The queue or its disk is full.
-                Confirmation::Nack(_) => {
-                    if !std::mem::replace(&mut way.refused, true) {
-                        self.notes.say(format!("queue {} refuses messages: {waiting}", self.queue));
-                    }
-                    tokio::time::sleep(REFUSED_PAUSE).await;
-                }
+            match self.try_publish(body, properties, waiting).await? {
+                Answer::Refused => tokio::time::sleep(REFUSED_PAUSE).await,
+                Answer::Published(published) => return Ok(published),
             }
+        }
+    }
+
+    /// Publishes a message once, and waits for the answer.
+    ///
+    /// # Errors
+    /// As for [`publish`](Self::publish).
+    pub(super) async fn try_publish(
+        &self,
+        body: &[u8],
+        properties: &BasicProperties,
+        waiting: &str,
+    ) -> Result<Answer, Error> {
+        let mut way = self.way.lock().await;
+        let channel = match way.channel.take() {
+            Some(channel) => channel,
+            None => confirming_channel(&self.broker).await?,
+        };
+        // Should the caller stop to wait, then the channel goes too, and a late confirm with it.
+        let confirmation = publish(&channel, &self.queue, body, properties.clone()).await?;
+        way.channel = Some(channel);
+        match confirmation {
+            Confirmation::Ack(None) | Confirmation::NotRequested => {
+                if std::mem::take(&mut way.refused) {
+                    self.notes.say(format!("queue {} accepts messages again", self.queue));
+                }
+                Ok(Answer::Published(Published::Confirmed))
+            }
+            Confirmation::Ack(Some(_)) => Ok(Answer::Published(Published::NoQueue)),
+            Confirmation::Nack(_) => {
+                if !std::mem::replace(&mut way.refused, true) {
+                    self.notes.say(format!("queue {} refuses messages: {waiting}", self.queue));
+                }
+                Ok(Answer::Refused)
+            }
+        }
+    }
+
+    /// Makes the next attempt use another channel.
+    pub(super) async fn renew(&self) {
+        if let Some(channel) = self.way.lock().await.channel.take() {
+            close_channel(&channel).await;
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct ConsumerPlan {
     pub results: bool,
     /// The ledger in which outcomes are recorded, if there is one.
     pub ledger: Option<LedgerPlan>,
+    /// Whether the run's input may have more items for as long as `QUEUE.input.RUN` exists.
+    pub input: Option<QueueName>,
     /// How long to keep trying without a connection.
     pub give_up_after: Duration,
     /// The connection's name in the broker's own tools.
@@ -32,4 +34,6 @@ pub struct LedgerPlan {
     pub run: String,
     /// Whether to take part in keeping it, besides publishing outcomes.
     pub keeps: bool,
+    /// Whether whole outputs are kept, in a queue that has been declared too.
+    pub outputs: bool,
 }

@@ -46,9 +46,12 @@ impl Reconnecting {
             purpose: plan.purpose.clone(),
             consuming: Consuming::Paused,
             prefetch_extra: false,
+            input: plan.input.clone(),
         };
         let (records, outcomes) = (Switch::new(plan.results), Switch::new(plan.ledger.is_some()));
-        let wanted = Arc::new(Wanted { records, outcomes });
+        let keeps_outputs = plan.ledger.as_ref().is_some_and(|ledger| ledger.outputs);
+        let outputs = Switch::new(keeps_outputs);
+        let wanted = Arc::new(Wanted { records, outcomes, outputs, keeps_outputs });
         Self { plan, options, wanted, results_checked: false, sessions: 0, events_tx, requests_rx }
     }
 

@@ -9,6 +9,8 @@ use workqueue_core::queue::{Consuming, DeliveryTag, Settlement};
 #[derive(Debug)]
 pub(super) struct ConsumerOptions {
     pub queue: QueueName,
+    /// Exists for as long as there may be more items.
+    pub input: Option<QueueName>,
     pub concurrency: u16,
     pub purpose: String,
     pub consuming: Consuming,

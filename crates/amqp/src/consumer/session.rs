@@ -19,7 +19,7 @@ use super::settlements::Settlements;
 use super::subscriptions::{ConsumerRole, Subscriptions};
 use crate::broker::within;
 use crate::delivery::{earlier_deliveries, earlier_failures, item_id};
-use crate::{Broker, Error};
+use crate::{Broker, Error, topology};
 use workqueue_core::queue::{Consuming, Delivery, DeliveryTag, QueueEvent, Settlement};
 
 /// How long pending settlements may take when the worker leaves.
@@ -179,7 +179,11 @@ impl ConsumerSession {
     async fn start_count(&mut self, options: &ConsumerOptions) -> Result<(), Error> {
         let (channel, failed_channel) = (self.broker.channel().await?, self.broker.channel().await?);
         let (queue, confirm) = (options.queue.clone(), options.consuming == Consuming::Paused);
-        let count = async move { count(channel, failed_channel, queue, confirm).await };
+        let input = match &options.input {
+            Some(input) => topology::exists(&self.broker, input).await?,
+            None => false,
+        };
+        let count = async move { count(channel, failed_channel, queue, confirm, input).await };
         self.counting.push(Box::pin(count));
         Ok(())
     }
@@ -211,13 +215,14 @@ impl ConsumerSession {
         self.last_number += 1;
         let number = self.last_number;
         let id = item_id(&message.properties, &message.data);
+        let body = Arc::new(message.data);
         let delivery = Delivery {
             tag: self.tag(number),
             id: id.clone(),
             earlier_deliveries: earlier_deliveries(&message.properties, message.redelivered),
             redelivered: message.redelivered,
             earlier_failures: earlier_failures(&message.properties),
-            body: Arc::new(message.data),
+            body: body.clone(),
         };
         self.held.insert(
             number,
@@ -226,6 +231,7 @@ impl ConsumerSession {
                 tag: message.delivery_tag,
                 properties: Arc::new(message.properties),
                 id,
+                body,
                 channel,
             },
         );

@@ -1,4 +1,4 @@
-//! Settles deliveries: a failed item is copied to `QUEUE.failed`; then a batch's records and
+//! Settles deliveries: a failed item is copied to `QUEUE.failed`; then a batch's records, outputs and
 //! outcomes are published; then its deliveries are acknowledged.
 
 use std::collections::VecDeque;
@@ -13,6 +13,7 @@ use super::dead_letters::DeadLetters;
 use super::held_delivery::HeldDelivery;
 use super::notes::Notes;
 use super::outcomes::Outcomes;
+use super::outputs::Outputs;
 use super::plan::ConsumerPlan;
 use super::records::Records;
 use super::wanted::Wanted;
@@ -23,6 +24,7 @@ use workqueue_core::record::ResultRecord;
 pub(super) struct Settler {
     records: Records,
     outcomes: Option<Outcomes>,
+    outputs: Option<Outputs>,
     dead_letters: DeadLetters,
     wanted: Arc<Wanted>,
     acknowledged: Mutex<Acknowledged>,
@@ -37,7 +39,12 @@ impl Settler {
         let outcomes = plan.ledger.as_ref().map(|ledger| {
             Outcomes::new(broker, queue.outcomes(&ledger.run), wanted.clone(), blocked(), notes)
         });
+        let outputs =
+            plan.ledger.as_ref().filter(|ledger| ledger.outputs).map(|ledger| {
+                Outputs::new(broker, queue.outputs(&ledger.run), wanted.clone(), blocked(), notes)
+            });
         Self {
+            outputs,
             records: Records::new(broker, queue, wanted.clone(), blocked(), notes),
             outcomes,
             dead_letters: DeadLetters::new(broker, queue, blocked(), notes),
@@ -83,9 +90,15 @@ impl Settler {
     /// # Errors
     /// The session is over: the items will be redelivered.
     pub(super) async fn flush(&self, batch: Batch) -> Result<Vec<u64>, Error> {
+        let Batch { mut outcomes, outputs, .. } = batch;
+        // Outputs come first: an item that the ledger calls done has its output on the broker.
         let outcomes = async {
+            if let Some(kept) = &self.outputs {
+                let cut = kept.publish(outputs).await?;
+                cut.iter().for_each(|id| outcomes.cut(id));
+            }
             match &self.outcomes {
-                Some(outcomes) => outcomes.publish(&batch.outcomes).await,
+                Some(to) => to.publish(&outcomes).await,
                 None => Ok(()),
             }
         };

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Wanted {
     pub records: Switch,
     pub outcomes: Switch,
+    pub outputs: Switch,
+    /// Whether outputs were wanted at the start: then the ledger says which are missing.
+    pub keeps_outputs: bool,
 }
 
 /// Can be turned off once.

@@ -180,6 +180,42 @@ pub async fn ensure_ledger(broker: &Broker, queue: &QueueName, run: &str) -> Res
     declare(broker, &outcomes, arguments).await
 }
 
+/// Makes sure that the queue for the whole outputs of a run exists. It refuses messages while more than
+/// `max_bytes` wait in it, and none is ever evicted. RabbitMQ counts what no consumer holds, refuses once
+/// the limit is exceeded, and accepts again below 80 % of it (`rabbit_fifo`, from 3.8 to 4.3).
+///
+/// # Errors
+/// [`Error::Refused`] with the broker's words if it knows no quorum queues, or forbids this one.
+pub async fn ensure_outputs(
+    broker: &Broker,
+    queue: &QueueName,
+    run: &str,
+    max_bytes: u64,
+) -> Result<(), Error> {
+    let outputs = queue.outputs(run);
+    if exists(broker, &outputs).await? {
+        return Ok(());
+    }
+    let mut arguments = queue_type("quorum");
+    let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+    arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(max_bytes));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_DELIVERY_LIMIT));
+    declare(broker, &outputs, arguments).await
+}
+
+/// Makes sure that the queue exists by which the workers of a run know that its input goes on.
+///
+/// # Errors
+/// As for [`ensure_outputs`].
+pub async fn ensure_input(broker: &Broker, queue: &QueueName, run: &str) -> Result<(), Error> {
+    let input = queue.input(run);
+    if exists(broker, &input).await? {
+        return Ok(());
+    }
+    declare(broker, &input, queue_type("quorum")).await
+}
+
 pub(super) async fn declare(broker: &Broker, name: &QueueName, arguments: FieldTable) -> Result<(), Error> {
     // A channel of its own, since a refusal closes it.
     let channel = broker.channel().await?;

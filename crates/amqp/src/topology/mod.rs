@@ -12,7 +12,8 @@ mod reported;
 pub use confirmed::depth;
 pub(crate) use confirmed::{ConfirmedDepth, confirmed_depth, depth_on};
 pub use declare::{
-    DELIVERY_LIMIT, Ensured, QueueSpec, compare, ensure, ensure_book, ensure_ledger, ensure_results,
+    DELIVERY_LIMIT, Ensured, QueueSpec, compare, ensure, ensure_book, ensure_input, ensure_ledger,
+    ensure_outputs, ensure_results,
 };
 pub(crate) use declare::{ensure_failed, ensure_starts};
 pub use rehearse::rehearse;

@@ -22,6 +22,12 @@ pub struct LedgerPage {
     /// Failed items whose ids are not those of an enqueue.
     #[serde(skip_serializing_if = "is_zero")]
     pub foreign_failed: u64,
+    /// Done items whose whole output was to be kept, and is not.
+    #[serde(skip_serializing_if = "ItemSet::is_empty")]
+    pub cut: ItemSet,
+    /// The same of items whose ids are not those of an enqueue.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub foreign_cut: u64,
     /// How often programs may have been started beyond once per item.
     #[serde(skip_serializing_if = "is_zero")]
     pub repeats: u64,
@@ -49,8 +55,18 @@ impl LedgerPage {
         self.outcomes += 1;
     }
 
+    /// Notes that the output of an item is not kept as a whole.
+    pub fn cut(&mut self, id: &str) {
+        match ItemId::parse(id) {
+            Some(item) => _ = self.cut.insert(item),
+            None => self.foreign_cut += 1,
+        }
+    }
+
     /// Adds the outcomes of another page.
     pub fn merge(&mut self, other: &Self) {
+        self.cut.add(&other.cut);
+        self.foreign_cut += other.foreign_cut;
         self.done.add(&other.done);
         self.failed.add(&other.failed);
         self.foreign_done += other.foreign_done;
@@ -112,6 +128,16 @@ mod tests {
         page.merge(&later);
         assert_eq!((page.done.len(), page.only_failed().len(), page.settled().len()), (2, 1, 3));
         assert!(page.repeats >= 3);
+    }
+
+    #[test]
+    fn outputs_that_are_cut_are_known_by_their_item() {
+        let mut page = LedgerPage::default();
+        page.cut("k2x9bcdf.2");
+        page.cut("order 7");
+        let read = LedgerPage::from_json(&page.to_json()).expect("what was written");
+        page.merge(&read);
+        assert_eq!((page.cut.len(), page.foreign_cut), (1, 2));
     }
 
     #[test]

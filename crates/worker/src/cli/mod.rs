@@ -24,6 +24,7 @@ use workqueue_amqp::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER, LedgerPlan
 use workqueue_core::causes::with_causes;
 use workqueue_core::duration::duration;
 use workqueue_core::names::QueueName;
+use workqueue_core::output::LARGEST_OUTPUT;
 use workqueue_core::record::{ResultRecord, Status, WorkerLocation};
 use workqueue_core::words::count;
 
@@ -100,6 +101,17 @@ struct RunArgs {
     /// QUEUE.outcomes.RUN must exist
     #[arg(long)]
     ledger: bool,
+    /// With --ledger: keep what each item's successful attempt writes to standard output, and do not log
+    /// it. QUEUE.outputs.RUN must exist
+    #[arg(long, requires = "ledger")]
+    outputs: bool,
+    /// With --outputs: keep so many bytes of an item's output, and cut what is longer
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, requires = "outputs")]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=LARGEST_OUTPUT))]
+    output_limit: u64,
+    /// Stay while the queue QUEUE.input.RUN exists: there may be more items
+    #[arg(long, requires = "ledger", conflicts_with = "once")]
+    await_input: bool,
     /// Log when each item starts and when it is done
     #[arg(short, long)]
     verbose: bool,
@@ -224,7 +236,9 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
     let run = variable("WORKQUEUE_RUN");
     let ledger = match (args.ledger, &run) {
         // One that comes and goes for a single item would only hand the keeping on.
-        (true, Some(run)) => Some(LedgerPlan { run: run.clone(), keeps: mode != WorkerMode::Once }),
+        (true, Some(run)) => {
+            Some(LedgerPlan { run: run.clone(), keeps: mode != WorkerMode::Once, outputs: args.outputs })
+        }
         (true, None) => return Err("WORKQUEUE_RUN is not set, and --ledger needs it".to_owned()),
         (false, _) => None,
     };
@@ -234,6 +248,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         queue: queue.clone(),
         concurrency,
         results: !args.no_results,
+        input: ledger.as_ref().filter(|_| args.await_input).map(|ledger| queue.input(&ledger.run)),
         ledger,
         give_up_after: args.connect_timeout,
         purpose: format!("workqueue-worker {}", location.host),
@@ -256,6 +271,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         grouped: false,
         // A pod's log has lines.
         end_lines: true,
+        keep_output: args.outputs.then(|| usize::try_from(args.output_limit).unwrap_or(usize::MAX)),
         capture: None,
     };
     Ok((consumer, plan, args.verbose))

@@ -12,9 +12,18 @@ use workqueue_core::mark::MarkMessage;
 use workqueue_core::queue::Queue;
 use workqueue_core::words::count;
 
+/// Bytes of outputs that may wait for their settlement. Nothing is started meanwhile: a queue of outputs
+/// that is full may stay so for long.
+const MAX_UNSETTLED_BYTES: usize = 16 << 20;
+
 impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
     /// Starts items as long as there are slots, and until the next item has to wait.
     pub(super) fn fill_slots(&mut self) {
+        if self.shared.plan.keep_output.is_some()
+            && self.settling.items.unsettled_bytes() > MAX_UNSETTLED_BYTES
+        {
+            return;
+        }
         while self.slots.len() < self.shared.plan.concurrency
             && self.alone.is_none()
             && !self.shutdown.is_stopping()

@@ -1,0 +1,199 @@
+//! Collects the outputs of a run until all that its items wrote is printed, over one connection after
+//! another. A message is removed from the broker once everything in it is printed, or lies in a file.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::notice::{Notice, Observer, Wait, Warning};
+use crate::queue::connection::{BrokerConnection, is_transient};
+use crate::queue::input_gate::InputGate;
+use crate::results::printing::{Printing, Took};
+use workqueue_amqp as broker;
+use workqueue_amqp::consumer::DEAD_AFTER;
+use workqueue_amqp::outputs::{OutputCollector, OutputMessage};
+use workqueue_amqp::{ledger, topology};
+use workqueue_core::ledger::ItemSet;
+use workqueue_core::names::{QueueName, ReleaseName};
+
+/// Pause before another attempt to connect.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a lost connection may hold outputs: until the broker must have noticed.
+const LOST_FOR: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
+
+/// Pause between two looks at what is left.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Which outputs to collect.
+pub(super) struct Collecting<'a> {
+    pub cluster: &'a Cluster,
+    pub release: &'a ReleaseName,
+    pub queue: &'a QueueName,
+    pub run: &'a str,
+    pub observer: &'a dyn Observer,
+    /// Lets more of the input be read, the more is printed.
+    pub gate: Option<&'a InputGate>,
+}
+
+/// How collecting ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Collected {
+    /// There is no output left on the broker. These done items have none that was collected here.
+    All { absent: ItemSet },
+    /// Nobody reads any more.
+    Unread,
+}
+
+impl Collecting<'_> {
+    /// Prints outputs until the run has ended and nothing is left of them. Connects again as often as it
+    /// takes. Safe to cancel: what was not acknowledged comes again.
+    ///
+    /// # Errors
+    /// [`Error::NoOutputs`] if their queue is gone; files that cannot be written; refusals.
+    pub(super) async fn run(
+        &self,
+        printing: &mut Printing<'_>,
+        ended_rx: &mut watch::Receiver<bool>,
+    ) -> Result<Collected, Error> {
+        let mut is_away = false;
+        loop {
+            let error = match self.collect(printing, ended_rx, &mut is_away).await {
+                Ok(collected) => return Ok(collected),
+                Err(error) => error,
+            };
+            if !is_transient(&error) {
+                return Err(error);
+            }
+            // The watches of the run say it too, but that is no reason to be silent.
+            if !std::mem::replace(&mut is_away, true) {
+                self.observer.warn(Warning::OutputsAway { reason: &error.to_string() });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Collects over one connection.
+    async fn collect(
+        &self,
+        printing: &mut Printing<'_>,
+        ended_rx: &mut watch::Receiver<bool>,
+        is_away: &mut bool,
+    ) -> Result<Collected, Error> {
+        let connection = BrokerConnection::open(self.cluster, self.release, "kubectl-workqueue map").await?;
+        let mut left_since = None;
+        loop {
+            let collected = self.collect_until_ended(&connection, printing, ended_rx, is_away).await;
+            if collected? == Took::Unread {
+                return Ok(Collected::Unread);
+            }
+            if self.is_empty(&connection, &mut left_since).await? {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        if tokio::task::block_in_place(|| printing.finish())? == Took::Unread {
+            return Ok(Collected::Unread);
+        }
+        let absent = self.absent(&connection, printing).await?;
+        connection.close().await;
+        Ok(Collected::All { absent })
+    }
+
+    /// Prints what comes until the run has ended, and what is on its way then.
+    async fn collect_until_ended(
+        &self,
+        connection: &BrokerConnection,
+        printing: &mut Printing<'_>,
+        ended_rx: &mut watch::Receiver<bool>,
+        is_away: &mut bool,
+    ) -> Result<Took, Error> {
+        let explain = |error| self.explain(connection, error);
+        let opened = OutputCollector::open(&connection.broker, self.queue, self.run).await;
+        let mut collector = opened.map_err(explain)?;
+        if std::mem::take(is_away) {
+            self.observer.on(Notice::Recovered(crate::notice::Recovery::Broker));
+        }
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = collector.next() => message.map_err(explain)?,
+                _ = ended_rx.wait_for(|ended| *ended) => break,
+            };
+            if self.take(connection, &collector, &message, printing).await? == Took::Unread {
+                return Ok(Took::Unread);
+            }
+        }
+        for message in collector.rest().await.map_err(explain)? {
+            if self.take(connection, &collector, &message, printing).await? == Took::Unread {
+                return Ok(Took::Unread);
+            }
+        }
+        collector.close().await;
+        Ok(Took::All)
+    }
+
+    async fn take(
+        &self,
+        connection: &BrokerConnection,
+        collector: &OutputCollector,
+        message: &OutputMessage,
+        printing: &mut Printing<'_>,
+    ) -> Result<Took, Error> {
+        match &message.entries {
+            // Whoever reads the outputs may be slow: that must not hold up this connection.
+            Some(entries) => match tokio::task::block_in_place(|| printing.take(entries))? {
+                Took::All => {
+                    if let Some(gate) = self.gate {
+                        gate.set_through(printing.position.printed().len());
+                    }
+                }
+                Took::Unread => return Ok(Took::Unread),
+            },
+            None => self.observer.warn(Warning::NotOutputs { queue: &self.queue.outputs(self.run) }),
+        }
+        collector.ack(message.tag).await.map_err(|error| self.explain(connection, error))?;
+        Ok(Took::All)
+    }
+
+    /// Whether no output is left. A connection that was lost, and another reader, may hold some for a while.
+    async fn is_empty(
+        &self,
+        connection: &BrokerConnection,
+        left_since: &mut Option<Instant>,
+    ) -> Result<bool, Error> {
+        let outputs = self.queue.outputs(self.run);
+        let depth = topology::depth(&connection.broker, &outputs).await;
+        let depth = depth.map_err(|error| self.explain(connection, error))?.unwrap_or_default();
+        if depth.ready > 0 {
+            *left_since = None;
+            return Ok(false);
+        }
+        if depth.consumers == 0 {
+            return Ok(true);
+        }
+        let since = *left_since.get_or_insert_with(Instant::now);
+        self.observer.on(Notice::Waiting(Wait::Consumers { queue: &outputs, consumers: depth.consumers }));
+        Ok(since.elapsed() > LOST_FOR)
+    }
+
+    /// The done items whose output was neither printed nor cut away as a whole.
+    async fn absent(&self, connection: &BrokerConnection, printing: &Printing<'_>) -> Result<ItemSet, Error> {
+        let pages = ledger::read_pages_marked(&connection.broker, self.queue, self.run).await;
+        let pages = pages.map_err(|error| self.explain(connection, error))?;
+        let done = pages.map(|pages| pages.sum.done).unwrap_or_default();
+        Ok(printing.position.printed().missing_of(&done))
+    }
+
+    fn explain(&self, connection: &BrokerConnection, error: broker::Error) -> Error {
+        match error {
+            broker::Error::NoQueue(gone) if gone == self.queue.outputs(self.run) => {
+                Error::NoOutputs { run: Some(self.run.to_owned()), queue: self.queue.clone() }
+            }
+            error => connection.explain(error),
+        }
+    }
+}

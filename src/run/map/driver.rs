@@ -1,0 +1,347 @@
+//! Drives the parts of `map` at the same time: the input, the run, and the printing of its outputs.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::collect::{Collected, Collecting};
+use super::start::{Begun, Enqueued, FirstConfirm, begin, prepare};
+use super::{InputEnd, MapReport, Mapped};
+use crate::cluster::Cluster;
+use crate::cluster::job::JobState;
+use crate::error::Error;
+use crate::items::InputSource;
+use crate::notice::{Notice, Observer, Wait, Warning};
+use crate::queue::connection::{BrokerConnection, BrokerTarget, is_transient};
+use crate::queue::enqueue::enqueue;
+use crate::queue::input_gate::InputGate;
+use crate::results::printing::{ItemSink, Order, Position, Printing, Spool};
+use crate::run::find::find_run;
+use crate::run::follow::{FollowPlan, RunEnd, RunReport, follow};
+use crate::run::plan::RunPlan;
+use crate::run::start::enqueue_plan;
+use workqueue_amqp as broker;
+use workqueue_amqp::consumer::DEAD_AFTER;
+use workqueue_amqp::{Broker, topology};
+use workqueue_core::names::{BATCH_LENGTH, QueueName, ReleaseName, random_suffix};
+
+/// The most ids that a report names.
+const NAMED: usize = 10;
+
+/// How long a collector that was killed may hold outputs: until the broker must have noticed.
+const LOST_FOR: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
+
+/// Pause between two attempts at something that the broker does not answer.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What to print, and how long to follow.
+pub struct MapPlan<'a> {
+    pub following: FollowPlan,
+    /// Print items in their order, and not as they come.
+    pub keep_order: bool,
+    pub sink: &'a (dyn ItemSink + Sync),
+}
+
+/// Enqueues the plan's items, runs a Job over them and prints what they write, until all of it is printed
+/// or the user stops it: then the run continues.
+///
+/// # Errors
+/// Those of [`start`](crate::run::start::start) and [`follow`]; files that cannot be written.
+pub async fn map(
+    cluster: &Cluster,
+    mut plan: RunPlan,
+    map: MapPlan<'_>,
+    observer: &dyn Observer,
+    interrupted_rx: watch::Receiver<bool>,
+) -> Result<Mapped, Error> {
+    let Some(source) = plan.items.take() else { return Ok(Mapped::Nothing) };
+    plan.batch = Some(random_suffix(BATCH_LENGTH));
+    let renderer = prepare(cluster, &plan, observer).await?;
+    let gate = Arc::new(InputGate::default());
+    let (confirmed_tx, mut confirmed_rx) = watch::channel(false);
+    let telling = FirstConfirm { observer, confirmed_tx };
+    let target = BrokerTarget::Release(cluster.clone(), plan.release.clone());
+    let (stop_tx, stop_rx) = watch::channel(false);
+    let stops = [stop_rx, interrupted_rx.clone()];
+    let reading = read(&target, &plan, source, gate.clone(), &telling, stops);
+    let mut reading = std::pin::pin!(reading);
+    let begun = begin(cluster, &renderer, &plan, observer, reading.as_mut(), &mut confirmed_rx).await?;
+    let (job, ended) = match begun {
+        Begun::Job(job, ended) => (*job, ended),
+        Begun::Nothing => return Ok(Mapped::Nothing),
+        Begun::NotEnqueued(ended) => return Ok(Mapped::NotEnqueued(Box::new(ended.0), ended.1.err())),
+    };
+    observer.on(Notice::RunStarted(&job));
+    let printing = printing(&job, &map)?;
+    let (queue, input) = (plan.queue.name.clone(), Some(ReadInput { gate, stop_tx }));
+    let driving = Driving { cluster, release: &plan.release, queue, job, observer, input };
+    let report = driving.drive(printing, map.following, reading, ended, interrupted_rx).await?;
+    Ok(Mapped::Run(Box::new(report)))
+}
+
+/// Prints what is left of the outputs of a run, as [`map`] would have.
+///
+/// # Errors
+/// [`Error::NoRun`], [`Error::KeepsNoOutputs`], [`Error::AlreadyCollected`]; as for [`map`].
+pub async fn attach(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    run: &str,
+    map: MapPlan<'_>,
+    observer: &dyn Observer,
+    interrupted_rx: watch::Receiver<bool>,
+) -> Result<MapReport, Error> {
+    let job = find_run(cluster, release, run).await?;
+    if !job.outputs {
+        return Err(Error::KeepsNoOutputs(job.run));
+    }
+    let queue = job.queue.parse().map_err(|_| Error::NoRun(Some(job.run.clone())))?;
+    let driving = Driving { cluster, release, queue, job, observer, input: None };
+    driving.until_free().await?;
+    let printing = printing(&driving.job, &map)?;
+    if let Some(item) = printing.position.in_doubt() {
+        observer.warn(Warning::PrintedTwice { item });
+    }
+    let was_cut = driving.input_goes_on().await?;
+    let reading = std::pin::pin!(std::future::pending::<Enqueued>());
+    let mut report = driving.drive(printing, map.following, reading, None, interrupted_rx).await?;
+    report.input = was_cut.then_some(InputEnd::Killed);
+    Ok(report)
+}
+
+/// Reads and enqueues the input.
+async fn read(
+    target: &BrokerTarget,
+    plan: &RunPlan,
+    source: InputSource,
+    gate: Arc<InputGate>,
+    observer: &dyn Observer,
+    [mut stop_rx, mut interrupted_rx]: [watch::Receiver<bool>; 2],
+) -> Enqueued {
+    let interrupt = async {
+        tokio::select! {
+            () = is_set(&mut stop_rx) => {}
+            () = is_set(&mut interrupted_rx) => {}
+        }
+    };
+    enqueue(target, enqueue_plan(plan, source, Some(gate)), observer, interrupt).await
+}
+
+/// How the outputs of a run are printed, from where the last process has stopped.
+fn printing<'a>(job: &JobState, map: &MapPlan<'a>) -> Result<Printing<'a>, Error> {
+    let position = Position::open(&job.run)?;
+    let order = match (&job.batch, position.path()) {
+        (Some(batch), Some(path)) if map.keep_order => {
+            Some(Order::new(Some(batch.clone()), Spool::open(&path.with_extension("waiting"))?))
+        }
+        (Some(_), None) if map.keep_order => return Err(Error::NoHome),
+        _ => None,
+    };
+    Ok(Printing::new(map.sink, position, order))
+}
+
+/// An input that this process reads.
+struct ReadInput {
+    gate: Arc<InputGate>,
+    /// Ends the reading.
+    stop_tx: watch::Sender<bool>,
+}
+
+/// A run whose outputs are printed.
+struct Driving<'a> {
+    cluster: &'a Cluster,
+    release: &'a ReleaseName,
+    queue: QueueName,
+    job: JobState,
+    observer: &'a dyn Observer,
+    input: Option<ReadInput>,
+}
+
+/// How the parts have ended.
+struct Parts {
+    input: Option<Box<Enqueued>>,
+    run: Option<RunReport>,
+    collected: Option<Collected>,
+    /// Whether the workers know that the input has ended.
+    is_closed: bool,
+}
+
+impl Driving<'_> {
+    /// Reads, follows and prints to the end. `ended` is the end of the input, if that is known already.
+    async fn drive(
+        &self,
+        mut printing: Printing<'_>,
+        following: FollowPlan,
+        mut reading: Pin<&mut impl Future<Output = Enqueued>>,
+        ended: Option<Box<Enqueued>>,
+        interrupted_rx: watch::Receiver<bool>,
+    ) -> Result<MapReport, Error> {
+        if printing.position.path().is_none() {
+            self.observer.warn(Warning::PositionNotSaved);
+        }
+        let is_here = self.input.is_some() || printing.position.is_continued();
+        let mut parts = Parts { input: ended, run: None, collected: None, is_closed: false };
+        let driven =
+            self.drive_parts(&mut parts, &mut printing, following, reading.as_mut(), interrupted_rx).await;
+        // Whatever happened: the workers must not wait for more items.
+        if let Some(input) = self.input.as_ref().filter(|_| parts.input.is_none()) {
+            input.stop_tx.send_replace(true);
+            parts.input = Some(Box::new(reading.await));
+        }
+        if !parts.is_closed {
+            self.close_input().await?;
+        }
+        driven?;
+        let Parts { input, run, collected, .. } = parts;
+        let run = run.unwrap_or_else(|| self.detached());
+        let printed = printing.position.printed().len();
+        let mut report = MapReport {
+            run: RunReport { end: RunEnd::Detached, ..run.clone() },
+            input: input.map(|ended| InputEnd::Read(Box::new(ended.0), ended.1.err())),
+            printed,
+            absent: 0,
+            absent_ids: Vec::new(),
+            is_here,
+            position: printing.position.path().map(|path| path.display().to_string()),
+        };
+        if let Some(Collected::All { absent }) = collected {
+            self.forget_outputs().await;
+            printing.remove();
+            report.run = run;
+            report.position = None;
+            report.absent = absent.len();
+            report.absent_ids = absent.iter().take(NAMED).map(|item| item.to_string()).collect();
+        }
+        Ok(report)
+    }
+
+    /// Drives all parts until the run is over and everything is printed, or the user stops it.
+    async fn drive_parts(
+        &self,
+        parts: &mut Parts,
+        printing: &mut Printing<'_>,
+        following: FollowPlan,
+        mut reading: Pin<&mut impl Future<Output = Enqueued>>,
+        mut interrupted_rx: watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let (ended_tx, mut ended_rx) = watch::channel(false);
+        let collecting = Collecting {
+            cluster: self.cluster,
+            release: self.release,
+            queue: &self.queue,
+            run: &self.job.run,
+            observer: self.observer,
+            gate: self.input.as_ref().map(|input| &*input.gate),
+        };
+        let mut following = std::pin::pin!(self.follow(following, interrupted_rx.clone()));
+        let mut collecting = std::pin::pin!(collecting.run(printing, &mut ended_rx));
+        let mut closing = std::pin::pin!(self.close_input());
+        let reads = self.input.is_some();
+        while parts.run.is_none() || parts.collected.is_none() {
+            let is_read = !reads || parts.input.is_some();
+            tokio::select! {
+                enqueued = reading.as_mut(), if !is_read => parts.input = Some(Box::new(enqueued)),
+                closed = closing.as_mut(), if is_read && !parts.is_closed => {
+                    closed?;
+                    parts.is_closed = true;
+                }
+                followed = following.as_mut(), if parts.run.is_none() => {
+                    let followed = followed?;
+                    if followed.end == RunEnd::Detached {
+                        return Ok(());
+                    }
+                    ended_tx.send_replace(true);
+                    parts.run = Some(followed);
+                }
+                collected = collecting.as_mut(), if parts.collected.is_none() => {
+                    let collected = collected?;
+                    if collected == Collected::Unread {
+                        return Ok(());
+                    }
+                    parts.collected = Some(collected);
+                }
+                // Printing what is left may take long, too.
+                _ = interrupted_rx.wait_for(|stopped| *stopped), if parts.run.is_some() => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow(
+        &self,
+        plan: FollowPlan,
+        mut interrupted_rx: watch::Receiver<bool>,
+    ) -> Result<RunReport, Error> {
+        let interrupt = is_set(&mut interrupted_rx);
+        follow(self.cluster, self.release, self.job.clone(), plan, self.observer, interrupt).await
+    }
+
+    fn detached(&self) -> RunReport {
+        RunReport { job: self.job.clone(), end: RunEnd::Detached, failed_pods: Vec::new(), verdict: None }
+    }
+
+    /// Waits until nobody else collects the outputs. A process that was killed seems to, for a while.
+    async fn until_free(&self) -> Result<(), Error> {
+        let started = Instant::now();
+        loop {
+            let outputs = self.queue.outputs(&self.job.run);
+            let depth = self.ask(async |broker| topology::reported_depth(broker, &outputs).await).await?;
+            let consumers = depth.map_or(0, |depth| depth.consumers);
+            if consumers == 0 {
+                return Ok(());
+            }
+            if started.elapsed() > LOST_FOR {
+                return Err(Error::AlreadyCollected(self.job.run.clone()));
+            }
+            let run = &self.job.run;
+            self.observer.on(Notice::Waiting(Wait::OtherCollector { run, consumers }));
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether the input has not come to its end.
+    async fn input_goes_on(&self) -> Result<bool, Error> {
+        let input = self.queue.input(&self.job.run);
+        self.ask(async |broker| topology::exists(broker, &input).await).await
+    }
+
+    /// Tells the workers that the input has ended.
+    async fn close_input(&self) -> Result<(), Error> {
+        let input = self.queue.input(&self.job.run);
+        loop {
+            match self.ask(async |broker| topology::delete(broker, &input).await).await {
+                Err(error) if is_transient(&error) => {
+                    self.observer.on(Notice::Waiting(Wait::BrokerBack(&error.to_string())));
+                }
+                closed => return closed,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Makes room for others. It is no reason to fail: the outputs of old runs are deleted with them.
+    async fn forget_outputs(&self) {
+        let outputs = self.queue.outputs(&self.job.run);
+        let forgetting = self.ask(async |broker| topology::delete(broker, &outputs).await);
+        if let Err(error) = forgetting.await {
+            self.observer.warn(Warning::OldRunsStay { reason: &error.to_string() });
+        }
+    }
+
+    async fn ask<T>(&self, question: impl AsyncFn(&Broker) -> Result<T, broker::Error>) -> Result<T, Error> {
+        let query = async |connection: &BrokerConnection| {
+            question(&connection.broker).await.map_err(|error| connection.explain(error))
+        };
+        BrokerConnection::query(self.cluster, self.release, "kubectl-workqueue map", query).await
+    }
+}
+
+/// Waits until something is so; for ever if nobody can say so any more.
+async fn is_set(state_rx: &mut watch::Receiver<bool>) {
+    if state_rx.wait_for(|is| *is).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

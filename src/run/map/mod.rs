@@ -1,0 +1,51 @@
+//! Enqueues items, runs a Job over them, and prints what each wrote, all at once: the Job starts with the
+//! first item, and outputs are printed while the input is read.
+
+mod collect;
+mod driver;
+mod start;
+
+use crate::error::Error;
+use crate::queue::enqueue_report::EnqueueReport;
+use crate::run::follow::RunReport;
+
+pub use driver::{MapPlan, attach, map};
+
+/// What is known when `map` ends.
+#[derive(Debug)]
+pub struct MapReport {
+    /// The run, as far as it was followed.
+    pub run: RunReport,
+    /// What became of the input; `None` if it was read by another process.
+    pub input: Option<InputEnd>,
+    /// Items that were printed here, or had nothing to print.
+    pub printed: u64,
+    /// Done items without an output here.
+    pub absent: u64,
+    /// The first of these, by id.
+    pub absent_ids: Vec<String>,
+    /// Whether the position is of this machine alone, so that nothing was collected elsewhere.
+    pub is_here: bool,
+    /// Where the position is saved, until everything is printed.
+    pub position: Option<String>,
+}
+
+/// How an input ended.
+#[derive(Debug)]
+pub enum InputEnd {
+    /// What was read is in the queue, unless there is an error.
+    Read(Box<EnqueueReport>, Option<Error>),
+    /// The process that read it was killed before its end.
+    Killed,
+}
+
+/// How `map` ended.
+#[derive(Debug)]
+pub enum Mapped {
+    /// There was a run.
+    Run(Box<MapReport>),
+    /// The input was empty.
+    Nothing,
+    /// No Job was created, since the input could not be enqueued.
+    NotEnqueued(Box<EnqueueReport>, Option<Error>),
+}
