@@ -52,7 +52,7 @@ pub enum Wait<'a> {
     BrokerLogin,
     /// The broker to be reachable again; holds the last error.
     BrokerBack(&'a str),
-    /// The broker, to say what is in its queues.
+    /// The broker, to say what is in its queues; takes a moment only.
     Contents,
     /// The broker, to open the books of a run; takes a moment only.
     Opening,
