@@ -161,7 +161,7 @@ pub struct RunCounts {
     pub done: Option<u64>,
 }
 
-/// The pods of a run that have not ended.
+/// The pods of a run, but for those that have succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PodCounts {
     /// Pods whose program runs.
@@ -170,6 +170,8 @@ pub struct PodCounts {
     pub starting: u32,
     /// Pods that are being deleted.
     pub ending: u32,
+    /// Pods that have failed by themselves.
+    pub failed: u32,
     /// What pods that are starting wait for, or why there are none, in Kubernetes' word.
     pub why: Option<String>,
 }
