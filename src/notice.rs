@@ -56,7 +56,7 @@ pub enum Wait<'a> {
     WorkerStored,
     /// The broker to be reachable again; holds the last error.
     BrokerBack(&'a str),
-    /// The broker, to say what is in its queues.
+    /// The broker, to say what is in its queues; takes a moment only.
     Contents,
     /// The broker, to open the books of a run; takes a moment only.
     Opening,
@@ -185,7 +185,7 @@ pub struct RunCounts {
     pub outputs_full: bool,
 }
 
-/// The pods of a run that have not ended.
+/// The pods of a run, but for those that have succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PodCounts {
     /// Pods whose program runs.
@@ -194,6 +194,8 @@ pub struct PodCounts {
     pub starting: u32,
     /// Pods that are being deleted.
     pub ending: u32,
+    /// Pods that have failed by themselves.
+    pub failed: u32,
     /// What pods that are starting wait for, or why there are none, in Kubernetes' word.
     pub why: Option<String>,
 }

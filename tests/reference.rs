@@ -1,5 +1,6 @@
 //! `docs/reference/commands.md` is what the program would write now.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use workqueue_test_support::{Sandbox, root};
@@ -34,6 +35,30 @@ fn paths_that_the_pages_name_exist() {
         }
     }
     assert!(named > 30, "only {named} paths were found");
+}
+
+/// Those in strings of the plugin's sources: errors, hints and reports.
+#[test]
+fn commands_that_messages_name_exist() {
+    let mut named = BTreeSet::new();
+    for file in sources(&root().join("src")) {
+        let text = std::fs::read_to_string(file).expect("our own source");
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let words = line.split("kubectl workqueue ").skip(1);
+            let word = |rest: &str| rest.chars().take_while(char::is_ascii_lowercase).collect::<String>();
+            named.extend(words.map(word).filter(|word| !word.is_empty()));
+        }
+    }
+    assert!(named.len() > 10, "only {named:?} were found");
+    for command in named {
+        Sandbox::new().run(&[&command, "--help"]).ok();
+    }
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).expect("a directory of ours");
+    let paths = entries.map(|entry| entry.expect("readable").path());
+    paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl FollowedPods {
         self.pods.get(pod).into_iter().flat_map(|pod| &pod.last_lines).map(String::as_str)
     }
 
+    /// How many have failed.
+    pub(crate) fn failures(&self) -> u32 {
+        self.pods.values().map(|pod| u32::from(pod.failure.is_some())).sum()
+    }
+
     pub(crate) fn failed(&self) -> Vec<FailedPod> {
         let failed = self.pods.iter().filter_map(|(name, pod)| {
             let reason = pod.failure.clone()?;

@@ -120,6 +120,8 @@ impl<'a> FollowedRun<'a> {
                 self.server_answered();
                 self.on_pod_deleted(&pod);
             }
+            // The end of what was to be stopped may be lost.
+            PodEvent::Incomplete { pod, .. } if self.stages.is_unwanted(&pod) => {}
             PodEvent::Incomplete { pod, reason } => {
                 self.observer.warn(Warning::LogIncomplete { pod: &pod, reason: &reason });
             }
@@ -139,7 +141,7 @@ impl<'a> FollowedRun<'a> {
 
     /// Says how far the run has come, once there is something to say.
     fn report_progress(&self, now: Instant) {
-        let mut pods = self.stages.counts();
+        let mut pods = PodCounts { failed: self.pods.failures(), ..self.stages.counts() };
         if let Some(line) = self.starting.lines(now).into_iter().next() {
             pods.why = Some(line.reason);
         }

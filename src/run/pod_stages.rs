@@ -1,6 +1,6 @@
 //! How far each pod of a followed run has come, and which pods go because fewer are wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
@@ -15,57 +15,67 @@ enum Stage {
     /// In Kubernetes' word for what it does before its program runs.
     Starting(String),
     Running,
-    /// It is being deleted. `unwanted` is whether as many others were at work as the run was to have.
-    Ending {
-        unwanted: bool,
-    },
+    /// It is being deleted.
+    Ending,
 }
 
 /// The pods of a run that have not ended.
 #[derive(Debug, Default)]
-pub(crate) struct PodStages(BTreeMap<String, Stage>);
+pub(crate) struct PodStages {
+    stages: BTreeMap<String, Stage>,
+    /// Pods that went because fewer were wanted.
+    unwanted: BTreeSet<String>,
+}
 
 impl PodStages {
     /// Takes over a pod's new state.
     pub(crate) fn take(&mut self, pod: &Pod, job: &JobState) {
         let name = pod.name_any();
         if has_ended(pod) {
-            self.0.remove(&name);
+            self.stages.remove(&name);
         } else if pod.metadata.deletion_timestamp.is_some() {
             self.end(name, job);
         } else {
             let stage = if has_started(pod) { Stage::Running } else { Stage::Starting(word(pod)) };
-            self.0.insert(name, stage);
+            self.stages.insert(name, stage);
         }
     }
 
     /// Removes a pod that is gone. Returns whether it went because fewer were wanted.
     pub(crate) fn gone(&mut self, name: &str, job: &JobState) -> bool {
         self.end(name.to_owned(), job);
-        self.0.remove(name) == Some(Stage::Ending { unwanted: true })
+        self.stages.remove(name);
+        self.is_unwanted(name)
+    }
+
+    /// Whether a pod goes, or went, because fewer were wanted.
+    pub(crate) fn is_unwanted(&self, name: &str) -> bool {
+        self.unwanted.contains(name)
     }
 
     fn end(&mut self, name: String, job: &JobState) {
-        if matches!(self.0.get(&name), Some(Stage::Ending { .. })) {
+        if self.stages.get(&name) == Some(&Stage::Ending) {
             return;
         }
-        self.0.remove(&name);
+        self.stages.remove(&name);
         // Judged at once: later a new pod may have taken its place.
-        let unwanted = self.at_work() >= job.parallelism as usize;
-        self.0.insert(name, Stage::Ending { unwanted });
+        if self.at_work() >= job.parallelism as usize {
+            self.unwanted.insert(name.clone());
+        }
+        self.stages.insert(name, Stage::Ending);
     }
 
     fn at_work(&self) -> usize {
-        self.0.values().filter(|stage| !matches!(stage, Stage::Ending { .. })).count()
+        self.stages.values().filter(|stage| **stage != Stage::Ending).count()
     }
 
     /// How many pods are at which stage.
     pub(crate) fn counts(&self) -> PodCounts {
         let mut counts = PodCounts::default();
-        for stage in self.0.values() {
+        for stage in self.stages.values() {
             match stage {
                 Stage::Running => counts.running += 1,
-                Stage::Ending { .. } => counts.ending += 1,
+                Stage::Ending => counts.ending += 1,
                 Stage::Starting(word) => {
                     counts.starting += 1;
                     counts.why.get_or_insert_with(|| word.clone());
@@ -120,7 +130,7 @@ mod tests {
         stages.take(&pod("b", json!({}), json!({"waiting": {"reason": "ContainerCreating"}})), &job(3));
         stages.take(&deleted("c"), &job(3));
         let why = Some("ContainerCreating".to_owned());
-        assert_eq!(stages.counts(), PodCounts { running: 1, starting: 1, ending: 1, why });
+        assert_eq!(stages.counts(), PodCounts { running: 1, starting: 1, ending: 1, failed: 0, why });
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Ui {
 
     /// Something was asked, and the answer may take its time.
     pub fn expect_answer(&self) {
-        self.progress.expect("waiting for the cluster or its broker to answer");
+        self.progress.expect("waiting for the cluster or its broker");
     }
 
     /// Messages from now on are about the items of this queue.

@@ -42,7 +42,7 @@ impl Observer for Ui {
     fn on(&self, notice: Notice<'_>) {
         match notice {
             Notice::Object { object, change } => self.object(object, change),
-            Notice::Waiting(wait @ Wait::Opening) => {
+            Notice::Waiting(wait @ (Wait::Opening | Wait::Contents)) => {
                 self.progress.waiting_briefly(&self.commands.completed(&notices::wait(&wait)));
             }
             Notice::Waiting(wait) => self.progress.waiting(&self.commands.completed(&notices::wait(&wait))),

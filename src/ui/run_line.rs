@@ -42,13 +42,13 @@ fn items(progress: &RunProgress<'_>) -> String {
 }
 
 fn pods(progress: &RunProgress<'_>) -> String {
-    let PodCounts { running, starting, ending, why } = &progress.pods;
+    let PodCounts { running, starting, ending, failed, why } = &progress.pods;
     let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
     let parts = [
         (*running, "running".to_owned()),
         (*starting, format!("starting{why}")),
         (*ending, "ending".to_owned()),
-        (progress.job.failed, "failed".to_owned()),
+        (*failed, "failed".to_owned()),
     ];
     let mut parts = parts.iter().filter(|(number, _)| *number > 0);
     let Some((number, state)) = parts.next() else { return format!("no pods{why}") };
@@ -76,7 +76,8 @@ mod tests {
         let starting =
             PodCounts { starting: 2, why: Some("ContainerCreating".to_owned()), ..PodCounts::default() };
         assert_eq!(line(&fine(), None, starting), "8 items; 2 pods starting (ContainerCreating)");
-        let pods = PodCounts { running: 1, starting: 1, why: Some("Unschedulable".to_owned()), ending: 0 };
+        let why = Some("Unschedulable".to_owned());
+        let pods = PodCounts { running: 1, starting: 1, why, ..PodCounts::default() };
         assert_eq!(
             line(&fine(), counts(4, 1, Some(3)), pods),
             "3 of 8 items done, 1 failed; 1 pod running, 1 starting (Unschedulable)"
@@ -84,8 +85,9 @@ mod tests {
         let two = PodCounts { running: 2, ..PodCounts::default() };
         assert_eq!(line(&fine(), counts(8, 0, None), two.clone()), "8 of 8 items waiting; 2 pods running");
         assert_eq!(line(&fine(), counts(0, 0, Some(9)), two), "9 items done; 2 pods running");
-        let job = JobState { failed: 1, items: Some(1), ..fine() };
-        assert_eq!(line(&job, counts(0, 0, Some(1)), PodCounts::default()), "1 of 1 item done; 1 pod failed");
+        let job = JobState { items: Some(1), ..fine() };
+        let failed = PodCounts { failed: 1, ..PodCounts::default() };
+        assert_eq!(line(&job, counts(0, 0, Some(1)), failed), "1 of 1 item done; 1 pod failed");
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn the_broker_goes_twice_while_items_are_worked_on() {
 fn the_broker_goes_while_the_books_are_closed() {
     let trial = Trial::new("broker deleted while closing the books");
     let mut run = trial.start();
-    run.wait_for("0 pods active, 4 succeeded");
+    run.wait_for("the broker, to close the books of the run");
     trial.restart_broker();
     trial.balances(run, 0);
 }

@@ -60,7 +60,7 @@ const LOOKS: [Look; 9] = [
     Look {
         name: "down",
         args: &["down"],
-        right: |run| run.code == Some(1) && run.stderr.contains("queue down holds 20 messages"),
+        right: |run| run.code == Some(1) && run.stderr.contains("queue down holds 20 items"),
     },
     Look {
         name: "failed-list",
