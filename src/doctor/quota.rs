@@ -217,7 +217,10 @@ mod tests {
     fn a_broker_that_runs_is_counted_once() {
         let running = subject(&[]).pods[0].spec();
         let (hard, used) = (json!({"limits.memory": "2Gi"}), json!({"limits.memory": "2Gi"}));
-        assert_eq!(judged(hard.clone(), used.clone(), &[], &[running.clone()])[0].state, State::Ok);
+        assert_eq!(
+            judged(hard.clone(), used.clone(), &[], std::slice::from_ref(&running))[0].state,
+            State::Ok
+        );
         let larger = ["broker.resources.limits.memory=3Gi"];
         let findings = judged(hard, used, &larger, &[running]);
         assert!(findings[0].message.ends_with("the broker needs 1Gi more"), "{findings:?}");
