@@ -22,6 +22,9 @@ const FLAGS: &str = "feature-flags";
 /// The name of our connections in the broker's own tools.
 const PURPOSE: &str = "kubectl-workqueue doctor";
 
+/// How a broker names the refusal of a permission.
+const NO_PERMISSION: &str = "ACCESS_REFUSED";
+
 /// The oldest and the newest series of RabbitMQ that were tried.
 const OLDEST: (u32, u32) = (3, 10);
 const NEWEST: (u32, u32) = (4, 3);
@@ -82,11 +85,14 @@ async fn checks(cluster: &Cluster, connection: &BrokerConnection, queue: &QueueS
         topology::compare(&connection.broker, queue),
         cluster.disabled_feature_flags(connection.pod()),
     );
-    let mut findings = match probed {
-        Ok(probe) => vec![version(&probe), alarm(&probe.answer)],
-        Err(error) => vec![Finding::error(BROKER, with_causes(&error), hint(error.hint()))],
+    let mut findings = match &probed {
+        Ok(probe) => vec![version(probe), alarm(&probe.answer)],
+        Err(error) => vec![Finding::error(BROKER, with_causes(error), hint(error.hint()))],
     };
-    findings.push(permission(rehearsed.as_ref().err()));
+    // A permission that lacks is red once.
+    if !probed.is_ok_and(|probe| matches!(probe.answer, ProbeAnswer::Refused(_))) {
+        findings.push(permission(rehearsed.as_ref().err()));
+    }
     findings.push(arguments(&queue.name, &compared));
     findings.push(feature_flags(connection.pod(), flags.as_deref()));
     findings
@@ -151,7 +157,7 @@ fn alarm(answer: &ProbeAnswer) -> Finding {
 fn permission(error: Option<&amqp::Error>) -> Finding {
     match error {
         None => Finding::ok(PERMISSION, "the broker's user may declare, read and delete quorum queues"),
-        Some(amqp::Error::Refused { reason, .. }) if reason.contains("ACCESS_REFUSED") => Finding::error(
+        Some(amqp::Error::Refused { reason, .. }) if reason.contains(NO_PERMISSION) => Finding::error(
             PERMISSION,
             format!("the broker's user lacks a permission: {reason}"),
             "`rabbitmqctl set_permissions USER .* .* .*` gives all, up to the virtual host",
@@ -169,6 +175,9 @@ fn permission(error: Option<&amqp::Error>) -> Finding {
 fn arguments(queue: &QueueName, compared: &Result<Option<Ensured>, amqp::Error>) -> Finding {
     match compared {
         Ok(None) => Finding::ok(QUEUE, format!("there is no queue {queue} yet: `enqueue` declares it")),
+        Ok(Some(Ensured::Different(reason))) if reason.contains(NO_PERMISSION) => {
+            Finding::unknown(QUEUE, format!("not allowed to look at queue {queue}: {reason}"))
+        }
         Ok(Some(Ensured::Different(reason))) => Finding::warning(
             QUEUE,
             format!("queue {queue} was created with other arguments: {reason}"),
@@ -234,6 +243,8 @@ mod tests {
         let different = Ok(Some(Ensured::Different("inequivalent arg 'x-queue-type'".to_owned())));
         assert_eq!(arguments(&queue, &different).state, State::Warning);
         assert_eq!(arguments(&queue, &Ok(Some(Ensured::Present))).state, State::Ok);
+        let forbidden = Ok(Some(Ensured::Different("ACCESS_REFUSED - access to queue 'job1'".to_owned())));
+        assert_eq!(arguments(&queue, &forbidden).state, State::Unknown);
         assert_eq!(feature_flags("p", Ok(&["khepri_db".to_owned()])).state, State::Warning);
         assert_eq!(feature_flags("p", Ok(&[])).state, State::Ok);
     }

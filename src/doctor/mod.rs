@@ -1,10 +1,12 @@
-//! `doctor`: checks before anything is started what would go wrong, and names the cures.
+//! `doctor`: checks before anything is started what would go wrong, and what to do about it.
 //!
 //! One file a group of checks. What an object of the server means is decided by pure functions, mostly
-//! called `judge`; this file and `surroundings`, `trial` and `broker` ask the server.
+//! called `judge`. `examination` has the groups in their order; it, `surroundings`, `trial` and `broker` ask
+//! the server.
 
 mod admission;
 mod broker;
+mod examination;
 pub mod finding;
 mod injectors;
 mod limit_range;
@@ -23,37 +25,19 @@ mod surroundings;
 mod trial;
 mod trial_pod;
 
-use std::collections::BTreeSet;
 use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
-
-use futures_util::future::join_all;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::image::{Engine, Reference};
-use crate::notice::{Notice, Observer, Wait};
+use crate::image::Engine;
+use crate::notice::Observer;
 use crate::release::manifests::ChartPlan;
-use admission::Tried;
+use examination::{End, Examination};
 use finding::{Finding, State};
 pub use subject::RunImages;
-use subject::Subject;
-use surroundings::Surroundings;
-use trial::TrialPlan;
 use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::names::ReleaseName;
-
-/// How long a group of checks may take, except for pulling images.
-const GROUP_TIMEOUT: Duration = Duration::from_secs(45);
-
-const CHART_HINT: &str = "the chart or its values are wrong: see `kubectl workqueue render`";
-
-/// When it is first said what is waited for, and how often later.
-const FIRST_WORD: Duration = Duration::from_secs(1);
-const NEXT_WORD: Duration = Duration::from_secs(5);
 
 /// What to check.
 pub struct DoctorPlan {
@@ -85,9 +69,6 @@ impl DoctorReport {
     }
 }
 
-/// The user has stopped the command.
-struct Stop;
-
 /// Runs all checks. Each finding is passed to `found` as soon as it is known.
 ///
 /// # Errors
@@ -100,216 +81,11 @@ pub async fn examine(
     stop: impl Future<Output = ()>,
 ) -> Result<DoctorReport, Error> {
     let stop = std::pin::pin!(stop);
-    let mut doctor = Doctor { cluster, plan, observer, found, stop, findings: Vec::new() };
-    let interrupted = match doctor.examine().await {
+    let mut examination = Examination { cluster, plan, observer, found, stop, findings: Vec::new() };
+    let interrupted = match examination.run().await {
         Ok(()) => false,
         Err(End::Stopped) => true,
         Err(End::Failed(error)) => return Err(*error),
     };
-    Ok(DoctorReport { findings: doctor.findings, interrupted })
-}
-
-/// Why there are no more checks.
-enum End {
-    Stopped,
-    Failed(Box<Error>),
-}
-
-impl From<Stop> for End {
-    fn from(_: Stop) -> Self {
-        Self::Stopped
-    }
-}
-
-impl From<Error> for End {
-    fn from(error: Error) -> Self {
-        Self::Failed(Box::new(error))
-    }
-}
-
-struct Doctor<'a, S> {
-    cluster: &'a Cluster,
-    plan: &'a DoctorPlan,
-    observer: &'a dyn Observer,
-    found: &'a mut dyn FnMut(&Finding),
-    stop: Pin<&'a mut S>,
-    findings: Vec<Finding>,
-}
-
-impl<S: Future<Output = ()>> Doctor<'_, S> {
-    async fn examine(&mut self) -> Result<(), End> {
-        let (cluster, plan) = (self.cluster, self.plan);
-        let greeted = self.bounded("server", "the API server", cluster.greet()).await?;
-        let answer = match greeted {
-            Some(Ok(answer)) => answer,
-            Some(Err(error)) => {
-                let hint = error.hint().unwrap_or_else(|| "`kubectl cluster-info` shows more".to_owned());
-                self.note([Finding::error("server", error.to_string(), hint)]);
-                return Ok(());
-            }
-            None => return Ok(()),
-        };
-        self.note(server::judge(cluster.url(), &answer));
-        let minor = server::minor(&answer.version);
-        let subject = self.subject(&answer.version).await?;
-        self.rights(&subject).await?;
-        let looking = Surroundings::look(cluster, &plan.release, &subject);
-        let Some(around) = self.bounded("namespace", "what is in the namespace", looking).await? else {
-            return Ok(());
-        };
-        if let Ok(None) = around.namespace {
-            let name = cluster.namespace();
-            let hint = format!("`kubectl create namespace {name}`, or `up --create-namespace`");
-            self.note([Finding::error("namespace", format!("namespace {name:?} does not exist"), hint)]);
-        }
-        self.note(around.findings(&subject, minor));
-        if let Some(room) =
-            self.bounded("storage-room", "the volumes", around.room(cluster, &subject)).await?
-        {
-            self.note(room);
-        }
-        self.platforms(&subject).await?;
-        if !matches!(around.namespace, Ok(None)) {
-            self.admission(&subject, &around).await?;
-            self.broker_and_pods(&subject).await?;
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, findings: impl IntoIterator<Item = Finding>) {
-        for finding in findings {
-            (self.found)(&finding);
-            self.findings.push(finding);
-        }
-    }
-
-    /// Runs a group of checks with [`GROUP_TIMEOUT`], says what it waits for, and notes if it takes too
-    /// long.
-    async fn bounded<T>(
-        &mut self,
-        check: &'static str,
-        what: &str,
-        work: impl Future<Output = T>,
-    ) -> Result<Option<T>, Stop> {
-        let mut work = std::pin::pin!(work);
-        let (started, mut pause) = (Instant::now(), FIRST_WORD);
-        while started.elapsed() < GROUP_TIMEOUT {
-            tokio::select! {
-                done = work.as_mut() => return Ok(Some(done)),
-                () = self.stop.as_mut() => return Err(Stop),
-                () = tokio::time::sleep(pause) => {}
-            }
-            let text = format!("{what}, for {} s", started.elapsed().as_secs());
-            self.observer.on(Notice::Waiting(Wait::Cluster(&text)));
-            pause = NEXT_WORD;
-        }
-        let seconds = GROUP_TIMEOUT.as_secs();
-        self.note([Finding::unknown(check, format!("could not look: no answer within {seconds} s"))]);
-        Ok(None)
-    }
-
-    /// Renders the release.
-    async fn subject(&mut self, version: &str) -> Result<Subject, End> {
-        let (cluster, plan) = (self.cluster, self.plan);
-        let chart = plan.chart.load_chart()?;
-        let loading = subject::values(cluster, &plan.release, &chart, &plan.chart, &plan.images);
-        let values = match self.bounded("server", "the values of the release", loading).await? {
-            Some(values) => values?,
-            None => plan.chart.load_values(&chart)?,
-        };
-        let subject = Subject::render(cluster, &plan.release, &chart, &values, version)?;
-        let fault = |fault: &String| Finding::error("chart", format!("cannot be read: {fault}"), CHART_HINT);
-        self.note(subject.faults.iter().map(fault));
-        Ok(subject)
-    }
-
-    async fn rights(&mut self, subject: &Subject) -> Result<(), Stop> {
-        let (cluster, release) = (self.cluster, &self.plan.release);
-        let listing = self.bounded("rights-look", "the releases", cluster.releases()).await?;
-        let installed = listing.and_then(Result::ok).is_some_and(|names| names.contains(release.as_str()));
-        for purpose in rights::purposes(subject, release, installed) {
-            let checking = rights::check(cluster, purpose);
-            let finding = self.bounded("rights-look", "your rights", checking).await?;
-            self.note(finding);
-        }
-        Ok(())
-    }
-
-    async fn platforms(&mut self, subject: &Subject) -> Result<(), Stop> {
-        let (cluster, plan) = (self.cluster, self.plan);
-        let nodes = match self.bounded("platform", "the nodes", cluster.node_platforms()).await? {
-            Some(Ok(nodes)) => nodes,
-            Some(Err(error)) => {
-                self.note([Finding::not_seen("platform", &error)]);
-                return Ok(());
-            }
-            None => return Ok(()),
-        };
-        let images = subject.images();
-        let asking = images.iter().map(|(role, image)| platform(&plan.engine, role, image, &nodes));
-        let findings = self.bounded("platform", "what the images are for", join_all(asking)).await?;
-        self.note(findings.into_iter().flatten());
-        Ok(())
-    }
-
-    async fn admission(&mut self, subject: &Subject, around: &Surroundings) -> Result<(), Stop> {
-        let cluster = self.cluster;
-        let red = self.findings.iter().filter(|finding| finding.state == State::Error);
-        let red: Vec<&str> = red.map(|finding| finding.check).collect();
-        let tried = &Tried { running: around.has_broker(), red: &red };
-        let rehearsing = subject.pods.iter().map(|group| async move {
-            let name = format!("kubectl-workqueue-doctor-{}", group.role.as_str());
-            (group.role, admission::rehearse(cluster, group, &name, tried).await)
-        });
-        let answers = self.bounded("admission", "the server's rules for pods", join_all(rehearsing)).await?;
-        let mut seen = false;
-        for (role, rehearsal) in answers.into_iter().flatten() {
-            let added = rehearsal.added.map(|added| injectors::judge_added(&added, role.as_str()));
-            seen |= added.is_some();
-            self.note([rehearsal.finding].into_iter().chain(added));
-        }
-        if seen {
-            return Ok(());
-        }
-        let listing = cluster.objects_everywhere::<MutatingWebhookConfiguration>();
-        let Some(webhooks) = self.bounded("injectors", "the webhooks", listing).await? else { return Ok(()) };
-        self.note([match (&around.namespace, webhooks) {
-            (Ok(Some(namespace)), Ok(webhooks)) => injectors::judge(namespace, &webhooks),
-            (Err(error), _) => Finding::not_seen("injectors", error),
-            (_, Err(error)) => Finding::not_seen("injectors", &error),
-            (Ok(None), Ok(_)) => return Ok(()),
-        }]);
-        Ok(())
-    }
-
-    async fn broker_and_pods(&mut self, subject: &Subject) -> Result<(), Stop> {
-        let (cluster, plan) = (self.cluster, self.plan);
-        let checking = broker::check(cluster, &plan.release, &plan.queue);
-        let broker = self.bounded("broker", "the broker", checking).await?;
-        let forwarded = broker.as_ref().is_some_and(|broker| broker.forwarded);
-        self.note(broker.into_iter().flat_map(|broker| broker.findings));
-        if plan.pods {
-            let trial = TrialPlan { groups: &subject.pods, forward: !forwarded, timeout: plan.timeout };
-            let (findings, stopped) = trial::run(cluster, &trial, self.observer, self.stop.as_mut()).await;
-            self.note(findings);
-            if stopped {
-                return Err(Stop);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Compares an image with the nodes.
-async fn platform(engine: &Engine, role: &str, image: &str, nodes: &BTreeSet<String>) -> Finding {
-    let Ok(reference) = image.parse::<Reference>() else {
-        return platforms::not_known(role, image, "it is no image reference", None, nodes);
-    };
-    match engine.platforms(&reference).await {
-        Ok(platforms) => platforms::judge(role, image, &platforms, nodes),
-        Err(reason) => {
-            let (reason, copy) = (format!("{}: {reason}", engine.program), engine.platform(&reference).await);
-            platforms::not_known(role, image, &reason, copy.as_deref(), nodes)
-        }
-    }
+    Ok(DoctorReport { findings: examination.findings, interrupted })
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::notice::{Observer, Warning};
 use crate::release::manifests::ChartPlan;
 use crate::release::up::Loaded;
+use helm_template::{Chart, ValueSources};
 use workqueue_core::names::ReleaseName;
 
 /// How long the lists may take.
@@ -43,7 +44,7 @@ pub async fn beside<T>(work: impl Future<Output = T>, checks: impl Future<Output
 pub async fn of_up(cluster: &Cluster, release: &ReleaseName, loaded: &Loaded, observer: &dyn Observer) {
     let looking = async {
         let Loaded { chart, values, version } = loaded;
-        let subject = Subject::render(cluster, release, chart, values, version)?;
+        let subject = render(cluster, release, chart.clone(), values.clone(), version.clone()).await?;
         Ok(look(cluster, release, subject, Role::Broker, version).await)
     };
     warn(looking, observer).await;
@@ -57,10 +58,24 @@ pub async fn of_run(cluster: &Cluster, plan: RunPods, observer: &dyn Observer) {
         let mut values = subject::values(cluster, &release, &chart, &plan, &images).await?;
         values.overrides.push(json!({"worker": {"parallelism": parallelism}}));
         let version = cluster.server_version().await?;
-        let subject = Subject::render(cluster, &release, &chart, &values, &version)?;
+        let subject = render(cluster, &release, chart, values, version.clone()).await?;
         Ok(look(cluster, &release, subject, Role::Worker, &version).await)
     };
     warn(looking, observer).await;
+}
+
+/// Renders on another thread, to leave this one to the work.
+async fn render(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    chart: Chart,
+    values: ValueSources,
+    version: String,
+) -> Result<Subject, Error> {
+    let (cluster, release) = (cluster.clone(), release.clone());
+    let render = move || Subject::render(&cluster, &release, &chart, &values, &version);
+    // A thread that panics has said so itself, and the work does not depend on it.
+    tokio::task::spawn_blocking(render).await.unwrap_or_else(|_| Ok(Subject::default()))
 }
 
 /// What is surely wrong for the pods of a role.

@@ -85,7 +85,12 @@ impl Demand<'_> {
         let objects = if is_scoped(limit.quota) { 0 } else { objects };
         let needed = (brokers - running).max(0) + objects;
         if needed > 0 && needed > limit.left() {
-            return Some(limit.too_small(needed));
+            let who = match of_role(Role::Broker).count() {
+                0 => "a run",
+                _ if brokers > 0 => "the broker",
+                _ => "the release",
+            };
+            return Some(limit.too_small(who, needed));
         }
         let left = limit.left() - needed;
         let each = |group: &PodGroup| (group.count, self.of(group, limit));
@@ -132,13 +137,13 @@ impl Limit<'_> {
         format!("quota {} allows {hard} of {}, and {used} is used", self.name, self.resource)
     }
 
-    fn too_small(&self, needed: Milli) -> Finding {
+    fn too_small(&self, who: &str, needed: Milli) -> Finding {
         let (more, hard) = (show(self.resource, needed), show(self.resource, self.used + needed));
         let lower = value_of(Role::Broker, self.resource);
         let lower = lower.map(|value| format!(", or lower the value {value}")).unwrap_or_default();
         Finding::error(
             CHECK,
-            format!("{}: the broker needs {more} more", self.says()),
+            format!("{}: {who} needs {more} more", self.says()),
             format!("ask for a quota of at least {hard} of {}{lower}", self.resource),
         )
     }
@@ -149,7 +154,7 @@ impl Limit<'_> {
         let lower = lower.map(|value| format!(", or lower the value {value}")).unwrap_or_default();
         if fit == 0 {
             let message =
-                format!("{says}: a worker's pod needs {each}, and there is no room beside the broker");
+                format!("{says}: a worker's pod needs {each}, which is more than the broker leaves");
             return Finding::error(CHECK, message, format!("ask for a larger quota{lower}"));
         }
         let message = format!("{says}: only {fit} of {pods} worker pods fit at the same time");
@@ -217,7 +222,10 @@ mod tests {
     fn a_broker_that_runs_is_counted_once() {
         let running = subject(&[]).pods[0].spec();
         let (hard, used) = (json!({"limits.memory": "2Gi"}), json!({"limits.memory": "2Gi"}));
-        assert_eq!(judged(hard.clone(), used.clone(), &[], &[running.clone()])[0].state, State::Ok);
+        assert_eq!(
+            judged(hard.clone(), used.clone(), &[], std::slice::from_ref(&running))[0].state,
+            State::Ok
+        );
         let larger = ["broker.resources.limits.memory=3Gi"];
         let findings = judged(hard, used, &larger, &[running]);
         assert!(findings[0].message.ends_with("the broker needs 1Gi more"), "{findings:?}");

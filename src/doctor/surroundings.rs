@@ -7,12 +7,13 @@ use k8s_openapi::api::core::v1::{
     LimitRange, Namespace, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, ResourceQuota,
 };
 use k8s_openapi::api::storage::v1::StorageClass;
+use kube::ResourceExt as _;
 
 use super::finding::Finding;
 use super::quantity;
 use super::resources::Amounts;
 use super::storage::{self, Class};
-use super::subject::Subject;
+use super::subject::{ClaimGroup, Role, Subject};
 use super::{limit_range, pod_security, quota};
 use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::{Cluster, Error};
@@ -42,12 +43,12 @@ impl Surroundings {
             cluster.objects_here::<PersistentVolumeClaim>(),
             cluster.live_pods(&brokers),
         );
-        let mut objects = match quotas.as_deref() {
-            Ok([]) | Err(_) => Amounts::new(),
-            Ok(quotas) => new_objects(cluster, release, subject, quotas).await,
-        };
-        add_claims(&mut objects, subject, claims.as_deref().unwrap_or_default());
-        Self { namespace, quotas, ranges, classes, claims, brokers, objects }
+        let objects = Amounts::new();
+        let mut around = Self { namespace, quotas, ranges, classes, claims, brokers, objects };
+        if around.quotas.as_ref().is_ok_and(|quotas| !quotas.is_empty()) {
+            around.objects = around.new_objects(cluster, release, subject).await;
+        }
+        around
     }
 
     /// Whether a broker's pod exists.
@@ -83,102 +84,148 @@ impl Surroundings {
         quota::judge(quotas, &demand)
     }
 
+    /// How many PVCs of a group do not exist yet. If that may not be seen, those of a broker exist.
+    fn missing(&self, group: &ClaimGroup) -> usize {
+        match &self.claims {
+            Ok(claims) => storage::missing(group, claims),
+            Err(_) if self.has_broker() => 0,
+            Err(_) => group.names.len(),
+        }
+    }
+
     fn storage_class(&self, subject: &Subject) -> Vec<Finding> {
         let classes = match &self.classes {
             Ok(classes) => classes,
             Err(_) if subject.claims.is_empty() => return Vec::new(),
             Err(error) => return vec![Finding::not_seen("storage-class", error)],
         };
-        let existing = self.claims.as_deref().unwrap_or_default();
-        let judge = |claims| {
-            storage::judge_class(
-                claims,
-                &storage::class_of(claims, classes),
-                storage::missing(claims, existing),
-            )
-        };
+        let judge =
+            |group| storage::judge_class(group, &storage::class_of(group, classes), self.missing(group));
         subject.claims.iter().map(judge).collect()
     }
 
     /// Whether there is room for the volumes, if somebody makes them by hand.
     pub(super) async fn room(&self, cluster: &Cluster, subject: &Subject) -> Vec<Finding> {
-        let (Ok(classes), existing) = (&self.classes, self.claims.as_deref().unwrap_or_default()) else {
-            return Vec::new();
-        };
+        let Ok(classes) = &self.classes else { return Vec::new() };
         let mut findings = Vec::new();
-        for claims in &subject.claims {
-            let class = storage::class_of(claims, classes);
-            let missing = storage::missing(claims, existing);
-            if class == Class::Missing || storage::judge_room(claims, &class, missing, &[]).is_none() {
+        for group in &subject.claims {
+            let (class, missing) = (storage::class_of(group, classes), self.missing(group));
+            if storage::judge_room(group, &class, missing, &[]).is_none() {
                 continue;
             }
             findings.extend(match cluster.objects_everywhere::<PersistentVolume>().await {
-                Ok(volumes) => storage::judge_room(claims, &class, missing, &volumes),
+                Ok(volumes) => storage::judge_room(group, &class, missing, &volumes),
                 Err(error) => Some(Finding::not_seen("storage-room", &error)),
             });
         }
         findings
     }
-}
 
-/// The objects of a release that do not exist yet, of the kinds that some quota counts.
-async fn new_objects(
-    cluster: &Cluster,
-    release: &ReleaseName,
-    subject: &Subject,
-    quotas: &[ResourceQuota],
-) -> Amounts {
-    let mut new = Amounts::new();
-    let hard = quotas.iter().filter_map(|quota| quota.spec.as_ref()?.hard.as_ref());
-    let counted: Vec<&String> = hard.flat_map(BTreeMap::keys).collect();
-    // The release storage, and credentials that the chart does not render.
-    let secrets = [subject.credentials.clone(), Some(format!("kubectl-workqueue.{release}"))];
-    let secrets = secrets.iter().flatten().map(|name| ObjectRef::new("v1", "Secret", name));
-    let mut objects: Vec<ObjectRef> = subject.objects.iter().filter_map(ObjectRef::of).collect();
-    objects.extend(secrets);
-    objects.dedup_by(|a, b| a.is_same_object(b, cluster.namespace()));
-    for object in objects {
-        let (group, plural) = object.resource();
-        let count =
-            if group.is_empty() { format!("count/{plural}") } else { format!("count/{plural}.{group}") };
-        let names: Vec<String> = [plural, count].into_iter().filter(|name| counted.contains(&name)).collect();
-        // What cannot be found is taken for new: then the quota is judged too strictly rather than too mildly.
-        if !names.is_empty() && !matches!(cluster.exists(&object).await, Ok(true)) {
+    /// The objects of a release that do not exist yet, in the names that quotas have for them.
+    async fn new_objects(&self, cluster: &Cluster, release: &ReleaseName, subject: &Subject) -> Amounts {
+        let mut new = self.new_claims(subject);
+        if subject.pods.iter().any(|group| group.role == Role::Worker) {
+            new.insert("count/jobs.batch".to_owned(), 1000);
+        }
+        let hard = self.quotas.iter().flatten().filter_map(|quota| quota.spec.as_ref()?.hard.as_ref());
+        let counted: Vec<&String> = hard.flat_map(BTreeMap::keys).collect();
+        // The release storage, and credentials that the chart does not render.
+        let secrets = [subject.credentials.clone(), Some(format!("kubectl-workqueue.{release}"))];
+        let secrets = secrets.iter().flatten().map(|name| ObjectRef::new("v1", "Secret", name));
+        let rendered = subject.objects.iter().filter_map(ObjectRef::of);
+        let mut objects: Vec<ObjectRef> = Vec::new();
+        for object in rendered.chain(secrets) {
+            if !objects.iter().any(|other| other.is_same_object(&object, cluster.namespace())) {
+                objects.push(object);
+            }
+        }
+        for object in objects {
+            let names = names_in_quotas(&object);
+            let names: Vec<String> = names.into_iter().filter(|name| counted.contains(&name)).collect();
+            if names.is_empty() || self.exists(cluster, &object).await {
+                continue;
+            }
             names.into_iter().for_each(|name| *new.entry(name).or_default() += 1000);
         }
+        new
     }
-    new
+
+    /// Whether an object exists. If that may not be seen, those of a release with a broker do.
+    async fn exists(&self, cluster: &Cluster, object: &ObjectRef) -> bool {
+        cluster.exists(object).await.unwrap_or_else(|_| self.has_broker())
+    }
+
+    /// The PVCs that do not exist yet.
+    fn new_claims(&self, subject: &Subject) -> Amounts {
+        let mut new = Amounts::new();
+        for group in &subject.claims {
+            let missing = self.missing(group) as quantity::Milli;
+            let size = group.size().and_then(quantity::parse).unwrap_or_default();
+            let mut add = |name: String, each| *new.entry(name).or_default() += missing * each;
+            for name in ["persistentvolumeclaims", "count/persistentvolumeclaims"] {
+                add(name.to_owned(), 1000);
+            }
+            add("requests.storage".to_owned(), size);
+            let classes = self.classes.as_deref().unwrap_or_default();
+            if let Class::Found(class) = storage::class_of(group, classes) {
+                let name = class.name_any();
+                add(format!("{name}.storageclass.storage.k8s.io/requests.storage"), size);
+                add(format!("{name}.storageclass.storage.k8s.io/persistentvolumeclaims"), 1000);
+            }
+        }
+        new
+    }
 }
 
-/// Adds the PVCs that do not exist yet.
-fn add_claims(objects: &mut Amounts, subject: &Subject, existing: &[PersistentVolumeClaim]) {
-    for claims in &subject.claims {
-        let missing = storage::missing(claims, existing) as quantity::Milli;
-        let size = claims.size().and_then(quantity::parse).unwrap_or_default();
-        let mut add = |name: String, each| *objects.entry(name).or_default() += missing * each;
-        for name in ["persistentvolumeclaims", "count/persistentvolumeclaims"] {
-            add(name.to_owned(), 1000);
-        }
-        add("requests.storage".to_owned(), size);
-        if let Some(class) = &claims.spec.storage_class_name {
-            add(format!("{class}.storageclass.storage.k8s.io/requests.storage"), size);
-            add(format!("{class}.storageclass.storage.k8s.io/persistentvolumeclaims"), 1000);
-        }
-    }
+/// The names that quotas have for the number of objects of a kind.
+fn names_in_quotas(object: &ObjectRef) -> [String; 2] {
+    let (group, plural) = object.resource();
+    let dot = if group.is_empty() { "" } else { "." };
+    let count = format!("count/{plural}{dot}{group}");
+    [plural, count]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::doctor::subject::tests::subject;
+    use serde_json::json;
+
+    fn around(claims: Result<Vec<PersistentVolumeClaim>, Error>, brokers: Vec<Pod>) -> Surroundings {
+        let class = json!({"metadata": {"name": "fast", "annotations": {
+            "storageclass.kubernetes.io/is-default-class": "true"}}, "provisioner": "x"});
+        Surroundings {
+            namespace: Ok(None),
+            quotas: Ok(Vec::new()),
+            ranges: Ok(Vec::new()),
+            classes: Ok(vec![serde_json::from_value(class).expect("a class")]),
+            claims,
+            brokers: Ok(brokers),
+            objects: Amounts::new(),
+        }
+    }
 
     #[test]
     fn volumes_are_counted_as_quotas_count_them() {
-        let subject = subject(&["broker.replicas=3", "broker.persistence.storageClass=fast"]);
-        let mut objects = Amounts::new();
-        add_claims(&mut objects, &subject, &[]);
-        assert_eq!(objects["persistentvolumeclaims"], 3000);
-        assert_eq!(objects["requests.storage"], 3 * quantity::parse("8Gi").expect("legal"));
-        assert_eq!(objects["fast.storageclass.storage.k8s.io/persistentvolumeclaims"], 3000);
+        let new = around(Ok(Vec::new()), Vec::new()).new_claims(&subject(&["broker.replicas=3"]));
+        assert_eq!(new["persistentvolumeclaims"], 3000);
+        assert_eq!(new["requests.storage"], 3 * quantity::parse("8Gi").expect("legal"));
+        assert_eq!(new["fast.storageclass.storage.k8s.io/persistentvolumeclaims"], 3000);
+    }
+
+    #[test]
+    fn the_volumes_of_a_broker_exist_even_if_they_may_not_be_seen() {
+        let hidden = || Err(Error::Unauthorized { url: "https://c".to_owned() });
+        let (subject, pods) = (subject(&[]), vec![Pod::default()]);
+        assert_eq!(around(hidden(), pods).new_claims(&subject)["requests.storage"], 0);
+        assert_ne!(around(hidden(), Vec::new()).new_claims(&subject)["requests.storage"], 0);
+    }
+
+    #[test]
+    fn objects_are_counted_by_kind_and_group() {
+        let names =
+            |version: &str, kind: &str| names_in_quotas(&ObjectRef::new(version, kind, "o")).join(" ");
+        assert_eq!(names("v1", "Secret"), "secrets count/secrets");
+        assert_eq!(names("apps/v1", "StatefulSet"), "statefulsets count/statefulsets.apps");
     }
 }

@@ -78,6 +78,7 @@ pub(super) async fn run(
         return (vec![finding], false);
     }
     let mut trials: Vec<Trial<'_>> = plan.groups.iter().map(Trial::new).collect();
+    observer.on(Notice::Waiting(Wait::Cluster("the server to create trial pods")));
     // Not to be cancelled: a pod whose creation was not waited for could stay.
     for trial in &mut trials {
         trial.findings = create(cluster, trial).await.map(|finding| vec![finding]);

@@ -1,6 +1,7 @@
 //! What `doctor` finds: nothing on a cluster that is well, and one red line for each fault.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use workqueue_test_support::{Bed, Outcome, Sandbox, registry, run, seed_worker};
@@ -107,6 +108,28 @@ fn a_missing_verb_is_one_red_line_and_what_may_not_be_seen_is_none() {
     let outcome = doctor(&bed, &limited);
     only_error(&outcome, "rights-run", "not allowed to delete jobs");
     outcome.prints(r#"apiGroups: [\"batch\"], resources: [\"jobs\"], verbs: [\"delete\"]"#);
+
+    // `run` warns of what the user may see, and is not held up by what he may not.
+    let run = ["run", "--image", &seed_worker(), "apple"];
+    let silent = bed.workqueue(&[&run[..], &limited].concat()).ok();
+    assert!(!silent.stderr.contains("warning"), "{}", silent.stderr);
+    create_quota(&bed, "full", "pods=1", "1");
+    bed.workqueue(&[&run[..], &["--detach"]].concat())
+        .ok()
+        .says("warning: quota full allows 1 of pods, and 1 is used: a worker's pod needs 1, which is more");
+}
+
+/// Creates a quota, and waits until the server has counted what is used.
+fn create_quota(bed: &Bed, name: &str, hard: &str, used: &str) {
+    bed.kubectl(&["create", "quota", name, &format!("--hard={hard}")]).ok();
+    let resource = hard.split('=').next().expect("RESOURCE=AMOUNT");
+    for _ in 0..100 {
+        if bed.get(&["quota", name])["status"]["used"][resource] == used {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    panic!("the server does not count {resource}");
 }
 
 #[test]
@@ -119,9 +142,7 @@ fn quotas_and_storage_classes_that_forbid_the_broker_are_red() {
         "there is no storage class gold",
     );
 
-    // The server has to have counted before the quota is used.
-    bed.kubectl(&["create", "quota", "small", "--hard=limits.memory=1Gi"]).ok();
-    bed.kubectl(&["wait", "--for=jsonpath={.status.hard}", "quota/small", "--timeout=30s"]);
+    create_quota(&bed, "small", "limits.memory=1Gi", "0");
     let outcome = doctor(&bed, &[&["--no-pods"], &NO_VOLUME[..]].concat());
     only_error(
         &outcome,
