@@ -39,20 +39,9 @@ impl BroughtWorker {
     ) -> Result<Self, Error> {
         let (needed, found) =
             tokio::join!(node_architectures(cluster, node_selector), list(cluster, release));
-        let mut executables = Vec::new();
-        for architecture in ARCHITECTURES {
-            if needed.as_ref().is_some_and(|needed| !needed.contains(architecture)) {
-                continue;
-            }
-            match WorkerBinary::find(architecture) {
-                Some(binary) => executables.push(Arc::new(WorkerExecutable::open(&binary)?)),
-                None if needed.is_some() => return Err(Error::NoWorker(Some(architecture))),
-                None => {}
-            }
-        }
-        if executables.is_empty() {
-            return Err(Error::NoWorker(None));
-        }
+        let binaries = select(needed.as_ref(), WorkerBinary::find)?;
+        let open = |binary| Ok(Arc::new(WorkerExecutable::open(binary)?));
+        let executables = binaries.iter().map(open).collect::<Result<Vec<_>, Error>>()?;
         let names = vec![vec!["sample".to_owned()]; executables.len()];
         let archives = archives(&executables, names);
         Ok(Self { release: release.clone(), executables, archives, found: found? })
@@ -137,6 +126,27 @@ fn archives(executables: &[Arc<WorkerExecutable>], names: Vec<Vec<String>>) -> V
     Value::Object(executables.iter().zip(names).map(archive).collect())
 }
 
+/// The workers for the architectures that are needed, or for all if that is not known.
+fn select<T>(
+    needed: Option<&BTreeSet<&'static str>>,
+    find: impl Fn(&'static str) -> Option<T>,
+) -> Result<Vec<T>, Error> {
+    let (mut found, mut missing) = (Vec::new(), None);
+    for architecture in
+        ARCHITECTURES.into_iter().filter(|name| needed.is_none_or(|needed| needed.contains(name)))
+    {
+        match find(architecture) {
+            Some(worker) => found.push(worker),
+            None => missing = Some(architecture),
+        }
+    }
+    match missing {
+        _ if found.is_empty() => Err(Error::NoWorker(None)),
+        Some(architecture) if needed.is_some() => Err(Error::NoWorker(Some(architecture))),
+        _ => Ok(found),
+    }
+}
+
 /// The architectures of the nodes that pods with this selector may get; `None` if there are none, or if
 /// the user may not know.
 async fn node_architectures(
@@ -152,4 +162,20 @@ async fn node_architectures(
     });
     let found = try_join_all(asking).await.ok()?;
     Some(found.into_iter().flatten().collect()).filter(|found: &BTreeSet<_>| !found.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_architecture_of_the_nodes_needs_a_worker() {
+        let (amd64, both) = (BTreeSet::from(["amd64"]), BTreeSet::from(["amd64", "arm64"]));
+        let only_amd64 = |name| (name == "amd64").then_some(name);
+        let select = |needed: Option<&_>| select(needed, only_amd64);
+        assert_eq!(select(Some(&amd64)).expect("found"), ["amd64"]);
+        assert_eq!(select(None).expect("found"), ["amd64"], "nobody knows of other nodes");
+        assert!(matches!(select(Some(&both)), Err(Error::NoWorker(Some("arm64")))));
+        assert!(matches!(super::select(Some(&amd64), |_| None::<()>), Err(Error::NoWorker(None))));
+    }
 }

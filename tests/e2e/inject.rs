@@ -21,6 +21,12 @@ fn uids(objects: &[Value]) -> Vec<&str> {
     objects.iter().filter_map(|object| object["metadata"]["uid"].as_str()).collect()
 }
 
+/// Deletes all runs, and waits until their pods are gone.
+fn forget(bed: &Bed) {
+    bed.kubectl(&["delete", "jobs", "--all"]).ok();
+    bed.kubectl(&["wait", "--for=delete", "pods", "-l", "app.kubernetes.io/component=worker"]);
+}
+
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn any_image_runs_a_program_right_after_up() {
@@ -45,7 +51,7 @@ fn any_image_runs_a_program_right_after_up() {
     // An empty image with a static program.
     run(worker_image(), &[], &["/workqueue-worker", "--version"]).prints(" workqueue-worker ");
     // The same with the user that the image names, while the broker's image names none.
-    let own = ["--set", "worker.podSecurityContext.runAsUser=null"];
+    let own = ["--set", "worker.podSecurityContext.runAsUser=null,worker.podSecurityContext.runAsGroup=null"];
     run(worker_image(), &own, &["/workqueue-worker", "--version"]).prints(" workqueue-worker ");
     let other = "worker.securityContext.readOnlyRootFilesystem=true,worker.podSecurityContext.runAsUser=1234";
     run(&image("busybox:latest"), &["--set", other], &eat).prints("1234 ate apple");
@@ -103,6 +109,8 @@ fn a_worker_that_somebody_changed_is_refused() {
         .as_object_mut()
         .expect("a map")
         .retain(|field, _| ["name", "labels", "annotations"].contains(&field.as_str()));
+    // The kubelet keeps what is immutable for as long as a pod is there that uses it.
+    forget(&bed);
     bed.kubectl(&["delete", "configmap", &name]).ok();
     let create = ["--namespace", &bed.namespace, "create", "-f", "-"];
     run_with_input(kubectl().args(create), changed.to_string().as_bytes()).ok();
@@ -114,6 +122,7 @@ fn a_worker_that_somebody_changed_is_refused() {
         .says("hint: delete the ConfigMaps");
     assert_eq!(bed.messages("job1"), 1, "the item is still there");
 
+    forget(&bed);
     bed.kubectl(&["delete", "configmap", &name]).ok();
     bed.workqueue(&["run", "--image", &image, "--", "cat"]).ok().prints("apple");
     bed.workqueue(&["down", "--yes"]).ok();
