@@ -121,7 +121,7 @@ impl<'a> FollowedRun<'a> {
                 self.on_pod_deleted(&pod);
             }
             // The end of what was to be stopped may be lost.
-            PodEvent::Incomplete { pod, .. } if self.stages.is_unwanted(&pod) => {}
+            PodEvent::Incomplete { pod, .. } if self.stages.is_unwanted(&pod, &self.job) => {}
             PodEvent::Incomplete { pod, reason } => {
                 self.observer.warn(Warning::LogIncomplete { pod: &pod, reason: &reason });
             }

@@ -15,8 +15,17 @@ enum Stage {
     /// In Kubernetes' word for what it does before its program runs.
     Starting(String),
     Running,
-    /// It is being deleted.
-    Ending,
+    /// It is being deleted: how many others were at work then, and how many the run was to have.
+    Ending {
+        others: usize,
+        wanted: usize,
+    },
+}
+
+impl Stage {
+    fn is_ending(&self) -> bool {
+        matches!(self, Self::Ending { .. })
+    }
 }
 
 /// The pods of a run that have not ended.
@@ -32,7 +41,7 @@ impl PodStages {
     pub(crate) fn take(&mut self, pod: &Pod, job: &JobState) {
         let name = pod.name_any();
         if has_ended(pod) {
-            self.stages.remove(&name);
+            self.remove(&name, job);
         } else if pod.metadata.deletion_timestamp.is_some() {
             self.end(name, job);
         } else {
@@ -44,29 +53,39 @@ impl PodStages {
     /// Removes a pod that is gone. Returns whether it went because fewer were wanted.
     pub(crate) fn gone(&mut self, name: &str, job: &JobState) -> bool {
         self.end(name.to_owned(), job);
-        self.stages.remove(name);
-        self.is_unwanted(name)
-    }
-
-    /// Whether a pod goes, or went, because fewer were wanted.
-    pub(crate) fn is_unwanted(&self, name: &str) -> bool {
+        self.remove(name, job);
         self.unwanted.contains(name)
     }
 
+    /// Whether a pod goes, or went, because fewer were wanted.
+    pub(crate) fn is_unwanted(&self, name: &str, job: &JobState) -> bool {
+        // The news of the Job may come after that of its pods.
+        let is_enough = |stage: &Stage| match stage {
+            Stage::Ending { others, wanted } => *others >= (*wanted).min(job.parallelism as usize),
+            _ => false,
+        };
+        self.unwanted.contains(name) || self.stages.get(name).is_some_and(is_enough)
+    }
+
+    fn remove(&mut self, name: &str, job: &JobState) {
+        if self.is_unwanted(name, job) {
+            self.unwanted.insert(name.to_owned());
+        }
+        self.stages.remove(name);
+    }
+
     fn end(&mut self, name: String, job: &JobState) {
-        if self.stages.get(&name) == Some(&Stage::Ending) {
+        if self.stages.get(&name).is_some_and(Stage::is_ending) {
             return;
         }
         self.stages.remove(&name);
         // Judged at once: later a new pod may have taken its place.
-        if self.at_work() >= job.parallelism as usize {
-            self.unwanted.insert(name.clone());
-        }
-        self.stages.insert(name, Stage::Ending);
+        let (others, wanted) = (self.at_work(), job.parallelism as usize);
+        self.stages.insert(name, Stage::Ending { others, wanted });
     }
 
     fn at_work(&self) -> usize {
-        self.stages.values().filter(|stage| **stage != Stage::Ending).count()
+        self.stages.values().filter(|stage| !stage.is_ending()).count()
     }
 
     /// How many pods are at which stage.
@@ -75,7 +94,7 @@ impl PodStages {
         for stage in self.stages.values() {
             match stage {
                 Stage::Running => counts.running += 1,
-                Stage::Ending => counts.ending += 1,
+                Stage::Ending { .. } => counts.ending += 1,
                 Stage::Starting(word) => {
                     counts.starting += 1;
                     counts.why.get_or_insert_with(|| word.clone());
@@ -140,6 +159,9 @@ mod tests {
             scaled.take(&deleted(name), &job(1));
             assert!(scaled.gone(name, &job(1)), "{name}");
         }
+        let mut early = three();
+        early.take(&deleted("a"), &job(3));
+        assert!(early.gone("a", &job(2)), "the news that fewer are wanted came later");
         let mut paused = three();
         assert!(paused.gone("a", &job(0)));
 

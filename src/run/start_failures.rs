@@ -51,7 +51,10 @@ impl StartFailures {
     /// Takes over a pod's new state.
     pub(crate) fn take(&mut self, pod: &Pod, now: Instant) {
         let name = pod.name_any();
-        if let Some(failure) = start_failure(pod) {
+        if pod.metadata.deletion_timestamp.is_some() {
+            // A container that starts while its pod is being deleted finds no volumes: nobody is to blame.
+            self.forget(&name);
+        } else if let Some(failure) = start_failure(pod) {
             self.running.remove(&name);
             if self.pods.insert(name.clone(), failure.clone()) != Some(failure) {
                 self.last = Some((name, now));
@@ -191,6 +194,17 @@ mod tests {
         assert_eq!(failures.in_vain(&job(), Instant::now() + WORKS_AFTER), None, "it runs");
         failures.take(&failed("e", 3, "Error"), Instant::now());
         assert_eq!(failures.in_vain(&job(), Instant::now()), None, "one has worked");
+    }
+
+    #[test]
+    fn pods_that_are_being_deleted_say_nothing_about_the_program() {
+        let mut pods = ["a", "b", "c", "d"].map(|name| failed(name, 128, "ContainerCannotRun"));
+        assert!(after(&pods).in_vain(&job(), Instant::now()).is_some());
+        for pod in &mut pods {
+            pod.metadata.deletion_timestamp =
+                serde_json::from_value(json!("2026-01-01T00:00:00Z")).expect("a time");
+        }
+        assert_eq!(after(&pods).in_vain(&job(), Instant::now()), None);
     }
 
     #[test]
