@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, ValueFlags, duration};
+use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, RememberFlags, ValueFlags, duration};
 use crate::doctor::{DoctorPlan, RunImages, examine};
 use crate::image::{Engine, OutputMode, Reference};
 use crate::ui::Ui;
@@ -43,6 +43,8 @@ pub struct DoctorArgs {
     #[command(flatten)]
     values: ValueFlags,
     #[command(flatten)]
+    remember: RememberFlags,
+    #[command(flatten)]
     cluster: ClusterFlags,
     #[command(flatten)]
     pub output: OutputFlags,
@@ -60,6 +62,7 @@ pub async fn run(args: DoctorArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let plan = DoctorPlan {
         release: args.cluster.release.clone(),
         chart: args.values.plan(&args.files),
+        remember: args.remember.remember(),
         images: RunImages { worker: text(&args.image), inject: text(&args.worker_image) },
         queue: args.queue.spec(),
         engine: Engine { program: args.docker.clone(), output: OutputMode::Kept },

@@ -152,14 +152,18 @@ impl<S: Future<Output = ()>> Examination<'_, S> {
 
     /// Renders the release.
     async fn subject(&mut self, version: &str) -> Result<Subject, End> {
-        let (cluster, plan) = (self.cluster, self.plan);
-        let chart = plan.chart.load_chart()?;
-        let loading = subject::values(cluster, &plan.release, &chart, &plan.chart, &plan.images);
-        let values = match self.bounded("server", "the values of the release", loading).await? {
-            Some(values) => values?,
-            None => plan.chart.load_values(&chart)?,
+        let (cluster, observer) = (self.cluster, self.observer);
+        let DoctorPlan { release, chart: plan, remember, images, .. } = self.plan;
+        let loading = subject::chart_and_values(cluster, release, plan, *remember, images, observer);
+        let (chart, values) = match self.bounded("server", "the values of the release", loading).await? {
+            Some(loaded) => loaded?,
+            None => {
+                let chart = plan.load_chart()?;
+                let values = plan.load_values(&chart)?;
+                (chart, values)
+            }
         };
-        let subject = Subject::render(cluster, &plan.release, &chart, &values, version)?;
+        let subject = Subject::render(cluster, release, &chart, &values, version)?;
         let fault = |fault: &String| Finding::error("chart", format!("cannot be read: {fault}"), CHART_HINT);
         self.note(subject.faults.iter().map(fault));
         Ok(subject)

@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::image::Engine;
 use crate::notice::Observer;
 use crate::release::manifests::ChartPlan;
+use crate::release::remembered::Remember;
 use examination::{End, Examination};
 use finding::{Finding, State};
 pub use subject::RunImages;
@@ -42,8 +43,9 @@ use workqueue_core::names::ReleaseName;
 /// What to check.
 pub struct DoctorPlan {
     pub release: ReleaseName,
-    /// Chart and values in addition to those that `up` stored.
     pub chart: ChartPlan,
+    /// What becomes of the values that the release was given before, as for `up`.
+    pub remember: Remember,
     pub images: RunImages,
     pub queue: QueueSpec,
     /// Asked what images are for.

@@ -8,12 +8,13 @@ use serde_json::json;
 
 use super::finding::{Finding, State};
 use super::server;
-use super::subject::{self, Role, RunImages, Subject};
+use super::subject::{Role, RunImages, Subject};
 use super::surroundings::Surroundings;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::notice::{Observer, Warning};
 use crate::release::manifests::ChartPlan;
+use crate::release::storage;
 use crate::release::up::Loaded;
 use helm_template::{Chart, ValueSources};
 use workqueue_core::names::ReleaseName;
@@ -55,7 +56,8 @@ pub async fn of_run(cluster: &Cluster, plan: RunPods, observer: &dyn Observer) {
     let RunPods { release, chart: plan, images, parallelism } = plan;
     let looking = async {
         let chart = plan.load_chart()?;
-        let mut values = subject::values(cluster, &release, &chart, &plan, &images).await?;
+        let mut values = storage::values_for(cluster, &release, &chart, &plan).await?;
+        values.overrides.extend(images.overrides());
         values.overrides.push(json!({"worker": {"parallelism": parallelism}}));
         let version = cluster.server_version().await?;
         let subject = render(cluster, &release, chart, values, version.clone()).await?;

@@ -25,6 +25,9 @@ const COMPUTE: [&str; 9] = [
     "limits.ephemeral-storage",
 ];
 
+/// The chart's own containers, whose resources are values.
+const OWN: [&str; 4] = ["prepare", "rabbitmq", "inject-worker", "worker"];
+
 /// What a release asks for.
 pub(super) struct Demand<'a> {
     pub(super) pods: &'a [PodGroup],
@@ -168,13 +171,15 @@ impl Limit<'_> {
             "quota {} refuses pods that do not say their {resource}: container {names} of the {who} does not",
             self.name
         );
-        let value =
-            value_of(role, resource).filter(|_| !containers.iter().any(|name| name == "inject-worker"));
-        let set = value.map(|value| format!("set the value {value}, or ")).unwrap_or_default();
+        let is_own = containers.iter().all(|name| OWN.contains(&name.as_str()));
+        let set = match value_of(role, resource).filter(|_| is_own) {
+            Some(value) => format!("set the value {value}"),
+            None => "give it resources in the values".to_owned(),
+        };
         Finding::error(
             CHECK,
             message,
-            format!("{set}create a LimitRange with a default for it in this namespace"),
+            format!("{set}, or create a LimitRange with a default for it in this namespace"),
         )
     }
 }
@@ -237,13 +242,14 @@ mod tests {
         assert!(findings[0].message.contains("container prepare and rabbitmq of the broker"), "{findings:?}");
         let settings = [
             "worker.image=w",
-            "worker.inject.image=i",
+            "worker.initContainers[0].name=mine",
+            "worker.initContainers[0].image=i",
             "broker.resources.limits.cpu=1",
             "worker.resources.limits.cpu=1",
         ];
         let findings = judged(json!({"limits.cpu": "100"}), json!({}), &settings, &[]);
-        assert!(findings[0].message.contains("container inject-worker of the worker"), "{findings:?}");
-        assert!(findings[0].hint.as_deref().is_some_and(|hint| hint.starts_with("create a LimitRange")));
+        assert!(findings[0].message.contains("container mine of the worker"), "{findings:?}");
+        assert!(findings[0].hint.as_deref().is_some_and(|hint| hint.starts_with("give it resources")));
     }
 
     #[test]

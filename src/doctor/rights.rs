@@ -63,7 +63,7 @@ fn to_look(subject: &Subject, release: &ReleaseName) -> Vec<Right> {
 
 fn to_run() -> Vec<Right> {
     let jobs = verbs(&["create", "patch", "delete"], "batch", "jobs");
-    jobs.into_iter().chain(verbs(&["create", "patch"], "", "configmaps")).collect()
+    jobs.into_iter().chain(verbs(&["list", "create", "patch", "delete"], "", "configmaps")).collect()
 }
 
 fn to_install(subject: &Subject, release: &ReleaseName) -> Vec<Right> {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::notice::Observer;
 use crate::release::manifests::{self, ChartPlan, Installation};
-use crate::release::storage;
+use crate::release::remembered::{self, Remember};
 use helm_template::{Chart, Rendered, ValueSources};
 use workqueue_core::names::ReleaseName;
 
@@ -132,23 +133,39 @@ pub struct RunImages {
     pub inject: Option<String>,
 }
 
-/// The values for `plan`, over those that `up` has stored; without them if they may not be read.
-pub(super) async fn values(
+impl RunImages {
+    /// The same as values.
+    pub(super) fn overrides(&self) -> impl Iterator<Item = Value> {
+        let worker = self.worker.iter().map(|image| json!({"worker": {"image": image}}));
+        let inject = self.inject.iter().map(|image| json!({"worker": {"inject": {"image": image}}}));
+        worker.chain(inject)
+    }
+}
+
+/// The chart and the values that `up` would install with this plan; without those that the release was
+/// given before, if they may not be read.
+///
+/// # Errors
+/// A chart or values that cannot be read; [`Error::OtherChart`].
+pub(super) async fn chart_and_values(
     cluster: &Cluster,
     release: &ReleaseName,
-    chart: &Chart,
     plan: &ChartPlan,
+    remember: Remember,
     images: &RunImages,
-) -> Result<ValueSources, Error> {
-    let mut values = match storage::values_for(cluster, release, chart, plan).await {
-        Err(Error::Cluster(_)) => plan.load_values(chart)?,
-        values => values?,
+    observer: &dyn Observer,
+) -> Result<(Chart, ValueSources), Error> {
+    let loaded = remembered::chart_and_values(cluster, release, plan, remember, observer).await;
+    let (chart, mut values) = match loaded {
+        Err(Error::Cluster(_)) => {
+            let chart = plan.load_chart()?;
+            let values = plan.load_values(&chart)?;
+            (chart, values)
+        }
+        loaded => loaded?,
     };
-    values.overrides.extend(images.worker.iter().map(|image| json!({"worker": {"image": image}})));
-    values
-        .overrides
-        .extend(images.inject.iter().map(|image| json!({"worker": {"inject": {"image": image}}})));
-    Ok(values)
+    values.overrides.extend(images.overrides());
+    Ok((chart, values))
 }
 
 fn pod_group(manifest: &Value) -> serde_json::Result<Option<PodGroup>> {
