@@ -15,7 +15,7 @@ use crate::queue::declare::ensure_queue;
 use crate::queue::enqueue::{EnqueuePlan, enqueue};
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::queue::input_gate::InputGate;
-use crate::run::books::{self, Opening};
+use crate::run::books::{self, Opening, Own};
 use crate::run::delete;
 use crate::run::job_manifest::{Contents, Renderer};
 use crate::run::outputs::room;
@@ -96,8 +96,8 @@ pub async fn start(
 pub(super) enum Input<'a> {
     /// They are in the queue. This command has enqueued these, if any.
     Ended(Option<&'a ItemSet>),
-    /// This command still enqueues some; there were none before.
-    GoesOn,
+    /// This command enqueues this batch; there were none before.
+    GoesOn(&'a str),
 }
 
 /// How the items of a plan are enqueued.
@@ -127,7 +127,7 @@ pub(super) async fn start_job(
     let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
     ensure_queue(&connection, &plan.queue, observer, matches!(input, Input::Ended(None))).await?;
     let mut contents = contents(&connection, &plan.queue.name).await?;
-    contents.input_goes_on = matches!(input, Input::GoesOn);
+    contents.input_goes_on = matches!(input, Input::GoesOn(_));
     let items = contents.items;
     if !contents.input_goes_on && items == 0 && contents.consumers > 0 {
         let (queue, consumers) = (plan.queue.name.clone(), contents.consumers);
@@ -144,9 +144,9 @@ pub(super) async fn start_job(
     }
     let (run, none) = (random_suffix(RUN_LENGTH), ItemSet::default());
     let (items, own) = match input {
-        Input::Ended(own) => (items.into(), own.unwrap_or(&none)),
-        // Those of this command come into the book at the end of the input.
-        Input::GoesOn => (0, &none),
+        Input::Ended(own) => (items.into(), Own::Items(own.unwrap_or(&none))),
+        // Those of this command come into the book at the end of the input, which may be just now.
+        Input::GoesOn(batch) => (0, Own::Batch(batch)),
     };
     let ledger = plan.worker.keeps_ledger();
     let opening = Opening { queue: &plan.queue.name, run: &run, items, own, ledger };

@@ -223,3 +223,16 @@ fn a_broker_without_room_holds_the_workers_back_until_somebody_collects() {
         with_worker(&home.image, &["run", "x"], &["--outputs", "--set", "worker.outputs.size=5Gi"], "cat");
     home.bed.workqueue(&refused).exits(1).says("does not fit into half of the broker's volume");
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_broker_that_is_replaced_meanwhile_loses_no_output_and_repeats_none() {
+    let home = Home::new("replaced");
+    let slow = "read n; sleep 0.2; echo item $n";
+    let mut running = home.start(&["-k", "--concurrency", "2"], slow, &numbers(150));
+    running.wait_for_output("item 10\n");
+    home.bed.kubectl(&["delete", "pod", "workqueue-broker-0", "--wait=false"]).ok();
+    let ended = running.finish().ok().says("each item is accounted for");
+    let expected: String = (1..=150).map(|number| format!("item {number}\n")).collect();
+    assert_eq!(ended.stdout, expected);
+}

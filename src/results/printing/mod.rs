@@ -214,7 +214,7 @@ mod tests {
     fn entries(numbers: &[u32]) -> Vec<OutputEntry> {
         let entry = |number: &u32| OutputEntry {
             id: format!("k2x9bcdf.{number}"),
-            status: if number % 10 == 0 { Status::Failed } else { Status::Done },
+            status: if number.is_multiple_of(10) { Status::Failed } else { Status::Done },
             item: None,
             written: 0,
             output: Vec::new(),

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::close::all_pages;
 use super::closing;
+use super::open::Own;
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
@@ -29,7 +30,7 @@ pub(crate) async fn close_earlier(
     release: &ReleaseName,
     connection: &BrokerConnection,
     queue: &QueueName,
-    own: &ItemSet,
+    own: Own<'_>,
     observer: &dyn Observer,
 ) -> Result<Book, Error> {
     let explain = |error| connection.explain(error);
@@ -41,7 +42,7 @@ pub(crate) async fn close_earlier(
     let jobs = cluster.runs(release).await?;
     for run in unclosed(&book) {
         if is_over(cluster, &jobs, run).await? {
-            let open = book.open.clone().without(own);
+            let open = own.others(&book.open);
             close_alone(broker, queue, run, &open, observer).await.map_err(explain)?;
         }
     }

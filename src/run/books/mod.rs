@@ -12,5 +12,5 @@ mod verdict;
 
 pub(crate) use close::close;
 pub(crate) use earlier::close_alone;
-pub(crate) use open::{Opening, open};
+pub(crate) use open::{Opening, Own, open};
 pub use verdict::{Proof, Verdict};

@@ -18,10 +18,31 @@ pub(crate) struct Opening<'a> {
     pub run: &'a str,
     /// Items in the queue, as its leader counted them.
     pub items: u64,
-    /// Those that the same command has enqueued.
-    pub own: &'a ItemSet,
+    /// Those that the same command enqueues.
+    pub own: Own<'a>,
     /// Whether its workers keep a ledger, if there is one.
     pub ledger: bool,
+}
+
+/// The items of the command that starts a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Own<'a> {
+    /// It has enqueued these.
+    Items(&'a ItemSet),
+    /// It enqueues this batch, and nobody knows yet how many of its items are in the book.
+    Batch(&'a str),
+}
+
+impl Own<'_> {
+    /// Of some items, those of others.
+    pub(crate) fn others(self, items: &ItemSet) -> ItemSet {
+        let mut others = items.clone();
+        match self {
+            Self::Items(own) => others.subtract(own),
+            Self::Batch(own) => others.remove_batch(own),
+        }
+        others
+    }
 }
 
 /// Opens the books of a run. Returns whether there is a ledger that its workers keep.
@@ -91,13 +112,13 @@ impl Gone {
 
 /// If the queue holds no more than what this command has enqueued, all that was there before is gone.
 fn gone_before(book: &Book, opening: &Opening<'_>) -> Option<Gone> {
-    let number = book.open.len().saturating_sub(opening.items);
-    if number == 0 {
-        return None;
-    }
-    let is_own = opening.items <= opening.own.len();
-    let items = is_own.then(|| book.open.clone().without(opening.own)).filter(|items| !items.is_empty());
-    Some(Gone { number, items })
+    let others = opening.own.others(&book.open);
+    let (number, is_own) = match opening.own {
+        Own::Items(own) => (book.open.len().saturating_sub(opening.items), opening.items <= own.len()),
+        Own::Batch(_) => (others.len().saturating_sub(opening.items), opening.items == 0),
+    };
+    let items = is_own.then_some(others).filter(|items| !items.is_empty());
+    (number > 0).then_some(Gone { number, items })
 }
 
 #[cfg(test)]
@@ -112,9 +133,15 @@ mod tests {
         book.open.add(&old);
         book.open.add(&own);
         let gone = |items| {
-            let opening = Opening { queue: &queue, run: "r1", items, own: &own, ledger: true };
+            let opening = Opening { queue: &queue, run: "r1", items, own: Own::Items(&own), ledger: true };
             gone_before(&book, &opening).map(|gone| (gone.number, gone.items))
         };
+        let own_batch = |batch| {
+            let opening =
+                Opening { queue: &queue, run: "r1", items: 0, own: Own::Batch(batch), ledger: true };
+            gone_before(&book, &opening).map(|gone| (gone.number, gone.items))
+        };
+        assert_eq!(own_batch("k2x9bcdf"), Some((3, Some(old.clone()))), "its own are in no queue yet");
         assert_eq!(gone(6), None);
         assert_eq!(gone(9), None, "others were enqueued by somebody else");
         assert_eq!(gone(4), Some((2, None)), "nobody knows which two of the old ones");

@@ -122,7 +122,8 @@ async fn begin_early(
     observer: &dyn Observer,
     mut enqueueing: Pin<&mut impl Future<Output = Enqueued>>,
 ) -> Result<Begun, Error> {
-    let mut starting = std::pin::pin!(start_job(cluster, renderer, plan, observer, Input::GoesOn));
+    let input = Input::GoesOn(plan.batch.as_deref().unwrap_or_default());
+    let mut starting = std::pin::pin!(start_job(cluster, renderer, plan, observer, input));
     let mut ended = None;
     loop {
         let started = tokio::select! {

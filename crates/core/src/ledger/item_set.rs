@@ -97,6 +97,11 @@ impl ItemSet {
         self.remove_empty();
     }
 
+    /// Removes all items of a batch.
+    pub fn remove_batch(&mut self, batch: &str) {
+        self.0.remove(batch);
+    }
+
     /// The items of this set that are not in another one.
     #[must_use]
     pub fn without(mut self, other: &Self) -> Self {
@@ -193,7 +198,11 @@ mod tests {
         );
         assert_eq!(open.intersection(&ItemSet::range("bbbbbbbb", 1, 9)), ItemSet::range("bbbbbbbb", 5, 5));
         open.subtract(&ItemSet::range("bbbbbbbb", 5, 5));
-        assert!(open.without(&ItemSet::range("k2x9bcdf", 1, 1)).is_empty());
+        assert!(open.clone().without(&ItemSet::range("k2x9bcdf", 1, 1)).is_empty());
+        open.remove_batch("bbbbbbbb");
+        assert_eq!(open.len(), 1);
+        open.remove_batch("k2x9bcdf");
+        assert!(open.is_empty());
         assert!(ItemSet::range("k2x9bcdf", 1, 0).is_empty());
     }
 
