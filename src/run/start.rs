@@ -100,6 +100,16 @@ pub(super) enum Input<'a> {
     GoesOn(&'a str),
 }
 
+impl Input<'_> {
+    /// Items that this command has enqueued before the Job.
+    fn new_items(self) -> u64 {
+        match self {
+            Self::Ended(Some(own)) => own.len(),
+            Self::Ended(None) | Self::GoesOn(_) => 0,
+        }
+    }
+}
+
 /// How the items of a plan are enqueued.
 pub(super) fn enqueue_plan(plan: &RunPlan, source: InputSource, gate: Option<Arc<InputGate>>) -> EnqueuePlan {
     EnqueuePlan {
@@ -178,7 +188,7 @@ pub(super) async fn start_job(
         observer.warn(Warning::OldWorkersStay { reason: &error.to_string() });
     }
     connection.close().await;
-    Ok(Started::Job { job, new: own.len() })
+    Ok(Started::Job { job, new: input.new_items() })
 }
 
 /// Creates what the pods of a new Job wait for, and checks that it is the only one on its queue.

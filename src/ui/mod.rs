@@ -13,7 +13,9 @@ pub mod reports;
 mod run_line;
 pub mod table;
 pub mod usage;
+mod visible;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{BufRead as _, Error, ErrorKind, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, Once, OnceLock};
@@ -26,6 +28,7 @@ use tokio::sync::Notify;
 use crate::ui::commands::Commands;
 use crate::ui::failure::Failure;
 use progress::ProgressLine;
+use visible::{log_line, visible, visible_text};
 use workqueue_worker::output::OutputStream;
 
 /// How much is said.
@@ -110,14 +113,14 @@ impl Ui {
     /// A message for the user, on stderr.
     pub fn status(&self, message: &str) {
         if !self.verbosity.quiet {
-            self.progress.print_above(&self.commands.completed(message));
+            self.progress.print_above(&self.shown(&self.commands.completed(message)));
         }
     }
 
     /// A message that is shown only with `-v`.
     pub fn detail(&self, message: &str) {
         if self.verbosity.verbose {
-            self.progress.print_above(message);
+            self.progress.print_above(&self.shown(message));
         }
     }
 
@@ -126,8 +129,40 @@ impl Ui {
         self.bytes(&[line, b"\n"].concat());
     }
 
-    /// Data on stdout as it is. Returns whether stdout still has a reader.
+    /// A message as it is, or made harmless where stderr is a terminal. All text from elsewhere comes by
+    /// here, by [`Ui::bytes`], or by [`Ui::log_line`].
+    fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.progress.is_terminal(OutputStream::Stderr) { visible_text(text) } else { Cow::Borrowed(text) }
+    }
+
+    /// Data on stdout: as it is, or made harmless on a terminal. Returns whether stdout still has a
+    /// reader.
     pub fn bytes(&self, data: &[u8]) -> bool {
+        let is_terminal = self.progress.is_terminal(OutputStream::Stdout);
+        match self.data {
+            _ if !is_terminal => self.raw(data),
+            Data::Outputs => self.raw(&log_line(data)),
+            Data::Text | Data::Report => self.raw(&visible(data)),
+        }
+    }
+
+    /// A line of a pod's log: data, or a message if stdout is for something else.
+    fn log_line(&self, pod: &str, line: &[u8]) {
+        let stream = match self.data {
+            Data::Text => OutputStream::Stdout,
+            Data::Outputs => OutputStream::Stderr,
+            Data::Report => return,
+        };
+        let line = if self.progress.is_terminal(stream) { log_line(line) } else { Cow::Borrowed(line) };
+        let line = self.prefixed(pod, &line);
+        match stream {
+            OutputStream::Stdout => _ = self.raw(&[&line, &b"\n"[..]].concat()),
+            OutputStream::Stderr if self.verbosity.quiet => {}
+            OutputStream::Stderr => self.progress.print_above(&String::from_utf8_lossy(&line)),
+        }
+    }
+
+    fn raw(&self, data: &[u8]) -> bool {
         let written = self.progress.suspend(|| {
             let mut stdout = std::io::stdout().lock();
             stdout.write_all(data).and_then(|()| stdout.flush())
@@ -180,7 +215,7 @@ impl Ui {
         }
         // What turns would overwrite the question.
         self.progress.clear();
-        eprint!("Delete {what}? [y/N] ");
+        eprint!("Delete {}? [y/N] ", self.shown(what));
         let mut answer = String::new();
         std::io::stderr().flush().ok();
         stdin.lock().read_line(&mut answer).ok();
@@ -198,10 +233,10 @@ impl Ui {
         eprintln!(
             "{} {}",
             style.clone().red().bold().apply_to("error:"),
-            self.commands.completed(&failure.message)
+            self.shown(&self.commands.completed(&failure.message))
         );
         if let Some(hint) = &failure.hint {
-            eprintln!("{} {}", style.cyan().apply_to("hint:"), self.commands.completed(hint));
+            eprintln!("{} {}", style.cyan().apply_to("hint:"), self.shown(&self.commands.completed(hint)));
         }
     }
 

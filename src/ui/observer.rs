@@ -13,7 +13,7 @@ const POD_COLORS: [Color; 6] =
     [Color::Cyan, Color::Green, Color::Magenta, Color::Yellow, Color::Blue, Color::Red];
 
 impl Ui {
-    fn prefixed(&self, pod: &str, line: &[u8]) -> Vec<u8> {
+    pub(super) fn prefixed(&self, pod: &str, line: &[u8]) -> Vec<u8> {
         let Ok(mut styles) = self.pod_styles.lock() else { return line.to_vec() };
         let color = POD_COLORS[styles.len() % POD_COLORS.len()];
         let style = styles.entry(pod.to_owned()).or_insert_with(|| Style::new().fg(color));
@@ -34,7 +34,7 @@ impl Ui {
 
     fn warning(&self, text: &str) {
         let word = Style::new().for_stderr().yellow().apply_to("warning:");
-        self.progress.print_above(&format!("{word} {}", self.commands.completed(text)));
+        self.progress.print_above(&format!("{word} {}", self.shown(&self.commands.completed(text))));
     }
 }
 
@@ -56,11 +56,7 @@ impl Observer for Ui {
             Notice::Output { stream, bytes } => self.output(stream, bytes),
             Notice::Work { done, failed, running } => self.progress.work(done, failed, running),
             Notice::RunStarted(job) => self.status(&started(job)),
-            Notice::LogLine { pod, line } => match self.data {
-                Data::Text => self.data(&self.prefixed(pod, line)),
-                Data::Report => {}
-                Data::Outputs => self.status(&String::from_utf8_lossy(&self.prefixed(pod, line))),
-            },
+            Notice::LogLine { pod, line } => self.log_line(pod, line),
         }
     }
 }

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::log_lines::LogLines;
 use super::rate::{Rate, bar};
+use super::visible::visible_text;
 use workqueue_core::words::count;
 use workqueue_worker::output::OutputStream;
 
@@ -59,6 +60,13 @@ impl ProgressLine {
     /// Prints a line on stderr that stays.
     pub(super) fn print_above(&self, line: &str) {
         self.suspend(|| eprintln!("{line}"));
+    }
+
+    pub(super) fn is_terminal(&self, stream: OutputStream) -> bool {
+        match stream {
+            OutputStream::Stdout => self.stdout_too,
+            OutputStream::Stderr => self.terminal,
+        }
     }
 
     /// Runs something that prints, with the progress line hidden.
@@ -173,7 +181,7 @@ impl ProgressLine {
             self.bar.reset();
         }
         self.bar.enable_steady_tick(TICK);
-        self.bar.set_message(line.to_owned());
+        self.bar.set_message(visible_text(line).into_owned());
     }
 }
 

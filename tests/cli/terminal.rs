@@ -43,9 +43,9 @@ fn a_pipe_gets_no_colours() {
 }
 
 /// What the program prints on a terminal of its own. `script`, which makes one, is everywhere.
-fn on_terminal(no_color: bool) -> String {
+fn on_terminal(args: &str, no_color: bool) -> String {
     let sandbox = Sandbox::new();
-    let line = format!("{} build nothing --image w", plugin().display());
+    let line = format!("{} {args}", plugin().display());
     let mut command = Command::new("script");
     command.args(["--quiet", "--command", &line, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR");
     if no_color {
@@ -56,9 +56,18 @@ fn on_terminal(no_color: bool) -> String {
 
 #[test]
 fn a_terminal_gets_colours_unless_no_color_is_set() {
-    let (coloured, plain) = (on_terminal(false), on_terminal(true));
+    let build = "build nothing --image w";
+    let (coloured, plain) = (on_terminal(build, false), on_terminal(build, true));
     assert!(coloured.contains("\x1b[31m"), "{coloured:?}");
     assert!(plain.contains("error: cannot read nothing") && !plain.contains("\x1b["), "{plain:?}");
+}
+
+#[test]
+fn text_from_elsewhere_has_no_power_over_a_terminal() {
+    let name = "$(printf '\\033]0;title\\007\\r\\302\\2332J.txt')";
+    let shown = on_terminal(&format!("enqueue --dry-run -f \"{name}\""), true);
+    assert!(shown.contains(r"\u{1b}]0;title\u{7}\r\u{9b}2J.txt"), "{shown:?}");
+    assert!(!shown.contains(['\x1b', '\x07', '\u{9b}']), "{shown:?}");
 }
 
 #[test]
