@@ -39,7 +39,7 @@ pub(super) fn log_line(line: &[u8]) -> Cow<'_, [u8]> {
     }
     let mut shown = LogLine::default();
     let mut parser = Parser::<anstyle_parse::DefaultCharAccumulator>::new();
-    line.iter().for_each(|&byte| parser.advance(&mut shown, byte));
+    String::from_utf8_lossy(line).bytes().for_each(|byte| parser.advance(&mut shown, byte));
     if shown.colored {
         shown.text.push_str("\u{1b}[0m");
     }
