@@ -104,7 +104,8 @@ install_all() {
     install_file "$plugin"
     install_file "$shim"
     for file in $workers; do
-        if [ -f "$source/$file" ]; then install_file "$file"; fi
+        # One of another version would be taken for this one's.
+        if [ -f "$source/$file" ]; then install_file "$file"; else rm -f "$bin/$file"; fi
     done
 }
 

@@ -161,6 +161,9 @@ pub enum Error {
     /// A release was installed from a chart that is not named now.
     #[error("release {release} was installed from the chart in {}, which is not named now", directory.display())]
     OtherChart { release: String, directory: PathBuf },
+    /// The values of a release were to be used again, and no record of them is found.
+    #[error("no record of the values of release {release} is found: nothing was applied")]
+    NothingRemembered { release: String },
     #[error("nameOverride is {0:?}, but all commands find a release's objects by the chart's own name")]
     Renamed(String),
     /// The log of an earlier run, which would be overwritten.
@@ -211,7 +214,7 @@ impl Error {
                  --start-timeout (0 for no limit), or end it with `kubectl workqueue stop {run}`"
             )),
             Self::OtherChart { directory, .. } => Some(format!(
-                "name it with --chart {}, or use the bundled chart and its defaults with --reset-values",
+                "name it with --chart {:?}, or use the bundled chart and its defaults with --reset-values",
                 directory.display()
             )),
             Self::NoWorker(Some(architecture)) => Some(format!(
@@ -298,6 +301,9 @@ impl Error {
                  `kubectl workqueue dump` and `kubectl workqueue enqueue`"
             }
             Self::BrokerPruned(_) => "--yes prunes it, with what is in its queues",
+            Self::NothingRemembered { .. } => {
+                "give all of its values, without --reuse-values: `helm get values` shows those of a release of helm's"
+            }
             Self::Renamed(_) => {
                 "omit it and name the release with --release; only `helm install` supports it"
             }

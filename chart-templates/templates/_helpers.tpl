@@ -420,12 +420,18 @@ if [ -z "$digest" ]; then
   echo "no worker for linux/$arch was brought along" >&2
   exit 126
 fi
-cd /run/workqueue/bin
-rm -f .unpacked
-cat /run/workqueue/archive/"$arch"-*/part | gzip -dc >.unpacked || true
-if ! echo "$digest  .unpacked" | sha256sum -c >/dev/null 2>&1; then
+unpack() { cat /run/workqueue/archive/"$arch"-*/part | gzip -dc; }
+found=$(unpack 2>/dev/null | sha256sum)
+if [ "${found%% *}" != "$digest" ]; then
   echo "the worker in the ConfigMaps does not have the SHA-256 digest $digest: somebody has changed $maps" >&2
   exit 126
+fi
+cd /run/workqueue/bin
+unpack >.unpacked || true
+found=$(sha256sum <.unpacked)
+if [ "${found%% *}" != "$digest" ]; then
+  echo "the worker could not be written to /run/workqueue/bin" >&2
+  exit 1
 fi
 chmod 0555 .unpacked
 mv .unpacked workqueue-worker

@@ -72,7 +72,7 @@ pub async fn run(args: DoctorArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let is_json = args.output.is_json();
     let mut found = |finding: &_| {
         if !is_json {
-            ui.data(words::lines(finding).as_bytes());
+            ui.finding(&words::style(finding), &words::word(finding), &words::text(finding));
         }
     };
     let report = examine(&cluster, &plan, ui, &mut found, ui.interrupted()).await?;

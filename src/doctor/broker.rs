@@ -123,7 +123,7 @@ fn version(probe: &Probe) -> Finding {
     let series = series(version).filter(|_| product == "RabbitMQ");
     match series {
         Some(series) if series < OLDEST => {
-            let hint = "upgrade it in steps: `up --set broker.image.tag=TAG` names them";
+            let hint = "upgrade it in steps: `kubectl workqueue up --reuse-values --set broker.image.tag=TAG` names them";
             Finding::error(BROKER, format!("{name} is too old: failed items could get lost"), hint)
         }
         Some(series) if series <= NEWEST => Finding::ok(BROKER, format!("{name} accepts the login")),
@@ -147,7 +147,7 @@ fn alarm(answer: &ProbeAnswer) -> Finding {
                 "empty queues (`kubectl workqueue queues`), or enlarge the broker's PVC"
             } else {
                 "empty queues (`kubectl workqueue queues`), or give the broker more memory: \
-                 `up --set broker.resources.limits.memory=SIZE`"
+                 `kubectl workqueue up --reuse-values --set broker.resources.limits.memory=SIZE`"
             };
             Finding::error(ALARM, format!("an alarm of the broker blocks all publishers: {reason}"), hint)
         }
@@ -198,7 +198,9 @@ fn feature_flags(pod: &str, disabled: Result<&[String], &cluster::Error>) -> Fin
         Ok(disabled) => Finding::warning(
             FLAGS,
             format!("stable feature flags are disabled: {}", disabled.join(", ")),
-            format!("later versions require them: kubectl exec {pod} -- rabbitmqctl enable_feature_flag all"),
+            format!(
+                "later versions require them: `kubectl exec {pod} -- rabbitmqctl enable_feature_flag all`"
+            ),
         ),
     }
 }

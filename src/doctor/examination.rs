@@ -75,7 +75,8 @@ impl<S: Future<Output = ()>> Examination<'_, S> {
         };
         if let Ok(None) = around.namespace {
             let name = cluster.namespace();
-            let hint = format!("`kubectl create namespace {name}`, or `up --create-namespace`");
+            let hint =
+                format!("`kubectl create namespace {name}`, or `kubectl workqueue up --create-namespace`");
             self.note([Finding::error("namespace", format!("namespace {name:?} does not exist"), hint)]);
         }
         self.note(around.findings(&subject, server::minor(&version)));

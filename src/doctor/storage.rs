@@ -12,8 +12,9 @@ use workqueue_core::words::{are, count};
 const CLASS: &str = "storage-class";
 const ROOM: &str = "storage-room";
 
-/// The annotation of the class for PVCs that name none.
-const DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
+/// The annotations of the class for PVCs that name none, the one of old clusters among them.
+const DEFAULT: [&str; 2] =
+    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
 
 /// The provisioner of classes whose volumes somebody makes by hand.
 const BY_HAND: &str = "kubernetes.io/no-provisioner";
@@ -32,7 +33,9 @@ pub(super) enum Class<'a> {
 
 /// The class of PVCs among those of the cluster.
 pub(super) fn class_of<'a>(claims: &ClaimGroup, classes: &'a [StorageClass]) -> Class<'a> {
-    let is_default = |class: &&StorageClass| class.annotations().get(DEFAULT).is_some_and(|it| it == "true");
+    let is_default = |class: &&StorageClass| {
+        DEFAULT.iter().any(|name| class.annotations().get(*name).is_some_and(|it| it == "true"))
+    };
     let found = match claims.spec.storage_class_name.as_deref() {
         Some("") => return Class::None,
         Some(name) => classes.iter().find(|class| class.name_any() == name),
@@ -128,7 +131,7 @@ mod tests {
     use serde_json::json;
 
     fn class(name: &str, default: &str, provisioner: &str) -> StorageClass {
-        let annotations = json!({DEFAULT: default});
+        let annotations = json!({DEFAULT[0]: default});
         let class =
             json!({"metadata": {"name": name, "annotations": annotations}, "provisioner": provisioner});
         serde_json::from_value(class).expect("a class")

@@ -125,7 +125,7 @@ async fn create(cluster: &Cluster, trial: &Trial<'_>) -> Option<Finding> {
 /// Deletes a trial pod. Returns a finding if it may still be there.
 async fn delete(cluster: &Cluster, name: &str) -> Option<Finding> {
     let error = cluster.delete_pod(name).await.err()?;
-    let hint = format!("delete it: kubectl delete pod {name}; it ends by itself within 10 minutes");
+    let hint = format!("delete it: `kubectl delete pod {name}`; it ends by itself within 10 minutes");
     Some(Finding::warning(IMAGE, format!("trial pod {name} may be left: {error}"), hint))
 }
 
@@ -209,12 +209,24 @@ async fn forward(cluster: &Cluster, pod: &str) -> Finding {
         Err(error) => return forward_failed(&error),
     };
     match tokio::time::timeout(FORWARD_TIMEOUT, stream.read_u8()).await {
-        Ok(_) => Finding::ok(FORWARD, "port-forward over WebSocket works"),
+        Ok(answer) => forwarded(&answer),
         Err(_) => {
             let seconds = FORWARD_TIMEOUT.as_secs();
             let message = format!("nothing comes through a port-forward within {seconds} s");
             Finding::error(FORWARD, message, FORWARD_HINT)
         }
+    }
+}
+
+/// What an answer through a port-forward says. It may be the node's own: a node without socat cannot
+/// forward.
+fn forwarded(answer: &std::io::Result<u8>) -> Finding {
+    match answer {
+        Err(error) if !error.to_string().to_lowercase().contains("refused") => {
+            let message = format!("a port-forward breaks before the pod has answered: {error}");
+            Finding::error(FORWARD, message, FORWARD_HINT)
+        }
+        _ => Finding::ok(FORWARD, "port-forward over WebSocket works"),
     }
 }
 

@@ -41,7 +41,7 @@ impl WorkerBinary {
     /// on PATH. Its name may end in the platform, as in `workqueue-worker-linux-arm64`. Skips one that is
     /// not static, such as a developer's build.
     pub fn find(architecture: &str) -> Option<Self> {
-        let names = [NAME.to_owned(), format!("{NAME}-linux-{architecture}")];
+        let names = [format!("{NAME}-linux-{architecture}"), NAME.to_owned()];
         let files =
             directories().into_iter().flat_map(|directory| names.clone().map(|name| directory.join(name)));
         files.filter_map(|file| Self::at(&file).ok()).find(|worker| worker.architecture == architecture)

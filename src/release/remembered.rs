@@ -28,7 +28,7 @@ pub enum Remember {
 /// The chart of a release, and its values.
 ///
 /// # Errors
-/// [`Error::OtherChart`]; what the chart or the cluster refuse.
+/// [`Error::OtherChart`], [`Error::NothingRemembered`]; what the chart or the cluster refuse.
 pub(crate) async fn chart_and_values(
     cluster: &Cluster,
     release: &ReleaseName,
@@ -46,9 +46,13 @@ pub(crate) async fn chart_and_values(
     let chart = plan.load_chart()?;
     let mut values = plan.load_values(&chart)?;
     let Some(stored) = stored else {
-        if remember != Remember::Never && !plan.has_values() && cluster.has_broker(release).await? {
-            observer.warn(Warning::NothingRemembered { release });
+        if remember == Remember::Never || !cluster.has_broker(release).await? {
+            return Ok((chart, values));
         }
+        if remember == Remember::Always {
+            return Err(Error::NothingRemembered { release: release.to_string() });
+        }
+        observer.warn(Warning::NothingRemembered { release });
         return Ok((chart, values));
     };
     let reuses = match remember {

@@ -97,6 +97,8 @@ impl WorkerExecutable {
         let named = |name: &str| found.iter().find(|map| map.name.as_deref() == Some(name));
         let first = named(&self.name(release, 0))?;
         let parts: usize = first.annotations.as_ref()?.get(PARTS_ANNOTATION)?.parse().ok()?;
+        // Anybody may have written the annotation.
+        let parts = parts.max(1);
         (0..parts).map(|part| Some(self.name(release, part)).filter(|name| named(name).is_some())).collect()
     }
 }

@@ -91,6 +91,8 @@ impl<'a> FollowedRun<'a> {
             // The broker is reached through the API server, whose absence was reported already.
             QueueCount::Away(_) if self.server_is_away => {}
             QueueCount::Away(reason) => {
+                // What was counted holds no longer.
+                self.counts = None;
                 if !std::mem::replace(&mut self.broker_is_away, true) {
                     self.observer.warn(Warning::BrokerAway { reason: &reason });
                 }
@@ -170,7 +172,9 @@ impl<'a> FollowedRun<'a> {
     /// # Errors
     /// [`Error::WorkersStuck`], [`Error::NotStarted`].
     pub(crate) fn on_tick(&mut self, start_timeout: Duration, now: Instant) -> Result<(), Error> {
-        self.report_progress(now);
+        if !self.server_is_away {
+            self.report_progress(now);
+        }
         let waited = now.duration_since(self.followed_since);
         if !start_timeout.is_zero() && waited >= start_timeout && !self.starting.has_started() {
             return Err(self.not_started(waited));

@@ -146,6 +146,14 @@ impl Ui {
         }
     }
 
+    /// A line of data that begins with a word in colour; commands in it can be pasted.
+    pub fn finding(&self, style: &Style, word: &str, text: &str) {
+        let text = self.commands.completed(text);
+        let is_terminal = self.progress.is_terminal(OutputStream::Stdout);
+        let text = if is_terminal { visible_text(&text) } else { Cow::Borrowed(&*text) };
+        self.raw(format!("{} {text}\n", style.apply_to(word)).as_bytes());
+    }
+
     /// A line of a pod's log: data, or a message if stdout is for something else.
     fn log_line(&self, pod: &str, line: &[u8]) {
         let stream = match self.data {

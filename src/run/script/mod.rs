@@ -103,6 +103,7 @@ impl Script {
                 "labels": job["metadata"]["labels"],
                 "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid}],
             },
+            "immutable": true,
             "data": data,
             "binaryData": binary,
         })

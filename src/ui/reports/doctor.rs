@@ -11,11 +11,15 @@ use workqueue_core::words::count;
 const STATE: usize = 8;
 const CHECK: usize = 14;
 
-/// A finding, and its hint on a line of its own.
-pub fn lines(finding: &Finding) -> String {
-    let Finding { check, state, message, hint } = finding;
-    let word = format!("{:STATE$}", state.as_str());
-    let line = format!("{} {check:CHECK$} {}", style(*state).apply_to(word), plain(message));
+/// The state of a finding, as a word of the first line.
+pub fn word(finding: &Finding) -> String {
+    format!("{:STATE$}", finding.state.as_str())
+}
+
+/// The rest of the line, and the hint on a line of its own.
+pub fn text(finding: &Finding) -> String {
+    let Finding { check, message, hint, .. } = finding;
+    let line = format!("{check:CHECK$} {}", plain(message));
     let indent = " ".repeat(STATE + 1);
     match hint {
         Some(hint) => format!("{line}\n{indent}hint: {hint}"),
@@ -23,9 +27,10 @@ pub fn lines(finding: &Finding) -> String {
     }
 }
 
-fn style(state: State) -> Style {
+/// How the word looks on a terminal.
+pub fn style(finding: &Finding) -> Style {
     let style = Style::new();
-    match state {
+    match finding.state {
         State::Ok => style.green(),
         State::Unknown => style.dim(),
         State::Warning => style.yellow(),
@@ -64,8 +69,7 @@ mod tests {
             message: "too\nsmall".to_owned(),
             hint: Some("ask".to_owned()),
         };
-        let text = lines(&finding);
-        let text = console::strip_ansi_codes(&text);
+        let text = format!("{} {}", word(&finding), text(&finding));
         assert_eq!(text, "error    quota          too\\nsmall\n         hint: ask");
         let findings = vec![finding.clone(), Finding { state: State::Ok, ..finding }];
         let report = DoctorReport { findings, interrupted: false };
