@@ -301,15 +301,15 @@ podAntiAffinity:
 {{- end }}
 
 {{/*
-Whether a container needs a volume for temporary files: its root file system is
-read-only, and nothing is mounted at /tmp. The argument is a dict with
+Whether a container needs a volume at a path that it writes to: its root file system is
+read-only, and nothing is mounted there. The argument is a dict with `path`,
 `context` (a securityContext) and `mounts`.
 */}}
-{{- define "workqueue.needsTmp" -}}
+{{- define "workqueue.needsDirectory" -}}
 {{- if dig "readOnlyRootFilesystem" false (default dict .context) }}
 {{- $taken := false }}
 {{- range .mounts }}
-{{- if eq (trimSuffix "/" (toString .mountPath)) "/tmp" }}
+{{- if eq (trimSuffix "/" (toString .mountPath)) $.path }}
 {{- $taken = true }}
 {{- end }}
 {{- end }}
