@@ -80,7 +80,7 @@ fn a_ledger_that_cannot_fit_is_refused_before_the_start() {
         .expect("the status of the broker");
     let free = status["disk_free"].as_u64().expect("the broker knows its disk");
     bed.rabbitmqctl(&["set_disk_free_limit", &(free - 30_000_000).to_string()]);
-    bed.workqueue(&["run", "--image", worker_image(), "--", "true"])
+    bed.workqueue(&["run", "--image", worker_image(), "--worker-in-image", "--", "true"])
         .exits(1)
         .says("error: the run's ledger may need 40 MB, and the broker has ")
         .says("hint: the items are still in the queue");

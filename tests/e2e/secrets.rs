@@ -67,7 +67,7 @@ fn no_command_shows_or_stores_a_secret() {
     let search = Search::new(bed);
     search.look("up", &shown(&first));
 
-    let run = ["run", "--image", worker_image(), "--retries", "0"];
+    let run = ["run", "--image", worker_image(), "--worker-in-image", "--retries", "0"];
     let program = ["--", "sh", "-c", "echo out; echo err >&2; read item; [ $item != bad ]"];
     search.run(&[&run[..], &["good", "bad"], &program].concat()).exits(6);
     search.look_at_processes();
