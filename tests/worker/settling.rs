@@ -48,7 +48,7 @@ async fn sigterm_lets_items_finish_or_requeues_them() {
     bench.until_ready(2).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     worker.signal("-TERM");
-    assert_eq!(ended(worker).await.exits(143).stdout, "a");
+    assert_eq!(ended(worker).await.exits(143).stdout, "a\n");
     bench.until_ready(2).await;
     bench.take("").await.expect("one of the two");
     let worker =
