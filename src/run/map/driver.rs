@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::collect::{Collected, Collecting};
 use super::input::{KILLED, LEFT, ReadInput, account, cut, is_set, read};
@@ -15,29 +14,20 @@ use super::{InputEnd, MapReport, Mapped};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
-use crate::notice::{Notice, Observer, Wait, Warning};
-use crate::queue::connection::{BrokerConnection, BrokerTarget, is_transient};
+use crate::notice::{Notice, Observer, Warning};
+use crate::queue::connection::BrokerTarget;
 use crate::queue::input_gate::InputGate;
 use crate::results::printing::{ItemSink, Order, Position, Printing, Spool};
 use crate::run::find::find_run;
 use crate::run::follow::{FollowPlan, RunEnd, RunReport, follow};
 use crate::run::plan::RunPlan;
-use workqueue_amqp as broker;
-use workqueue_amqp::consumer::DEAD_AFTER;
-use workqueue_amqp::{Broker, topology};
 use workqueue_core::names::{BATCH_LENGTH, QueueName, ReleaseName, random_suffix};
 
 /// The most ids that a report names.
 const NAMED: usize = 10;
 
-/// How long a collector that was killed may hold outputs: until the broker must have noticed.
-const LOST_FOR: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
-
 /// How long somebody who has stopped the command waits for the end of the input to reach the broker.
 const LAST_WAIT: Duration = Duration::from_secs(15);
-
-/// Pause between two attempts at something that the broker does not answer.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// What to print, and how long to follow.
 pub struct MapPlan<'a> {
@@ -129,12 +119,12 @@ fn printing<'a>(job: &JobState, map: &MapPlan<'a>, attached: bool) -> Result<Pri
 }
 
 /// A run whose outputs are printed.
-struct Driving<'a> {
-    cluster: &'a Cluster,
-    release: &'a ReleaseName,
-    queue: QueueName,
-    job: JobState,
-    observer: &'a dyn Observer,
+pub(super) struct Driving<'a> {
+    pub cluster: &'a Cluster,
+    pub release: &'a ReleaseName,
+    pub queue: QueueName,
+    pub job: JobState,
+    pub observer: &'a dyn Observer,
     input: Option<ReadInput>,
     /// Why another process did not read the input to its end, if so.
     cut: Option<String>,
@@ -326,67 +316,5 @@ impl Driving<'_> {
 
     fn detached(&self) -> RunReport {
         RunReport { job: self.job.clone(), end: RunEnd::Detached, failed_pods: Vec::new(), verdict: None }
-    }
-
-    /// Waits until nobody else collects the outputs. A process that was killed seems to, for a while.
-    async fn until_free(&self) -> Result<(), Error> {
-        let started = Instant::now();
-        loop {
-            let outputs = self.queue.outputs(&self.job.run);
-            let depth = self.ask(async |broker| topology::reported_depth(broker, &outputs).await).await?;
-            let consumers = depth.map_or(0, |depth| depth.consumers);
-            if consumers == 0 {
-                return Ok(());
-            }
-            if started.elapsed() > LOST_FOR {
-                return Err(Error::AlreadyCollected(self.job.run.clone()));
-            }
-            let run = &self.job.run;
-            self.observer.on(Notice::Waiting(Wait::OtherCollector { run, consumers }));
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Whether the input has not come to its end.
-    async fn input_goes_on(&self) -> Result<bool, Error> {
-        let input = self.queue.input(&self.job.run);
-        self.ask(async |broker| topology::exists(broker, &input).await).await
-    }
-
-    /// Tells the workers that the input has ended. What was `cut` off is noted before: later, nobody could
-    /// tell the run from one over the whole input.
-    async fn close_input(&self, cut: Option<String>) -> Result<(), Error> {
-        let input = self.queue.input(&self.job.run);
-        loop {
-            let closing = async {
-                if let Some(reason) = &cut {
-                    self.cluster.note_input_cut(&self.job.name, reason).await?;
-                }
-                self.ask(async |broker| topology::delete(broker, &input).await).await
-            };
-            match closing.await {
-                Err(error) if is_transient(&error) => {
-                    self.observer.on(Notice::Waiting(Wait::BrokerBack(&error.to_string())));
-                }
-                closed => return closed,
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Makes room for others. It is no reason to fail: the outputs of old runs are deleted with them.
-    async fn forget_outputs(&self) {
-        let outputs = self.queue.outputs(&self.job.run);
-        let forgetting = self.ask(async |broker| topology::delete(broker, &outputs).await);
-        if let Err(error) = forgetting.await {
-            self.observer.warn(Warning::OldRunsStay { reason: &error.to_string() });
-        }
-    }
-
-    async fn ask<T>(&self, question: impl AsyncFn(&Broker) -> Result<T, broker::Error>) -> Result<T, Error> {
-        let query = async |connection: &BrokerConnection| {
-            question(&connection.broker).await.map_err(|error| connection.explain(error))
-        };
-        BrokerConnection::query(self.cluster, self.release, "kubectl-workqueue map", query).await
     }
 }

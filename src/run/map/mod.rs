@@ -4,6 +4,7 @@
 mod collect;
 mod driver;
 mod input;
+mod questions;
 mod start;
 
 use crate::error::Error;

@@ -24,13 +24,22 @@ pub fn end(report: &MapReport) -> Result<(String, ExitStatus), Failure> {
     // This process may know more of its input than what is noted at the Job.
     let mut run = report.run.clone();
     let cut = run.job.input_cut.take();
-    let (text, status) = reports::run::end(&run)?;
-    let text = text + &absent_outputs(report);
-    if let Some(failure) = input(report, &text) {
-        return Err(failure);
+    let not_read = |text: &str| {
+        let noted = || Some(reports::run::input_cut(&run.job.run, cut.as_ref()?, text));
+        input(report, text).or_else(noted)
+    };
+    let ended = reports::run::end(&run);
+    if let Err(failure) = &ended
+        && failure.status == ExitStatus::Unproven
+        && let Some(not_read) = not_read(&failure.message)
+    {
+        // The book lacks the items of a reader that was killed.
+        return Err(not_read);
     }
-    if let Some(reason) = cut {
-        return Err(reports::run::input_cut(&run.job.run, &reason, &text));
+    let (text, status) = ended?;
+    let text = text + &absent_outputs(report);
+    if let Some(failure) = not_read(&text) {
+        return Err(failure);
     }
     if report.absent > 0 {
         let hint = "`kubectl workqueue results` shows how the items ended, and the end of their outputs";
@@ -150,6 +159,12 @@ mod tests {
         let failure = end(&report).expect_err("its input was cut");
         assert_eq!(failure.status, ExitStatus::NotEnqueued);
         assert!(failure.message.ends_with("stopped after 3 items"), "{failure:?}");
+        report.run.verdict = Some(Verdict::unproven("nobody knows its items".to_owned()));
+        report.input = Some(InputEnd::Cut("its reader was killed".to_owned()));
+        let failure = end(&report).expect_err("its input was cut");
+        assert_eq!(failure.status, ExitStatus::NotEnqueued);
+        assert!(failure.message.contains("nobody knows its items"), "{failure:?}");
+        assert!(failure.message.ends_with("its reader was killed"), "{failure:?}");
     }
 
     #[test]

@@ -122,13 +122,14 @@ pub fn deleted(run: &str) -> String {
 /// that completed while items failed or are left.
 pub fn end(report: &RunReport) -> Result<(String, ExitStatus), Failure> {
     match &report.end {
-        RunEnd::Complete => {
-            let text = complete(report)?;
-            match &report.job.input_cut {
-                Some(reason) => Err(input_cut(&report.job.run, reason, &text)),
-                None => Ok((text, ExitStatus::Success)),
+        RunEnd::Complete => match (complete(report), &report.job.input_cut) {
+            (Ok(text), Some(reason)) => Err(input_cut(&report.job.run, reason, &text)),
+            // The book lacks the items of a reader that was killed.
+            (Err(failure), Some(reason)) if failure.status == ExitStatus::Unproven => {
+                Err(input_cut(&report.job.run, reason, &failure.message))
             }
-        }
+            (complete, _) => complete.map(|text| (text, ExitStatus::Success)),
+        },
         RunEnd::Detached => Ok((detached(&report.job), ExitStatus::Interrupted)),
         RunEnd::Deleted => Err(failed(report, "Deleted", "somebody deleted the Job")),
         RunEnd::Failed { reason, message } => Err(failed(report, reason, message)),
@@ -380,6 +381,12 @@ mod tests {
         assert_eq!(failure.status, ExitStatus::NotEnqueued);
         assert!(failure.message.contains("8 done"), "{failure:?}");
         assert!(failure.message.ends_with("was not enqueued to its end: item 9 is too large"), "{failure:?}");
+        report.verdict = Some(Verdict::unproven("nobody knows its items".to_owned()));
+        let failure = end(&report).expect_err("its input was cut");
+        assert_eq!(failure.status, ExitStatus::NotEnqueued);
+        assert!(failure.message.contains("nothing proves"), "{failure:?}");
+        report.verdict = self::report(RunEnd::Complete, 0, 3, 0).verdict;
+        assert_eq!(end(&report).expect_err("items failed").status, ExitStatus::ItemsFailed);
     }
 
     #[test]
