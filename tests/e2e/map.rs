@@ -127,8 +127,8 @@ fn a_map_that_was_stopped_is_continued_and_prints_nothing_twice() {
         running.signal(signal);
         let stopped = running.finish();
         let run = home.run();
-        let attach = [&["map", "--attach", &run][..], order].concat();
-        let rest = workqueue_test_support::run(&mut home.command(&attach)).ok();
+        // What waits for its turn lies on this machine only, and keeps its order without -k.
+        let rest = home.attach(&run).ok();
         let all = stopped.stdout.clone() + &rest.stdout;
         let expected: Vec<String> = (1..=100).map(|number| format!("item {number}")).collect();
         let mut printed: Vec<&str> = all.lines().collect();
@@ -161,7 +161,9 @@ fn an_input_whose_reader_was_killed_is_not_called_complete() {
     });
     running.wait_for_output("first\n");
     running.kill();
-    let attached = home.attach(&home.run()).exits(3).says("was killed before its end");
+    let run = home.run();
+    let attached = home.attach(&run).exits(3).says("was killed before its end");
+    home.bed.workqueue(&["attach", &run]).exits(3).says("was killed before its end");
     // It may have been killed before it had noted what it had just printed.
     if !attached.stdout.is_empty() {
         assert_eq!(attached.says("comes again, and may be there twice").stdout, "first\n");

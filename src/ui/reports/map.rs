@@ -121,7 +121,6 @@ fn detached(report: &MapReport) -> String {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::queue::enqueue_report::EnqueueReport;
     use crate::run::books::{Proof, Verdict};
     use crate::run::follow::RunReport;
 
@@ -176,7 +175,7 @@ mod tests {
 
     #[test]
     fn detaching_tells_of_an_input_that_went_wrong() {
-        let input = Some(InputEnd::Read(Box::new(EnqueueReport::default()), Some(Error::NoHome)));
+        let input = Some(InputEnd::Read(Box::default(), Some(Error::NoHome)));
         let (text, status) = end(&MapReport { input, ..report(RunEnd::Detached) }).expect("it detaches");
         assert_eq!(status, ExitStatus::Interrupted);
         assert!(text.contains("there is no home directory"), "{text}");
