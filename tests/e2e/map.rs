@@ -172,6 +172,28 @@ fn an_input_whose_reader_was_killed_is_not_called_complete() {
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
+fn an_input_that_was_left_with_ctrl_c_is_not_called_complete() {
+    let home = Home::new("left-input");
+    let args = with_worker(&home.image, &["map"], &[], "cat; echo");
+    let (more_tx, more_rx) = std::sync::mpsc::channel::<()>();
+    let mut running = Running::start_fed(&mut home.command(&args), move |mut stdin| {
+        stdin.write_all(b"first\n")?;
+        more_rx.recv().ok();
+        Ok(())
+    });
+    running.wait_for_output("first\n");
+    running.signal("-INT");
+    running.wait_for("the input was read up to item 1, and no further");
+    drop(more_tx);
+    running.finish().exits(130);
+    let run = home.run();
+    let stopped = "its reading was stopped after 1 item";
+    home.bed.workqueue(&["attach", &run]).exits(3).says(stopped);
+    assert_eq!(home.attach(&run).exits(3).says(stopped).stdout, "");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
 fn outputs_are_read_after_the_pods_are_gone_and_a_cut_one_is_named() {
     let home = Home::new("outputs");
     let items: String = (1..=20).map(|_| "1048576\n").chain(["3145728\n"]).collect();
