@@ -91,12 +91,12 @@ pub async fn local(
         Ok(files) => files,
         Err(error) => return (Tally::default().report(None), Err(error)),
     };
-    let mut whole = match sink.map(|sink| WholeItems::new(sink, plan.keep_order)).transpose() {
+    let skip = std::mem::take(&mut files.skip);
+    let mut whole = match sink.map(|sink| WholeItems::new(sink, plan.keep_order, skip.clone())).transpose() {
         Ok(whole) => whole,
         Err(error) => return (Tally::default().report(None), Err(error)),
     };
     let notes = items.notes();
-    let skip = std::mem::take(&mut files.skip);
     let queue = MemoryQueue::over_items(items, plan.work.concurrency + READ_AHEAD).skipping(skip);
     let (events_tx, mut events_rx) = mpsc::unbounded_channel();
     let (console, mut chunks_rx) = console();
@@ -111,11 +111,16 @@ pub async fn local(
             // user's interrupt is handled by the work.
             biased;
             ended = &mut working, if result.is_none() => result = Some(ended),
-            Some(mut event) = events_rx.recv() => {
-                let printed = whole.as_mut().map_or(Ok(()), |whole| whole.take(&mut event));
-                written = written.and(printed).and(files.take(&event));
-                observer.warn_of_input(&notes);
-                tally.take(event, observer);
+            Some(event) = events_rx.recv() => {
+                let mut next = Some(event);
+                // All of them before more work is done: with a slow reader they would pile up.
+                while let Some(mut event) = next {
+                    let printed = whole.as_mut().map_or(Ok(()), |whole| whole.take(&mut event));
+                    written = written.and(printed).and(files.take(&event));
+                    observer.warn_of_input(&notes);
+                    tally.take(event, observer);
+                    next = events_rx.try_recv().ok();
+                }
             }
             Some(chunk) = chunks_rx.recv() => output(observer, &chunk),
             else => break,
@@ -140,8 +145,9 @@ struct WholeItems<'a> {
 }
 
 impl<'a> WholeItems<'a> {
-    fn new(sink: &'a (dyn ItemSink + Sync), keep_order: bool) -> Result<Self, Error> {
-        let order = keep_order.then(Spool::temporary).transpose()?.map(|spool| Order::new(None, spool));
+    fn new(sink: &'a (dyn ItemSink + Sync), keep_order: bool, skip: HashSet<u64>) -> Result<Self, Error> {
+        let spool = keep_order.then(Spool::temporary).transpose()?;
+        let order = spool.map(|spool| Order::new(None, spool).skipping(skip));
         Ok(Self { printing: Printing::new(sink, Position::nowhere(), order), bodies: HashMap::new() })
     }
 

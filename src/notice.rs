@@ -91,6 +91,10 @@ pub enum Warning<'a> {
     EarlierEnqueue { settled: u64 },
     /// What was enqueued could not be written into the book of the queue.
     NotInBook { queue: &'a QueueName, reason: &'a str },
+    /// The input of `map` ended before its end.
+    InputCut { reason: &'a str },
+    /// The broker could not be told in time that the input of a run has ended.
+    InputStaysOpen { run: &'a str },
     /// Old runs could not be deleted.
     OldRunsStay { reason: &'a str },
     /// ConfigMaps with workers of older versions could not be deleted.

@@ -80,15 +80,15 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let interrupting = async {
         ui.interrupted().await;
         interrupted_tx.send_replace(true);
-        // A second time changes nothing: everything ends within seconds.
-        std::future::pending::<std::convert::Infallible>().await
+        // Everything ends within seconds, unless something does not answer.
+        ui.interrupted().await;
     };
     if let Some(run) = &args.attach {
         let cluster = args.run.cluster.connect().await?;
         let release = &args.run.cluster.release;
         let report = tokio::select! {
             report = attach(&cluster, release, run, plan, ui, interrupted_rx) => report?,
-            never = interrupting => match never {},
+            () = interrupting => return Ok(given_up(ui)),
         };
         return print_end(ui, &report);
     }
@@ -102,7 +102,7 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let queue = run.queue.name.clone();
     let mapped = tokio::select! {
         mapped = map(&cluster, run, plan, ui, interrupted_rx) => mapped?,
-        never = interrupting => match never {},
+        () = interrupting => return Ok(given_up(ui)),
     };
     match mapped {
         Mapped::Run(report) => print_end(ui, &report),
@@ -113,6 +113,13 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         }
         Mapped::NotEnqueued(report, error) => not_enqueued(ui, args.run.output, &queue, &report, error),
     }
+}
+
+/// Ends at once, with things undone.
+fn given_up(ui: &Ui) -> ExitStatus {
+    ui.done();
+    ui.status(report::GIVEN_UP);
+    ExitStatus::Interrupted
 }
 
 fn print_end(ui: &Ui, report: &crate::run::map::MapReport) -> Result<ExitStatus, Failure> {

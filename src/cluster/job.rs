@@ -27,6 +27,8 @@ pub const OUTPUTS_BYTES_ANNOTATION: &str = "kubectl-workqueue/outputs-bytes";
 pub const VOLUME_BYTES_ANNOTATION: &str = "kubectl-workqueue/volume-bytes";
 /// Annotation of a Job that `stop` has ended.
 pub(super) const STOPPED_ANNOTATION: &str = "kubectl-workqueue/stopped";
+/// Annotation of a Job whose input was not read to its end: why.
+pub(super) const INPUT_CUT_ANNOTATION: &str = "kubectl-workqueue/input-cut";
 /// Annotation of a Job: how many closed runs of its queue are kept.
 pub const HISTORY_LIMIT_ANNOTATION: &str = "kubectl-workqueue/history-limit";
 /// Annotation of a paused Job: its parallelism before it was paused.
@@ -66,6 +68,8 @@ pub struct JobState {
     pub batch: Option<String>,
     /// Whether `stop` has ended it.
     pub stopped: bool,
+    /// Why its input was not enqueued to its end, if so.
+    pub input_cut: Option<String>,
     /// Pods that are pending or running.
     pub active: u32,
     pub succeeded: u32,
@@ -155,6 +159,7 @@ impl JobState {
             paused: number(PAUSED_ANNOTATION),
             halt: job.annotations().get(HALT_ANNOTATION).cloned(),
             stopped: job.annotations().contains_key(STOPPED_ANNOTATION),
+            input_cut: job.annotations().get(INPUT_CUT_ANNOTATION).cloned(),
             ledger: is_set(LEDGER_ANNOTATION),
             outputs: is_set(OUTPUTS_ANNOTATION),
             batch: job.annotations().get(BATCH_ANNOTATION).cloned(),

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::job::{JobState, PAUSED_ANNOTATION, STOPPED_ANNOTATION};
+use super::job::{INPUT_CUT_ANNOTATION, JobState, PAUSED_ANNOTATION, STOPPED_ANNOTATION};
 use super::pod_state::has_ended;
 use super::{Cluster, Error, FIELD_MANAGER};
 
@@ -43,6 +43,21 @@ impl Cluster {
         let jobs = self.api::<Job>();
         self.call(format!("stopping job {name}"), jobs.patch(name, &params, &Patch::Merge(&patch))).await?;
         Ok(())
+    }
+
+    /// Notes at a Job why its input was not enqueued to its end: whoever follows the run must not call it
+    /// complete. It is not an error if the Job does not exist.
+    pub async fn note_input_cut(&self, name: &str, reason: &str) -> Result<(), Error> {
+        let patch = json!({"metadata": {"annotations": {INPUT_CUT_ANNOTATION: reason}}});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let jobs = self.api::<Job>();
+        match self
+            .call(format!("changing job {name}"), jobs.patch(name, &params, &Patch::Merge(&patch)))
+            .await
+        {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// How many pods of a run have not ended yet.

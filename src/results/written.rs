@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use workqueue_core::ledger::{ItemId, ItemSet};
 
-/// A set of items by their ids. Those of an enqueue take a bit each; other ids are kept as they are.
+/// A set of items by their ids. Those with a number take a bit each; other ids are kept as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrittenItems {
     known: ItemSet,
@@ -16,7 +16,7 @@ pub struct WrittenItems {
 impl WrittenItems {
     /// Notes an item. Returns whether it is new.
     pub fn insert(&mut self, id: &str) -> bool {
-        match ItemId::parse(id) {
+        match numbered(id) {
             Some(item) => self.known.insert(item),
             None => self.others.insert(id.to_owned()),
         }
@@ -24,7 +24,7 @@ impl WrittenItems {
 
     /// Whether an item has been noted.
     pub fn contains(&self, id: &str) -> bool {
-        match ItemId::parse(id) {
+        match numbered(id) {
             Some(item) => self.known.contains(item),
             None => self.others.contains(id),
         }
@@ -46,6 +46,12 @@ impl WrittenItems {
     }
 }
 
+/// An id with a number: `BATCH.N`, or `N` as in `local`, which is no batch's.
+fn numbered(id: &str) -> Option<ItemId<'_>> {
+    let number = || id.parse().ok().filter(|_| !id.starts_with(['0', '+']));
+    ItemId::parse(id).or_else(|| Some(ItemId { batch: "", number: number()? }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,10 +59,10 @@ mod tests {
     #[test]
     fn an_item_is_new_once_whoever_made_its_id() {
         let mut written = WrittenItems::default();
-        for id in ["k2x9bcdf.7", "order 7"] {
+        for id in ["k2x9bcdf.7", "order 7", "7", "07", "+7"] {
             assert!(written.insert(id) && !written.insert(id) && written.contains(id), "{id}");
         }
-        assert_eq!(written.len(), 2);
+        assert_eq!((written.len(), written.others.len()), (5, 3), "numbers take a bit");
         let json = serde_json::to_string(&written).expect("JSON");
         assert_eq!(serde_json::from_str::<WrittenItems>(&json).expect("what was written"), written);
         let batch = ItemSet::range("k2x9bcdf", 7, 8);

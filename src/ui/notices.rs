@@ -58,6 +58,13 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
         Warning::NotInBook { queue, reason } => format!(
             "the items are in queue {queue}, but not in its book ({reason}): a run over them is proven by counts alone"
         ),
+        Warning::InputCut { reason } => {
+            format!("the input was not enqueued to its end: {reason}; what is in the queue is processed")
+        }
+        Warning::InputStaysOpen { run } => format!(
+            "the broker or the API server does not answer: the workers of run {run} still wait for input until \
+             `kubectl workqueue map --attach {run}` or `kubectl workqueue stop {run}`"
+        ),
         Warning::OldRunsStay { reason } => format!("old runs could not be deleted: {reason}"),
         Warning::OldWorkersStay { reason } => {
             format!("ConfigMaps with workers of older versions could not be deleted: {reason}")

@@ -3,6 +3,8 @@
 mod position;
 mod spool;
 
+use std::collections::HashSet;
+
 use crate::error::Error;
 pub(crate) use position::Position;
 pub(crate) use spool::Spool;
@@ -45,12 +47,20 @@ pub(crate) struct Order {
     batch: Option<String>,
     /// The number of the next item.
     next: u32,
+    /// Numbers that nobody works on.
+    skip: HashSet<u64>,
     spool: Spool,
 }
 
 impl Order {
     pub(crate) fn new(batch: Option<String>, spool: Spool) -> Self {
-        Self { batch, next: 1, spool }
+        Self { batch, next: 1, skip: HashSet::new(), spool }
+    }
+
+    /// The same, without waiting for the items of these numbers.
+    #[must_use]
+    pub(crate) fn skipping(self, skip: HashSet<u64>) -> Self {
+        Self { skip, ..self }
     }
 
     fn number(&self, id: &str) -> Option<u32> {
@@ -108,7 +118,9 @@ impl<'a> Printing<'a> {
 
     fn spool(&mut self, number: u32, entry: &OutputEntry) -> Result<(), Error> {
         let Some(order) = &mut self.order else { return Ok(()) };
-        if order.spool.contains(number) {
+        // Done beats failed: a failure may wait when the item is tried again, and succeeds.
+        let waits = order.spool.status(number);
+        if waits == Some(Status::Done) || waits == Some(entry.status) {
             self.repeated += 1;
             return Ok(());
         }
@@ -121,7 +133,10 @@ impl<'a> Printing<'a> {
             let Some(order) = &mut self.order else { return Ok(Took::All) };
             let next = order.next;
             let (id, printed) = (order.id(next), self.position.printed());
-            if printed.contains(&id) || printed.contains(&failed(&id)) {
+            let is_late_success = !printed.contains(&id) && order.spool.status(next) == Some(Status::Done);
+            let is_skipped = order.skip.contains(&next.into());
+            let is_printed = printed.contains(&id) || printed.contains(&failed(&id));
+            if (is_printed || is_skipped) && !is_late_success {
                 order.next += 1;
                 order.spool.forget(next)?;
                 continue;
@@ -164,6 +179,16 @@ impl<'a> Printing<'a> {
     fn is_printed(&self, entry: &OutputEntry) -> bool {
         // Done beats failed: a failure that comes later is none.
         self.position.printed().contains(&key(entry)) || self.position.printed().contains(&entry.id)
+    }
+
+    /// Whether items are printed in their order.
+    pub(crate) fn keeps_order(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// Whether something waits for items before it.
+    pub(crate) fn waits(&self) -> bool {
+        self.order.as_ref().is_some_and(|order| order.spool.first().is_some())
     }
 
     /// Deletes what was saved: everything was printed.
@@ -229,7 +254,7 @@ mod tests {
         let sink = Printed(Mutex::default(), readable);
         let mut repeated = 0;
         for (number, message) in messages.iter().enumerate() {
-            let position = Position::open_in(&directory, "r1").expect("writable");
+            let position = Position::open_in(&directory, "r1", false).expect("writable");
             let order = || {
                 Order::new(Some("k2x9bcdf".to_owned()), Spool::open(&directory.join("s")).expect("writable"))
             };
@@ -261,6 +286,51 @@ mod tests {
     fn what_waits_for_an_item_that_never_comes_is_printed_at_the_end() {
         let (printed, _) = print("gap", true, &[&[9, 4], &[1, 7]], usize::MAX);
         assert_eq!(printed.join(" "), "1 4 7 9");
+    }
+
+    #[test]
+    fn an_item_that_succeeds_after_it_has_failed_is_printed_wherever_its_failure_is() {
+        let directory = std::env::temp_dir().join(format!("workqueue-late-success-{}", std::process::id()));
+        let sink = Printed(Mutex::default(), usize::MAX);
+        let open = || {
+            let spool = Spool::open(&directory.join("s")).expect("writable");
+            let order = Order::new(Some("k2x9bcdf".to_owned()), spool);
+            Printing::new(&sink, Position::open_in(&directory, "r1", false).expect("writable"), Some(order))
+        };
+        let done = |number| [OutputEntry { status: Status::Done, ..entries(&[number]).remove(0) }];
+        std::fs::create_dir_all(&directory).expect("writable");
+        let mut printing = open();
+        // The failure waits, and so does its success after it, and another failure after that.
+        printing.take(&entries(&[10])).expect("writable");
+        printing.take(&done(10)).expect("writable");
+        printing.take(&entries(&[10])).expect("writable");
+        drop(printing);
+        let mut printing = open();
+        printing.take(&entries(&[1, 2, 3, 4, 5, 6, 7, 8, 9])).expect("writable");
+        assert_eq!(sink.0.lock().expect("not poisoned").len(), 10);
+        assert!(printing.position.printed().contains("k2x9bcdf.10"), "it is printed as done");
+        // The failure was printed by another process.
+        printing.take(&entries(&[20])).expect("writable");
+        printing.finish().expect("writable");
+        drop(printing);
+        let mut printing = open();
+        printing.take(&done(20)).expect("writable");
+        printing.finish().expect("writable");
+        assert!(printing.position.printed().contains("k2x9bcdf.20"));
+        assert_eq!(sink.0.lock().expect("not poisoned").len(), 12);
+        drop(printing);
+        std::fs::remove_dir_all(&directory).expect("removable");
+    }
+
+    #[test]
+    fn items_that_nobody_works_on_hold_up_nobody() {
+        let sink = Printed(Mutex::default(), usize::MAX);
+        let order = Order::new(Some("k2x9bcdf".to_owned()), Spool::temporary().expect("writable"));
+        let order = order.skipping([1, 2, 4].into());
+        let mut printing = Printing::new(&sink, Position::nowhere(), Some(order));
+        printing.take(&entries(&[5])).expect("writable");
+        printing.take(&entries(&[3])).expect("writable");
+        assert_eq!(sink.0.lock().expect("not poisoned").join(" "), "3 5");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::error::{Error, cannot_write};
 use workqueue_core::ledger::ItemId;
 use workqueue_core::names::random_suffix;
 use workqueue_core::output::{OutputEntry, to_message};
+use workqueue_core::record::Status;
 
 /// Bytes of the file that may be of no use any more.
 const MOST_DEAD: u64 = 256 << 20;
@@ -30,6 +31,7 @@ pub(crate) struct Spool {
 struct Place {
     at: u64,
     size: usize,
+    status: Status,
 }
 
 impl Spool {
@@ -72,9 +74,9 @@ impl Spool {
             let before = buffer.len();
             (&reader).take(BLOCK as u64).read_to_end(&mut buffer)?;
             let mut used = 0;
-            while let Ok(Some((entry, size))) = OutputEntry::read(&buffer[used..]) {
+            while let Some((entry, size)) = OutputEntry::read(&buffer[used..]).map_err(damaged)? {
                 if let Some(number) = number_of(&entry.id) {
-                    self.insert(number, Place { at: self.end, size });
+                    self.insert(number, Place { at: self.end, size, status: entry.status });
                 }
                 (used, self.end) = (used + size, self.end + size as u64);
             }
@@ -87,16 +89,19 @@ impl Spool {
     }
 
     fn insert(&mut self, number: u32, place: Place) {
-        // The first one counts.
-        if let std::collections::btree_map::Entry::Vacant(vacant) = self.waiting.entry(number) {
-            vacant.insert(place);
-            self.live += place.size as u64;
+        // The first one counts, but done beats failed.
+        let earlier = self.waiting.get(&number).copied();
+        if earlier.is_some_and(|earlier| earlier.status == Status::Done || place.status == Status::Failed) {
+            return;
         }
+        self.waiting.insert(number, place);
+        self.live += place.size as u64;
+        self.live -= earlier.map_or(0, |earlier| earlier.size as u64);
     }
 
-    /// Whether an item waits.
-    pub(crate) fn contains(&self, number: u32) -> bool {
-        self.waiting.contains_key(&number)
+    /// How an item that waits has ended.
+    pub(crate) fn status(&self, number: u32) -> Option<Status> {
+        self.waiting.get(&number).map(|place| place.status)
     }
 
     /// Adds an output. It is safe once [`sync`](Self::sync) returns.
@@ -111,7 +116,7 @@ impl Spool {
             self.file.set_len(self.end).ok();
             return Err(cannot_write(&self.path, source));
         }
-        self.insert(number, Place { at: self.end, size: bytes.len() });
+        self.insert(number, Place { at: self.end, size: bytes.len(), status: entry.status });
         self.end += bytes.len() as u64;
         Ok(())
     }
@@ -139,8 +144,8 @@ impl Spool {
         let mut bytes = vec![0; place.size];
         self.file.read_exact_at(&mut bytes, place.at).map_err(failed)?;
         match OutputEntry::read(&bytes) {
-            Ok(Some((entry, _))) => Ok(Some(entry)),
-            _ => Err(failed(std::io::ErrorKind::InvalidData.into())),
+            Ok(Some((entry, _))) if number_of(&entry.id) == Some(number) => Ok(Some(entry)),
+            _ => Err(failed(damaged("another output is in its place"))),
         }
     }
 
@@ -193,6 +198,11 @@ impl Spool {
     }
 }
 
+/// A file that is not as it was written. What is in it may be the only copy of an output.
+fn damaged(what: impl std::fmt::Display) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, format!("it is damaged: {what}"))
+}
+
 /// The number in an id, `BATCH.N` or `N`.
 fn number_of(id: &str) -> Option<u32> {
     ItemId::parse(id).map(|item| item.number).or_else(|| id.parse().ok())
@@ -201,7 +211,6 @@ fn number_of(id: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use workqueue_core::record::Status;
 
     fn entry(number: u32, size: usize) -> OutputEntry {
         OutputEntry {
@@ -230,13 +239,29 @@ mod tests {
         drop(spool);
         std::fs::write(&path, &whole[..whole.len() - 1]).expect("writable");
         let mut spool = Spool::open(&path).expect("readable");
-        assert_eq!((spool.waiting.len(), spool.first(), spool.contains(5)), (2, Some(3), false));
+        assert_eq!((spool.waiting.len(), spool.first(), spool.status(5)), (2, Some(3), None));
         spool.put(5, &entry(5, 10)).expect("writable");
         for (number, size) in [(3, 0), (5, 10), (7, 3 << 20)] {
             assert_eq!(spool.get(number).expect("readable"), Some(entry(number, size)));
             spool.forget(number).expect("writable");
         }
         assert_eq!(std::fs::metadata(&path).expect("it is there").len(), 0, "nothing waits");
+        spool.remove();
+    }
+
+    #[test]
+    fn a_damaged_file_is_not_taken_for_an_empty_one() {
+        let path = path("damaged");
+        let mut spool = Spool::open(&path).expect("writable");
+        spool.put(3, &entry(3, 100)).expect("writable");
+        let whole = std::fs::read(&path).expect("readable");
+        let damaged = [&b"no entry\n"[..], &whole].concat();
+        std::fs::write(&path, &damaged).expect("writable");
+        assert!(Spool::open(&path).is_err());
+        assert_eq!(std::fs::read(&path).expect("readable"), damaged, "it is as it was");
+        // Somebody else has written into it.
+        std::fs::write(&path, to_message(&[entry(4, 100)])).expect("writable");
+        assert!(spool.get(3).is_err());
         spool.remove();
     }
 

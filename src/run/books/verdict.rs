@@ -131,6 +131,12 @@ impl Evidence<'_> {
             let purged = were(self.run.purged, "item");
             return Some(format!("{purged} purged from the queue, and not every item is known"));
         }
+        if is_counted && self.run.items == 0 && self.pages.outcomes > 0 {
+            // There is no count to compare with.
+            return Some(
+                "its items came while it ran, and not all of them are in the book of the queue".to_owned(),
+            );
+        }
         let left = self.pages.outcomes + self.ready + self.dead_lettered.len() + self.foreign_dead_lettered;
         let gone = self.run.items.saturating_sub(left);
         // Those that the book knows are missing by name.
@@ -215,6 +221,28 @@ mod tests {
         assert_eq!((left.missing, left.ready), (0, Some(2)));
         let some_left = judge(&done(7), &ItemSet::default(), 2, 0);
         assert_eq!((some_left.missing, some_left.missing_ids.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_run_that_was_opened_without_items_is_not_proven_by_counts() {
+        let judge = |open: &ItemSet| {
+            let (run, pages) = (run(0, 0), done(10));
+            let evidence = Evidence {
+                run: &run,
+                open,
+                repeated: 0,
+                pages: &pages,
+                dead_lettered: &ItemSet::default(),
+                foreign_dead_lettered: 0,
+                ready: 0,
+                consumers: 0,
+                leftover: 0,
+            };
+            evidence.judge()
+        };
+        assert_eq!(judge(&ItemSet::range(BATCH, 1, 10)).proof, Proof::Items, "the book knows them");
+        let unknown = judge(&ItemSet::default());
+        assert_eq!((unknown.proof, unknown.doubt.is_some()), (Proof::None, true));
     }
 
     #[test]

@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long a lost connection may hold outputs: until the broker must have noticed.
 const LOST_FOR: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
 
+/// After this long without a message, none is on its way.
+const NONE_COMES: Duration = Duration::from_millis(300);
+
 /// Pause between two looks at what is left.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -65,6 +68,11 @@ impl Collecting<'_> {
                 Ok(collected) => return Ok(collected),
                 Err(error) => error,
             };
+            if matches!(error, Error::NoOutputs { .. }) && printing.waits() {
+                // What lies in a file here is not gone with the queue.
+                ended_rx.wait_for(|ended| *ended).await.ok();
+                tokio::task::block_in_place(|| printing.finish())?;
+            }
             if !is_transient(&error) {
                 return Err(error);
             }
@@ -87,13 +95,13 @@ impl Collecting<'_> {
         let mut left_since = None;
         loop {
             let collected = self.collect_until_ended(&connection, printing, ended_rx, is_away).await;
-            if collected? == Took::Unread {
-                return Ok(Collected::Unread);
-            }
+            let Some(messages) = collected? else { return Ok(Collected::Unread) };
             if self.is_empty(&connection, &mut left_since).await? {
                 break;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            if messages == 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
         }
         if tokio::task::block_in_place(|| printing.finish())? == Took::Unread {
             return Ok(Collected::Unread);
@@ -103,37 +111,46 @@ impl Collecting<'_> {
         Ok(Collected::All { absent })
     }
 
-    /// Prints what comes until the run has ended, and what is on its way then.
+    /// Prints what comes until the run has ended and no more comes, and what is on its way then. Returns the
+    /// number of messages; `None` if nobody reads any more.
     async fn collect_until_ended(
         &self,
         connection: &BrokerConnection,
         printing: &mut Printing<'_>,
         ended_rx: &mut watch::Receiver<bool>,
         is_away: &mut bool,
-    ) -> Result<Took, Error> {
+    ) -> Result<Option<u64>, Error> {
         let explain = |error| self.explain(connection, error);
         let opened = OutputCollector::open(&connection.broker, self.queue, self.run).await;
         let mut collector = opened.map_err(explain)?;
         if std::mem::take(is_away) {
             self.observer.on(Notice::Recovered(crate::notice::Recovery::Broker));
         }
+        let mut messages = 0;
         loop {
+            // What waits on the broker comes at once, but not with the first look.
+            let none_comes = async {
+                ended_rx.wait_for(|ended| *ended).await.ok();
+                tokio::time::sleep(NONE_COMES).await;
+            };
             let message = tokio::select! {
                 biased;
                 message = collector.next() => message.map_err(explain)?,
-                _ = ended_rx.wait_for(|ended| *ended) => break,
+                () = none_comes => break,
             };
+            messages += 1;
             if self.take(connection, &collector, &message, printing).await? == Took::Unread {
-                return Ok(Took::Unread);
+                return Ok(None);
             }
         }
         for message in collector.rest().await.map_err(explain)? {
+            messages += 1;
             if self.take(connection, &collector, &message, printing).await? == Took::Unread {
-                return Ok(Took::Unread);
+                return Ok(None);
             }
         }
         collector.close().await;
-        Ok(Took::All)
+        Ok(Some(messages))
     }
 
     async fn take(
@@ -177,7 +194,11 @@ impl Collecting<'_> {
         }
         let since = *left_since.get_or_insert_with(Instant::now);
         self.observer.on(Notice::Waiting(Wait::Consumers { queue: &outputs, consumers: depth.consumers }));
-        Ok(since.elapsed() > LOST_FOR)
+        if since.elapsed() > LOST_FOR {
+            // It is alive, and may hold all of them: they must not be deleted.
+            return Err(Error::AlreadyCollected(self.run.to_owned()));
+        }
+        Ok(false)
     }
 
     /// The done items whose output was neither printed nor cut away as a whole.

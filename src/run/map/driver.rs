@@ -1,41 +1,33 @@
 //! Drives the parts of `map` at the same time: the input, the run, and the printing of its outputs.
 
+use std::cell::OnceCell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::collect::{Collected, Collecting};
+use super::input::{KILLED, LEFT, ReadInput, account, cut, is_set, read};
 use super::start::{Begun, Enqueued, FirstConfirm, begin, prepare};
 use super::{InputEnd, MapReport, Mapped};
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
 use crate::error::Error;
-use crate::items::InputSource;
-use crate::notice::{Notice, Observer, Wait, Warning};
-use crate::queue::connection::{BrokerConnection, BrokerTarget, is_transient};
-use crate::queue::enqueue::enqueue;
+use crate::notice::{Notice, Observer, Warning};
+use crate::queue::connection::BrokerTarget;
 use crate::queue::input_gate::InputGate;
 use crate::results::printing::{ItemSink, Order, Position, Printing, Spool};
 use crate::run::find::find_run;
 use crate::run::follow::{FollowPlan, RunEnd, RunReport, follow};
 use crate::run::plan::RunPlan;
-use crate::run::start::enqueue_plan;
-use workqueue_amqp as broker;
-use workqueue_amqp::consumer::DEAD_AFTER;
-use workqueue_amqp::{Broker, topology};
 use workqueue_core::names::{BATCH_LENGTH, QueueName, ReleaseName, random_suffix};
 
 /// The most ids that a report names.
 const NAMED: usize = 10;
 
-/// How long a collector that was killed may hold outputs: until the broker must have noticed.
-const LOST_FOR: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
-
-/// Pause between two attempts at something that the broker does not answer.
-const PAUSE: Duration = Duration::from_secs(2);
+/// How long somebody who has stopped the command waits for the end of the input to reach the broker.
+const LAST_WAIT: Duration = Duration::from_secs(15);
 
 /// What to print, and how long to follow.
 pub struct MapPlan<'a> {
@@ -68,16 +60,17 @@ pub async fn map(
     let stops = [stop_rx, interrupted_rx.clone()];
     let reading = read(&target, &plan, source, gate.clone(), &telling, stops);
     let mut reading = std::pin::pin!(reading);
-    let begun = begin(cluster, &renderer, &plan, observer, reading.as_mut(), &mut confirmed_rx).await?;
+    let begun =
+        begin(cluster, &renderer, &plan, observer, reading.as_mut(), &mut confirmed_rx, &stop_tx).await?;
     let (job, ended) = match begun {
         Begun::Job(job, ended) => (*job, ended),
         Begun::Nothing => return Ok(Mapped::Nothing),
         Begun::NotEnqueued(ended) => return Ok(Mapped::NotEnqueued(Box::new(ended.0), ended.1.err())),
     };
     observer.on(Notice::RunStarted(&job));
-    let printing = printing(&job, &map)?;
+    let printing = printing(&job, &map, false)?;
     let (queue, input) = (plan.queue.name.clone(), Some(ReadInput { gate, stop_tx }));
-    let driving = Driving { cluster, release: &plan.release, queue, job, observer, input };
+    let driving = Driving { cluster, release: &plan.release, queue, job, observer, input, cut: None };
     let report = driving.drive(printing, map.following, reading, ended, interrupted_rx).await?;
     Ok(Mapped::Run(Box::new(report)))
 }
@@ -99,43 +92,25 @@ pub async fn attach(
         return Err(Error::KeepsNoOutputs(job.run));
     }
     let queue = job.queue.parse().map_err(|_| Error::NoRun(Some(job.run.clone())))?;
-    let driving = Driving { cluster, release, queue, job, observer, input: None };
+    let mut driving = Driving { cluster, release, queue, job, observer, input: None, cut: None };
     driving.until_free().await?;
-    let printing = printing(&driving.job, &map)?;
+    let printing = printing(&driving.job, &map, true)?;
     if let Some(item) = printing.position.in_doubt() {
         observer.warn(Warning::PrintedTwice { item });
     }
-    let was_cut = driving.input_goes_on().await?;
+    driving.cut = driving.input_goes_on().await?.then(|| KILLED.to_owned());
     let reading = std::pin::pin!(std::future::pending::<Enqueued>());
-    let mut report = driving.drive(printing, map.following, reading, None, interrupted_rx).await?;
-    report.input = was_cut.then_some(InputEnd::Killed);
-    Ok(report)
-}
-
-/// Reads and enqueues the input.
-async fn read(
-    target: &BrokerTarget,
-    plan: &RunPlan,
-    source: InputSource,
-    gate: Arc<InputGate>,
-    observer: &dyn Observer,
-    [mut stop_rx, mut interrupted_rx]: [watch::Receiver<bool>; 2],
-) -> Enqueued {
-    let interrupt = async {
-        tokio::select! {
-            () = is_set(&mut stop_rx) => {}
-            () = is_set(&mut interrupted_rx) => {}
-        }
-    };
-    enqueue(target, enqueue_plan(plan, source, Some(gate)), observer, interrupt).await
+    driving.drive(printing, map.following, reading, None, interrupted_rx).await
 }
 
 /// How the outputs of a run are printed, from where the last process has stopped.
-fn printing<'a>(job: &JobState, map: &MapPlan<'a>) -> Result<Printing<'a>, Error> {
-    let position = Position::open(&job.run)?;
-    let order = match (&job.batch, position.path()) {
-        (Some(batch), Some(path)) if map.keep_order => {
-            Some(Order::new(Some(batch.clone()), Spool::open(&path.with_extension("waiting"))?))
+fn printing<'a>(job: &JobState, map: &MapPlan<'a>, attached: bool) -> Result<Printing<'a>, Error> {
+    let position = Position::open(&job.run, attached)?;
+    let waiting = position.path().map(|path| path.with_extension("waiting"));
+    let order = match (&job.batch, waiting) {
+        // What an earlier process has put aside is on the broker no longer.
+        (Some(batch), Some(waiting)) if map.keep_order || waiting.exists() => {
+            Some(Order::new(Some(batch.clone()), Spool::open(&waiting)?))
         }
         (Some(_), None) if map.keep_order => return Err(Error::NoHome),
         _ => None,
@@ -143,21 +118,16 @@ fn printing<'a>(job: &JobState, map: &MapPlan<'a>) -> Result<Printing<'a>, Error
     Ok(Printing::new(map.sink, position, order))
 }
 
-/// An input that this process reads.
-struct ReadInput {
-    gate: Arc<InputGate>,
-    /// Ends the reading.
-    stop_tx: watch::Sender<bool>,
-}
-
 /// A run whose outputs are printed.
-struct Driving<'a> {
-    cluster: &'a Cluster,
-    release: &'a ReleaseName,
-    queue: QueueName,
-    job: JobState,
-    observer: &'a dyn Observer,
+pub(super) struct Driving<'a> {
+    pub cluster: &'a Cluster,
+    pub release: &'a ReleaseName,
+    pub queue: QueueName,
+    pub job: JobState,
+    pub observer: &'a dyn Observer,
     input: Option<ReadInput>,
+    /// Why another process did not read the input to its end, if so.
+    cut: Option<String>,
 }
 
 /// How the parts have ended.
@@ -167,6 +137,8 @@ struct Parts {
     collected: Option<Collected>,
     /// Whether the workers know that the input has ended.
     is_closed: bool,
+    /// Whether items may have been enqueued after the run's end.
+    is_late: bool,
 }
 
 impl Driving<'_> {
@@ -182,36 +154,41 @@ impl Driving<'_> {
         if printing.position.path().is_none() {
             self.observer.warn(Warning::PositionNotSaved);
         }
-        let is_here = self.input.is_some() || printing.position.is_continued();
-        let mut parts = Parts { input: ended, run: None, collected: None, is_closed: false };
+        let is_here = printing.position.is_of_the_start();
+        let mut parts = Parts { input: ended, run: None, collected: None, is_closed: false, is_late: false };
+        let interrupting = interrupted_rx.clone();
         let driven =
-            self.drive_parts(&mut parts, &mut printing, following, reading.as_mut(), interrupted_rx).await;
-        // Whatever happened: the workers must not wait for more items.
-        if let Some(input) = self.input.as_ref().filter(|_| parts.input.is_none()) {
-            input.stop_tx.send_replace(true);
-            parts.input = Some(Box::new(reading.await));
-        }
-        if !parts.is_closed {
-            self.close_input().await?;
-        }
+            self.drive_parts(&mut parts, &mut printing, following, reading.as_mut(), interrupting).await;
+        self.end_input(&mut parts, reading, interrupted_rx).await?;
         driven?;
-        let Parts { input, run, collected, .. } = parts;
-        let run = run.unwrap_or_else(|| self.detached());
+        let Parts { input, run, collected, is_late, .. } = parts;
+        let mut run = run.unwrap_or_else(|| self.detached());
+        if let Some(ended) = &input {
+            account(&mut run, ended.0.items.len(), is_late);
+        }
         let printed = printing.position.printed().len();
         let mut report = MapReport {
             run: RunReport { end: RunEnd::Detached, ..run.clone() },
-            input: input.map(|ended| InputEnd::Read(Box::new(ended.0), ended.1.err())),
+            input: match (input, &self.input) {
+                (Some(ended), _) => Some(InputEnd::Read(Box::new(ended.0), ended.1.err())),
+                (None, Some(_)) => Some(InputEnd::Cut(LEFT.to_owned())),
+                (None, None) => self.cut.clone().map(InputEnd::Cut),
+            },
             printed,
             absent: 0,
             absent_ids: Vec::new(),
             is_here,
+            keeps_order: printing.keeps_order(),
             position: printing.position.path().map(|path| path.display().to_string()),
         };
         if let Some(Collected::All { absent }) = collected {
-            self.forget_outputs().await;
-            printing.remove();
+            // Somebody else may still print what is absent here, and this goes on after them.
+            if absent.is_empty() {
+                self.forget_outputs().await;
+                printing.remove();
+                report.position = None;
+            }
             report.run = run;
-            report.position = None;
             report.absent = absent.len();
             report.absent_ids = absent.iter().take(NAMED).map(|item| item.to_string()).collect();
         }
@@ -238,12 +215,22 @@ impl Driving<'_> {
         };
         let mut following = std::pin::pin!(self.follow(following, interrupted_rx.clone()));
         let mut collecting = std::pin::pin!(collecting.run(printing, &mut ended_rx));
-        let mut closing = std::pin::pin!(self.close_input());
         let reads = self.input.is_some();
+        if let Some(enqueued) = &parts.input {
+            self.warn_if_cut(enqueued);
+        }
+        let cut_before = OnceCell::new();
+        let mut closing = std::pin::pin!(async { self.close_input(cut_before.get().cloned()).await });
         while parts.run.is_none() || parts.collected.is_none() {
             let is_read = !reads || parts.input.is_some();
+            if is_read && let Some(reason) = self.cut_of(parts) {
+                cut_before.get_or_init(|| reason);
+            }
             tokio::select! {
-                enqueued = reading.as_mut(), if !is_read => parts.input = Some(Box::new(enqueued)),
+                enqueued = reading.as_mut(), if !is_read => {
+                    self.warn_if_cut(&enqueued);
+                    parts.input = Some(Box::new(enqueued));
+                }
                 closed = closing.as_mut(), if is_read && !parts.is_closed => {
                     closed?;
                     parts.is_closed = true;
@@ -254,6 +241,11 @@ impl Driving<'_> {
                         return Ok(());
                     }
                     ended_tx.send_replace(true);
+                    parts.is_late = !is_read;
+                    if let Some(input) = &self.input {
+                        // Nobody would process what comes now.
+                        input.stop_tx.send_replace(true);
+                    }
                     parts.run = Some(followed);
                 }
                 collected = collecting.as_mut(), if parts.collected.is_none() => {
@@ -270,6 +262,49 @@ impl Driving<'_> {
         Ok(())
     }
 
+    /// Whatever happened: the workers must not wait for more items. Once the user has stopped the command,
+    /// that is tried for a while only.
+    async fn end_input(
+        &self,
+        parts: &mut Parts,
+        mut reading: Pin<&mut impl Future<Output = Enqueued>>,
+        mut interrupted_rx: watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let ending = async {
+            if let Some(input) = self.input.as_ref().filter(|_| parts.input.is_none()) {
+                input.stop_tx.send_replace(true);
+                let enqueued = reading.as_mut().await;
+                self.warn_if_cut(&enqueued);
+                parts.input = Some(Box::new(enqueued));
+            }
+            if parts.is_closed { Ok(()) } else { self.close_input(self.cut_of(parts)).await }
+        };
+        let given_up = async {
+            is_set(&mut interrupted_rx).await;
+            tokio::time::sleep(LAST_WAIT).await;
+        };
+        tokio::select! {
+            biased;
+            ended = ending => ended,
+            () = given_up => {
+                self.observer.warn(Warning::InputStaysOpen { run: &self.job.run });
+                Ok(())
+            }
+        }
+    }
+
+    /// Why the input was not enqueued to its end, if so.
+    fn cut_of(&self, parts: &Parts) -> Option<String> {
+        parts.input.as_deref().map_or_else(|| self.cut.clone(), cut)
+    }
+
+    /// The report comes at the end, which may never be seen.
+    fn warn_if_cut(&self, enqueued: &Enqueued) {
+        if let Some(reason) = cut(enqueued).filter(|_| !enqueued.0.interrupted) {
+            self.observer.warn(Warning::InputCut { reason: &reason });
+        }
+    }
+
     async fn follow(
         &self,
         plan: FollowPlan,
@@ -281,67 +316,5 @@ impl Driving<'_> {
 
     fn detached(&self) -> RunReport {
         RunReport { job: self.job.clone(), end: RunEnd::Detached, failed_pods: Vec::new(), verdict: None }
-    }
-
-    /// Waits until nobody else collects the outputs. A process that was killed seems to, for a while.
-    async fn until_free(&self) -> Result<(), Error> {
-        let started = Instant::now();
-        loop {
-            let outputs = self.queue.outputs(&self.job.run);
-            let depth = self.ask(async |broker| topology::reported_depth(broker, &outputs).await).await?;
-            let consumers = depth.map_or(0, |depth| depth.consumers);
-            if consumers == 0 {
-                return Ok(());
-            }
-            if started.elapsed() > LOST_FOR {
-                return Err(Error::AlreadyCollected(self.job.run.clone()));
-            }
-            let run = &self.job.run;
-            self.observer.on(Notice::Waiting(Wait::OtherCollector { run, consumers }));
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Whether the input has not come to its end.
-    async fn input_goes_on(&self) -> Result<bool, Error> {
-        let input = self.queue.input(&self.job.run);
-        self.ask(async |broker| topology::exists(broker, &input).await).await
-    }
-
-    /// Tells the workers that the input has ended.
-    async fn close_input(&self) -> Result<(), Error> {
-        let input = self.queue.input(&self.job.run);
-        loop {
-            match self.ask(async |broker| topology::delete(broker, &input).await).await {
-                Err(error) if is_transient(&error) => {
-                    self.observer.on(Notice::Waiting(Wait::BrokerBack(&error.to_string())));
-                }
-                closed => return closed,
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Makes room for others. It is no reason to fail: the outputs of old runs are deleted with them.
-    async fn forget_outputs(&self) {
-        let outputs = self.queue.outputs(&self.job.run);
-        let forgetting = self.ask(async |broker| topology::delete(broker, &outputs).await);
-        if let Err(error) = forgetting.await {
-            self.observer.warn(Warning::OldRunsStay { reason: &error.to_string() });
-        }
-    }
-
-    async fn ask<T>(&self, question: impl AsyncFn(&Broker) -> Result<T, broker::Error>) -> Result<T, Error> {
-        let query = async |connection: &BrokerConnection| {
-            question(&connection.broker).await.map_err(|error| connection.explain(error))
-        };
-        BrokerConnection::query(self.cluster, self.release, "kubectl-workqueue map", query).await
-    }
-}
-
-/// Waits until something is so; for ever if nobody can say so any more.
-async fn is_set(state_rx: &mut watch::Receiver<bool>) {
-    if state_rx.wait_for(|is| *is).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

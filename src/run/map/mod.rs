@@ -3,6 +3,8 @@
 
 mod collect;
 mod driver;
+mod input;
+mod questions;
 mod start;
 
 use crate::error::Error;
@@ -24,8 +26,10 @@ pub struct MapReport {
     pub absent: u64,
     /// The first of these, by id.
     pub absent_ids: Vec<String>,
-    /// Whether the position is of this machine alone, so that nothing was collected elsewhere.
+    /// Whether this machine has started the run, so that its outputs should have come here.
     pub is_here: bool,
+    /// Whether items are printed in their order.
+    pub keeps_order: bool,
     /// Where the position is saved, until everything is printed.
     pub position: Option<String>,
 }
@@ -35,8 +39,8 @@ pub struct MapReport {
 pub enum InputEnd {
     /// What was read is in the queue, unless there is an error.
     Read(Box<EnqueueReport>, Option<Error>),
-    /// The process that read it was killed before its end.
-    Killed,
+    /// Not all of it was read, for this reason.
+    Cut(String),
 }
 
 /// How `map` ended.

@@ -81,6 +81,7 @@ pub(super) async fn begin(
     observer: &dyn Observer,
     mut enqueueing: Pin<&mut impl Future<Output = Enqueued>>,
     confirmed_rx: &mut watch::Receiver<bool>,
+    stop_tx: &watch::Sender<bool>,
 ) -> Result<Begun, Error> {
     let has_begun = async {
         if confirmed_rx.wait_for(|confirmed| *confirmed).await.is_err() {
@@ -94,7 +95,7 @@ pub(super) async fn begin(
         () = has_begun => None,
     };
     let Some(ended) = ended else {
-        return begin_early(cluster, renderer, plan, observer, enqueueing).await;
+        return begin_early(cluster, renderer, plan, observer, enqueueing, stop_tx).await;
     };
     let (report, result) = &*ended;
     if result.is_err() || !report.is_complete() {
@@ -121,22 +122,33 @@ async fn begin_early(
     plan: &RunPlan,
     observer: &dyn Observer,
     mut enqueueing: Pin<&mut impl Future<Output = Enqueued>>,
+    stop_tx: &watch::Sender<bool>,
 ) -> Result<Begun, Error> {
     let input = Input::GoesOn(plan.batch.as_deref().unwrap_or_default());
     let mut starting = std::pin::pin!(start_job(cluster, renderer, plan, observer, input));
     let mut ended = None;
-    loop {
-        let started = tokio::select! {
-            started = &mut starting => started,
-            enqueued = enqueueing.as_mut(), if ended.is_none() => {
-                ended = Some(Box::new(enqueued));
-                continue;
+    let started = loop {
+        tokio::select! {
+            started = &mut starting => break started,
+            enqueued = enqueueing.as_mut(), if ended.is_none() => ended = Some(Box::new(enqueued)),
+        }
+    };
+    match started {
+        Ok(Started::Job { job, .. }) => Ok(Begun::Job(Box::new(job), ended)),
+        // Not with an input that goes on.
+        Ok(Started::Nothing | Started::NotEnqueued(..)) => Ok(Begun::Nothing),
+        Err(error) => {
+            // What is in flight must be confirmed and named in the book: it stays.
+            stop_tx.send_replace(true);
+            let (report, _) = match ended {
+                Some(ended) => *ended,
+                None => enqueueing.await,
+            };
+            if !report.items.is_empty() {
+                let (items, queue) = (report.items.len(), &plan.queue.name);
+                observer.warn(Warning::ItemsStayInQueue { items, queue });
             }
-        };
-        return match started? {
-            Started::Job { job, .. } => Ok(Begun::Job(Box::new(job), ended)),
-            // Not with an input that goes on.
-            Started::Nothing | Started::NotEnqueued(..) => Ok(Begun::Nothing),
-        };
+            Err(error)
+        }
     }
 }

@@ -21,25 +21,41 @@ pub fn end(report: &MapReport) -> Result<(String, ExitStatus), Failure> {
     if report.run.end == RunEnd::Detached {
         return Ok((detached(report), ExitStatus::Interrupted));
     }
-    let (text, status) = reports::run::end(&report.run)?;
-    let text = text + &printed(report);
-    if let Some(failure) = input(report, &text) {
+    // This process may know more of its input than what is noted at the Job.
+    let mut run = report.run.clone();
+    let cut = run.job.input_cut.take();
+    let not_read = |text: &str| {
+        let noted = || Some(reports::run::input_cut(&run.job.run, cut.as_ref()?, text));
+        input(report, text).or_else(noted)
+    };
+    let ended = reports::run::end(&run);
+    if let Err(failure) = &ended
+        && failure.status == ExitStatus::Unproven
+        && let Some(not_read) = not_read(&failure.message)
+    {
+        // The book lacks the items of a reader that was killed.
+        return Err(not_read);
+    }
+    let (text, status) = ended?;
+    let text = text + &absent_outputs(report);
+    if let Some(failure) = not_read(&text) {
         return Err(failure);
     }
-    if report.is_here && report.absent > 0 {
-        let message = format!("{text}\n{} no output: it is gone from the broker", absent(report));
+    if report.absent > 0 {
         let hint = "`kubectl workqueue results` shows how the items ended, and the end of their outputs";
-        return Err(Failure::new(message, hint).with_status(ExitStatus::Unproven));
+        return Err(Failure::new(text, hint).with_status(ExitStatus::Unproven));
     }
     Ok((text, status))
 }
 
-/// What was printed, where that is not all there was.
-fn printed(report: &MapReport) -> String {
-    match report.absent {
-        0 => String::new(),
-        _ if report.is_here => String::new(),
-        _ => format!("\n{} no output here: it was collected on another machine", absent(report)),
+/// What is not printed.
+fn absent_outputs(report: &MapReport) -> String {
+    match (report.absent, report.is_here) {
+        (0, _) => String::new(),
+        (_, true) => {
+            format!("\n{} no output here: somebody else has taken it, or it is gone", absent(report))
+        }
+        (_, false) => format!("\n{} no output here: it was collected elsewhere, or is gone", absent(report)),
     }
 }
 
@@ -57,13 +73,8 @@ fn absent(report: &MapReport) -> String {
 /// What to say of an input that was not enqueued to its end.
 fn input(report: &MapReport, text: &str) -> Option<Failure> {
     let run = &report.run.job.run;
-    let not_enqueued =
-        |message: String, hint: &str| Some(Failure::new(message, hint).with_status(ExitStatus::NotEnqueued));
     match report.input.as_ref()? {
-        InputEnd::Killed => not_enqueued(
-            format!("{text}\nthe process that read the input of run {run} was killed before its end"),
-            "what it had not read was not processed: `map` the rest of the input",
-        ),
+        InputEnd::Cut(reason) => Some(reports::run::input_cut(run, reason, text)),
         InputEnd::Read(_, Some(error)) => {
             let Failure { message, hint, .. } = Failure::of(error);
             Some(Failure { message: format!("{text}\n{message}"), hint, status: ExitStatus::NotEnqueued })
@@ -83,16 +94,93 @@ fn input(report: &MapReport, text: &str) -> Option<Failure> {
 fn detached(report: &MapReport) -> String {
     let run = &report.run.job.run;
     let mut text = format!("detached after {}; run {run} continues", count(report.printed, "item"));
-    if let Some(InputEnd::Read(input, _)) = &report.input
-        && input.interrupted
-    {
-        text += &format!("\nthe input was read up to item {}, and no further", input.confirmed);
+    match &report.input {
+        Some(InputEnd::Read(input, None)) if input.interrupted => {
+            text += &format!("\nthe input was read up to item {}, and no further", input.confirmed);
+        }
+        Some(InputEnd::Cut(reason)) => {
+            text += &format!("\nthe input was not enqueued to its end: {reason}");
+        }
+        _ => {
+            if let Some(failure) = input(report, "") {
+                text += &failure.message;
+            }
+        }
     }
+    let order = if report.keeps_order { " -k" } else { "" };
     text += &format!(
-        "\n  print the rest:  kubectl workqueue map --attach {run}\n  stop it:         kubectl workqueue stop {run}"
+        "\n  print the rest:  kubectl workqueue map --attach {run}{order}\n  stop it:         kubectl workqueue stop {run}"
     );
     if let Some(position) = &report.position {
         text += &format!("\nhow far it was printed is saved in {position}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::run::books::{Proof, Verdict};
+    use crate::run::follow::RunReport;
+
+    fn report(end: RunEnd) -> MapReport {
+        let job = JobState { run: "r1".to_owned(), queue: "q".to_owned(), ..JobState::default() };
+        let verdict = Verdict { proof: Proof::Items, done: Some(3), ready: Some(0), ..Verdict::default() };
+        MapReport {
+            run: RunReport { job, end, failed_pods: Vec::new(), verdict: Some(verdict) },
+            input: None,
+            printed: 3,
+            absent: 0,
+            absent_ids: Vec::new(),
+            is_here: true,
+            keeps_order: false,
+            position: None,
+        }
+    }
+
+    #[test]
+    fn an_absent_output_is_never_a_success_whoever_may_have_it() {
+        assert_eq!(end(&report(RunEnd::Complete)).expect("all is printed").1, ExitStatus::Success);
+        for is_here in [true, false] {
+            let absent_ids = vec!["k2x9bcdf.2".to_owned()];
+            let report = MapReport { is_here, absent: 1, absent_ids, ..report(RunEnd::Complete) };
+            let failure = end(&report).expect_err("one is absent");
+            assert_eq!(failure.status, ExitStatus::Unproven);
+            assert!(failure.message.contains("1 done item (k2x9bcdf.2) has no output here"), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn an_input_that_another_process_has_cut_is_remembered() {
+        let mut report = report(RunEnd::Complete);
+        report.run.job.input_cut = Some("its reading was stopped after 3 items".to_owned());
+        let failure = end(&report).expect_err("its input was cut");
+        assert_eq!(failure.status, ExitStatus::NotEnqueued);
+        assert!(failure.message.ends_with("stopped after 3 items"), "{failure:?}");
+        report.run.verdict = Some(Verdict::unproven("nobody knows its items".to_owned()));
+        report.input = Some(InputEnd::Cut("its reader was killed".to_owned()));
+        let failure = end(&report).expect_err("its input was cut");
+        assert_eq!(failure.status, ExitStatus::NotEnqueued);
+        assert!(failure.message.contains("nobody knows its items"), "{failure:?}");
+        assert!(failure.message.ends_with("its reader was killed"), "{failure:?}");
+    }
+
+    #[test]
+    fn the_command_that_prints_the_rest_keeps_the_order() {
+        let (text, _) =
+            end(&MapReport { keeps_order: true, ..report(RunEnd::Detached) }).expect("it detaches");
+        assert!(text.contains("kubectl workqueue map --attach r1 -k\n"), "{text}");
+    }
+
+    #[test]
+    fn detaching_tells_of_an_input_that_went_wrong() {
+        let input = Some(InputEnd::Read(Box::default(), Some(Error::NoHome)));
+        let (text, status) = end(&MapReport { input, ..report(RunEnd::Detached) }).expect("it detaches");
+        assert_eq!(status, ExitStatus::Interrupted);
+        assert!(text.contains("there is no home directory"), "{text}");
+        let input = Some(InputEnd::Cut("its reading was given up".to_owned()));
+        let (text, _) = end(&MapReport { input, ..report(RunEnd::Detached) }).expect("it detaches");
+        assert!(text.contains("not enqueued to its end: its reading was given up"), "{text}");
+    }
 }

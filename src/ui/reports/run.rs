@@ -122,12 +122,30 @@ pub fn deleted(run: &str) -> String {
 /// that completed while items failed or are left.
 pub fn end(report: &RunReport) -> Result<(String, ExitStatus), Failure> {
     match &report.end {
-        RunEnd::Complete => complete(report).map(|text| (text, ExitStatus::Success)),
+        RunEnd::Complete => match (complete(report), &report.job.input_cut) {
+            (Ok(text), Some(reason)) => Err(input_cut(&report.job.run, reason, &text)),
+            // The book lacks the items of a reader that was killed.
+            (Err(failure), Some(reason)) if failure.status == ExitStatus::Unproven => {
+                Err(input_cut(&report.job.run, reason, &failure.message))
+            }
+            (complete, _) => complete.map(|text| (text, ExitStatus::Success)),
+        },
         RunEnd::Detached => Ok((detached(&report.job), ExitStatus::Interrupted)),
         RunEnd::Deleted => Err(failed(report, "Deleted", "somebody deleted the Job")),
         RunEnd::Failed { reason, message } => Err(failed(report, reason, message)),
     }
 }
+
+/// What to say of a complete run, with this report, whose input was not enqueued to its end.
+pub(super) fn input_cut(run: &str, reason: &str, text: &str) -> Failure {
+    let message = format!("{text}\nthe input of run {run} was not enqueued to its end: {reason}");
+    let hint = "what is not in the queue is not processed: `map` the rest of the input";
+    Failure::new(message, hint).with_status(ExitStatus::NotEnqueued)
+}
+
+/// Somebody has stopped `map` a second time.
+pub const GIVEN_UP: &str = "stopped at once; a run that was started continues, and its workers may wait for more input until \
+                            `kubectl workqueue map --attach RUN` or `kubectl workqueue stop RUN`";
 
 fn detached(job: &JobState) -> String {
     format!(
@@ -353,6 +371,22 @@ mod tests {
             let report = RunReport { verdict, ..report(RunEnd::Complete, 0, 0, 0) };
             assert_eq!(end(&report).expect_err("nothing is proven").status, ExitStatus::Unproven);
         }
+    }
+
+    #[test]
+    fn a_run_over_a_part_of_its_input_is_not_called_complete() {
+        let mut report = report(RunEnd::Complete, 0, 0, 0);
+        report.job.input_cut = Some("item 9 is too large".to_owned());
+        let failure = end(&report).expect_err("its input was cut");
+        assert_eq!(failure.status, ExitStatus::NotEnqueued);
+        assert!(failure.message.contains("8 done"), "{failure:?}");
+        assert!(failure.message.ends_with("was not enqueued to its end: item 9 is too large"), "{failure:?}");
+        report.verdict = Some(Verdict::unproven("nobody knows its items".to_owned()));
+        let failure = end(&report).expect_err("its input was cut");
+        assert_eq!(failure.status, ExitStatus::NotEnqueued);
+        assert!(failure.message.contains("nothing proves"), "{failure:?}");
+        report.verdict = self::report(RunEnd::Complete, 0, 3, 0).verdict;
+        assert_eq!(end(&report).expect_err("items failed").status, ExitStatus::ItemsFailed);
     }
 
     #[test]
