@@ -11,6 +11,7 @@ use crate::cluster::job::{
 };
 use crate::error::Error;
 use crate::image::CONSUME_ONE;
+use crate::notice::Observer;
 use crate::release::manifests;
 use crate::release::storage;
 use crate::run::brought_worker::BroughtWorker;
@@ -96,6 +97,21 @@ impl Renderer {
         }
         cluster.create(&sample, true).await?;
         Ok(renderer)
+    }
+
+    /// Stores the worker that is brought, if any. Before that, manifests name no ConfigMaps that exist.
+    ///
+    /// # Errors
+    /// What the cluster refuses.
+    pub(crate) async fn store_worker(
+        &mut self,
+        cluster: &Cluster,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        match &mut self.worker {
+            Some(worker) => worker.store(cluster, observer).await,
+            None => Ok(()),
+        }
     }
 
     /// The chart's Job.

@@ -61,9 +61,7 @@ pub async fn start(
 ) -> Result<Started, Error> {
     let preparing = Renderer::prepare(cluster, &plan);
     let (mut renderer, ()) = tokio::try_join!(preparing, refuse_busy_queue(cluster, &plan))?;
-    if let Some(worker) = &mut renderer.worker {
-        worker.store(cluster, observer).await?;
-    }
+    renderer.store_worker(cluster, observer).await?;
 
     let mut own = None;
     if let Some(source) = plan.items.take() {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use workqueue_test_support::{Bed, Sandbox, kubectl, registry, run_with_input, worker_image};
+use workqueue_test_support::{Bed, Sandbox, kubectl, numbers, registry, run_with_input, worker_image};
 
 /// The ConfigMaps with the worker.
 const ARCHIVES: [&str; 3] = ["configmaps", "-l", "app.kubernetes.io/component=worker-archive"];
@@ -27,6 +27,15 @@ fn forget(bed: &Bed) {
     bed.kubectl(&["wait", "--for=delete", "pods", "-l", "app.kubernetes.io/component=worker"]);
 }
 
+fn map_brings_the_worker_too(bed: &Bed) {
+    let files = Sandbox::new();
+    let script = files.file("square.sh", "#!/bin/sh\nread -r n\necho $((n * n))\n").display().to_string();
+    let image = image("debian:bookworm-slim");
+    let map = ["map", "-k", "--queue", "squares", "--image", &image, "--script", &script];
+    let squares: String = (1..=200).map(|n| format!("{}\n", n * n)).collect();
+    assert_eq!(bed.workqueue_with_input(&map, numbers(200)).ok().stdout, squares);
+}
+
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn any_image_runs_a_program_right_after_up() {
@@ -40,6 +49,7 @@ fn any_image_runs_a_program_right_after_up() {
     run(&image("busybox:latest"), &[], &eat).prints("65532 ate apple");
     let stored = archives(&bed);
     assert_eq!(stored.len(), 3, "{stored:?}");
+    map_brings_the_worker_too(&bed);
     for map in &stored {
         assert_eq!(
             (&map["immutable"], &map["metadata"]["labels"]["kubernetes.io/arch"]),

@@ -5,7 +5,7 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use workqueue_test_support::{Bed, Outcome, worker_image};
+use workqueue_test_support::{Bed, Outcome, seed_worker, worker_image};
 
 /// The secret values in use, and what was seen.
 struct Search {
@@ -67,7 +67,8 @@ fn no_command_shows_or_stores_a_secret() {
     let search = Search::new(bed);
     search.look("up", &shown(&first));
 
-    let run = ["run", "--image", worker_image(), "--worker-in-image", "--retries", "0"];
+    let image = seed_worker();
+    let run = ["run", "--image", &image, "--worker-image", worker_image(), "--retries", "0"];
     let program = ["--", "sh", "-c", "echo out; echo err >&2; read item; [ $item != bad ]"];
     search.run(&[&run[..], &["good", "bad"], &program].concat()).exits(6);
     search.look_at_processes();

@@ -57,7 +57,7 @@ pub(super) async fn prepare(
     plan: &RunPlan,
     observer: &dyn Observer,
 ) -> Result<Renderer, Error> {
-    let renderer = Renderer::prepare(cluster, plan).await?;
+    let mut renderer = Renderer::prepare(cluster, plan).await?;
     refuse_busy_queue(cluster, plan).await?;
     let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue map").await?;
     ensure_queue(&connection, &plan.queue, observer, true).await?;
@@ -67,6 +67,7 @@ pub(super) async fn prepare(
         let queue = plan.queue.name.clone();
         return Err(Error::QueueInUse { queue, items: found.items, consumers: found.consumers });
     }
+    renderer.store_worker(cluster, observer).await?;
     Ok(renderer)
 }
 
