@@ -285,7 +285,8 @@ impl Error {
                 "the Job was deleted, and its items are still in the queue: fix the image and run it again, without \
                  items"
             }
-            Self::NoRun(_) => "`kubectl workqueue status` lists the runs",
+            Self::NoRun(Some(_)) => "`kubectl workqueue status` lists the runs",
+            Self::NoRun(None) => "`kubectl workqueue run` starts one",
             Self::SeveralRuns(_) => "name one of them",
             Self::RunEnded(_) => "`kubectl workqueue run` starts another run over the items in the queue",
             Self::NotResumable(_) => "without --resume, the first item is the first one to be enqueued",
