@@ -11,7 +11,7 @@ use crate::run::follow::{FollowPlan, IfStuck, RunReport, follow};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::run::FollowedRunJson;
-use crate::ui::reports::run as report;
+use crate::ui::reports::{run as report, run_end};
 
 /// Follow a run to its end: logs, progress and exit code
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub(super) fn print_end(ui: &Ui, followed: &RunReport, output: OutputFlags) -> R
     if output.is_json() {
         ui.json(&FollowedRunJson::from(followed));
     }
-    let (summary, status) = report::end(followed)?;
+    let (summary, status) = run_end::end(followed)?;
     ui.status(&summary);
     Ok(status)
 }

@@ -11,7 +11,7 @@ use crate::run::plan::Mode;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::items::{ItemFormat, ItemPrinter};
 use crate::ui::reports::map::end;
-use crate::ui::reports::run as report;
+use crate::ui::reports::{run as report, run_end};
 use crate::ui::{Ui, usage};
 
 /// Run a program over items in the cluster, and print what it writes for each
@@ -118,7 +118,7 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 /// Ends at once, with things undone.
 fn given_up(ui: &Ui) -> ExitStatus {
     ui.done();
-    ui.status(report::GIVEN_UP);
+    ui.status(run_end::GIVEN_UP);
     ExitStatus::Interrupted
 }
 

@@ -131,7 +131,7 @@ pub(crate) fn cure(words: &str) -> &'static str {
     } else if program {
         NAME_A_PROGRAM
     } else if says("in the ConfigMaps does not have") {
-        "delete the ConfigMaps that are named and run again, which creates them anew; find out who changed them"
+        "delete the ConfigMaps that are named and run again, which creates them again; find out who changed them"
     } else if says("was brought along") {
         "put the worker for this architecture next to kubectl-workqueue, or keep the pods off such nodes with \
          worker.nodeSelector"

@@ -11,7 +11,7 @@ use workqueue_core::record::Status;
 /// How an item is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ItemFormat {
-    /// Its output as it is; nothing of an item that failed.
+    /// Its output as it is; none for an item that failed.
     #[default]
     Plain,
     /// The same, with the item and a tab before each line.

@@ -78,7 +78,7 @@ fn outputs_are_those_of_local_and_of_xargs() {
     let mut xargs = std::process::Command::new("xargs");
     xargs.args(["-I{}", "sh", "-c", "echo {} | (read n; printf '%s \\377 %s\\n' $((n * n)) \"$n\")"]);
     assert!(mapped.bytes == run_with_input(&mut xargs, input.as_bytes()).ok().bytes, "xargs differs");
-    // As they come, in other formats; nothing of it stays.
+    // As they come, in other formats; no file stays.
     let json = home.map(&["--format", "jsonl"], "read n; [ $n != 3 ] && echo $n", "1\n2\n3\n").exits(6);
     let mut read: Vec<serde_json::Value> =
         json.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

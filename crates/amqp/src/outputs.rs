@@ -1,5 +1,5 @@
 //! Reads the whole outputs of a run out of `QUEUE.outputs.RUN`: all that is there without removing it, or one
-//! message after the other for good.
+//! message after the other, each of which is removed.
 
 use futures_util::StreamExt as _;
 use lapin::message::Delivery as Message;

@@ -167,7 +167,7 @@ impl Spool {
     /// Copies what waits into a new file.
     fn compact(&mut self) -> Result<(), Error> {
         let draft = self.path.with_extension("tmp");
-        let mut fresh = if self.is_temporary { Self::temporary()? } else { Self::anew(&draft)? };
+        let mut fresh = if self.is_temporary { Self::temporary()? } else { Self::empty(&draft)? };
         let numbers: Vec<u32> = self.waiting.keys().copied().collect();
         for number in numbers {
             if let Some(entry) = self.get(number)? {
@@ -184,7 +184,7 @@ impl Spool {
     }
 
     /// A spool in a new file.
-    fn anew(path: &Path) -> Result<Self, Error> {
+    fn empty(path: &Path) -> Result<Self, Error> {
         // One that a crash has left is of no use.
         std::fs::remove_file(path).ok();
         Self::open(path)

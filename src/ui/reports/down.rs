@@ -28,7 +28,7 @@ fn run(job: &JobState) -> String {
     format!("run {name} is {state} on queue {}, with {pods}: it will be deleted", job.queue)
 }
 
-/// What a queue holds is told by its name: items, failed ones, or records of items that have ended.
+/// The name of a queue says what it holds: items, failed ones, or records of items that have ended.
 fn contents(queue: &str, messages: u64, plan: &DownPlan) -> String {
     let fate = if plan.keep_data { "kept on the PVC, if the broker has one" } else { "lost" };
     let they = if messages == 1 { "it" } else { "they" };

@@ -16,7 +16,7 @@ pub fn started(job: &JobState) -> String {
 /// How it ended, in words and as an exit code.
 ///
 /// # Errors
-/// As for [`end`](reports::run::end); an input that was not read to its end; outputs that are missing.
+/// As for [`end`](reports::run_end::end); an input that was not read to its end; outputs that are missing.
 pub fn end(report: &MapReport) -> Result<(String, ExitStatus), Failure> {
     if report.run.end == RunEnd::Detached {
         return Ok((detached(report), ExitStatus::Interrupted));
@@ -25,10 +25,10 @@ pub fn end(report: &MapReport) -> Result<(String, ExitStatus), Failure> {
     let mut run = report.run.clone();
     let cut = run.job.input_cut.take();
     let not_read = |text: &str| {
-        let noted = || Some(reports::run::input_cut(&run.job.run, cut.as_ref()?, text));
+        let noted = || Some(reports::run_end::input_cut(&run.job.run, cut.as_ref()?, text));
         input(report, text).or_else(noted)
     };
-    let ended = reports::run::end(&run);
+    let ended = reports::run_end::end(&run);
     if let Err(failure) = &ended
         && failure.status == ExitStatus::Unproven
         && let Some(not_read) = not_read(&failure.message)
@@ -74,7 +74,7 @@ fn absent(report: &MapReport) -> String {
 fn input(report: &MapReport, text: &str) -> Option<Failure> {
     let run = &report.run.job.run;
     match report.input.as_ref()? {
-        InputEnd::Cut(reason) => Some(reports::run::input_cut(run, reason, text)),
+        InputEnd::Cut(reason) => Some(reports::run_end::input_cut(run, reason, text)),
         InputEnd::Read(_, Some(error)) => {
             let Failure { message, hint, .. } = Failure::of(error);
             Some(Failure { message: format!("{text}\n{message}"), hint, status: ExitStatus::NotEnqueued })

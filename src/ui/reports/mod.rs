@@ -13,5 +13,6 @@ pub mod outputs;
 pub mod queues;
 pub mod results;
 pub mod run;
+pub mod run_end;
 pub mod status;
 pub mod up;

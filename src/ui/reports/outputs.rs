@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::results::outputs::{OutputSink, OutputsReport};
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
-use crate::ui::reports::run::{CUT, outputs_cut};
+use crate::ui::reports::run_end::{CUT, outputs_cut};
 use workqueue_core::output::OutputEntry;
 use workqueue_core::words::{count, have, were};
 
