@@ -16,6 +16,7 @@ use crate::results::printing::{ItemSink, Order, Position, Printing, Spool};
 use workqueue_core::memory_queue::MemoryQueue;
 use workqueue_core::output::{LARGEST_ITEM, OutputEntry};
 use workqueue_core::record::{ResultRecord, Status};
+use workqueue_core::shell;
 use workqueue_worker::arguments::with_item;
 use workqueue_worker::output::{Chunk, console};
 use workqueue_worker::{
@@ -295,7 +296,7 @@ impl LocalFiles {
         match event {
             Event::Started { id, body } if self.log.is_some() => {
                 let arguments = with_item(&self.program, body);
-                let line = joblog::command_line(arguments.iter().map(OsString::as_os_str));
+                let line = shell::command_line(arguments.iter().map(OsString::as_os_str));
                 self.commands.insert(id.clone(), line);
                 Ok(())
             }

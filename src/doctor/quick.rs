@@ -1,6 +1,6 @@
 //! The cheap half of the checks, for `up` and `run`: a few lists that are asked for at the same time.
 //!
-//! It never holds anything up: what the user may not see, or what does not answer soon, is left out.
+//! It holds nothing up for long: what the user may not see, or what does not answer soon, is left out.
 
 use std::time::Duration;
 
@@ -31,14 +31,10 @@ pub struct RunPods {
     pub parallelism: u32,
 }
 
-/// Does the work, with the checks beside it for as long as it takes.
+/// Does the work and the checks at the same time. Work that ends first waits for them, so that it does not
+/// depend on who is quicker whether a warning is seen.
 pub async fn beside<T>(work: impl Future<Output = T>, checks: impl Future<Output = ()>) -> T {
-    let mut work = std::pin::pin!(work);
-    tokio::select! {
-        done = work.as_mut() => return done,
-        () = checks => {}
-    }
-    work.await
+    tokio::join!(work, checks).0
 }
 
 /// Warns of what keeps a broker with these values from starting.

@@ -2,6 +2,7 @@
 
 use super::Error;
 use workqueue_amqp as broker;
+use workqueue_core::shell;
 
 impl Error {
     /// What the user can do about it.
@@ -26,8 +27,8 @@ impl Error {
                  --start-timeout (0 for no limit), or end it with `kubectl workqueue stop {run}`"
             )),
             Self::OtherChart { directory, .. } => Some(format!(
-                "name it with --chart {:?}, or use the bundled chart and its defaults with --reset-values",
-                directory.display()
+                "name it with --chart {}, or use the bundled chart and its defaults with --reset-values",
+                shell::quoted(directory.as_os_str())
             )),
             Self::NoWorker(Some(architecture)) => Some(format!(
                 "put workqueue-worker-linux-{architecture} from a release archive there, or keep the pods off these \

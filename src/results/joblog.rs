@@ -3,10 +3,8 @@
 //! Times and columns follow parallel(1), so that tools that read its logs can read ours.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use workqueue_core::record::{Reason, ResultRecord};
@@ -77,26 +75,6 @@ pub fn append(path: &Path, log: &[u8]) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// Maximum length of an argument in bytes. Longer ones are cut off.
-pub const LONGEST_ARGUMENT: usize = 4096;
-
-/// A command line that a shell would split into these arguments. It is a single line: control
-/// characters are escaped as in C (`$'…'`).
-pub fn command_line<'a>(arguments: impl IntoIterator<Item = &'a OsStr>) -> String {
-    let quoted: Vec<String> = arguments.into_iter().map(|argument| quote(argument.as_bytes())).collect();
-    quoted.join(" ")
-}
-
-fn quote(argument: &[u8]) -> String {
-    let argument = &argument[..argument.len().min(LONGEST_ARGUMENT)];
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@%_+=:,./-{}".contains(&byte);
-    match std::str::from_utf8(argument) {
-        Ok(text) if !argument.is_empty() && argument.iter().all(|&byte| plain(byte)) => text.to_owned(),
-        Ok(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
-        _ => format!("$'{}'", argument.escape_ascii()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,11 +120,5 @@ mod tests {
         assert_eq!(settled(cut.as_bytes(), false), HashSet::from([1, 2, 3, 5]));
         assert_eq!(settled(cut.as_bytes(), true), HashSet::from([1, 2]));
         assert_eq!(settled(b"", false), HashSet::new());
-    }
-
-    #[test]
-    fn arguments_are_quoted_into_one_line() {
-        let arguments = ["sh", "-c", "echo 'x'", "", "a\tb\n", "{}"].map(OsStr::new);
-        assert_eq!(command_line(arguments), r"sh -c 'echo '\''x'\''' '' $'a\tb\n' {}");
     }
 }

@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::sync::Mutex;
 
-use crate::results::joblog::command_line;
+use workqueue_core::shell;
 
 /// The queue that commands use without `--queue`.
 pub const DEFAULT_QUEUE: &str = "job1";
@@ -71,7 +71,8 @@ impl Commands {
             None => (command, String::new()),
         };
         let missing = self.flags().into_iter().filter(|(flag, _)| takes.contains(flag) && !has(own, flag));
-        let flags = missing.map(|(flag, value)| format!(" {} {}", spelt(&flag), quoted(&value)));
+        let flags =
+            missing.map(|(flag, value)| format!(" {} {}", spelt(&flag), shell::quoted(OsStr::new(&value))));
         format!("{own}{}{program}", flags.collect::<String>())
     }
 
@@ -117,10 +118,6 @@ fn has(command: &str, flag: &str) -> bool {
 
 fn spelt(flag: &str) -> String {
     if flag == "namespace" { "-n".to_owned() } else { format!("--{flag}") }
-}
-
-fn quoted(value: &str) -> String {
-    command_line([OsStr::new(value)])
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 //! | [`mark`] | what workers tell each other about items that came back |
 //! | [`output`] | what items wrote, several to a message |
 //! | [`record`], [`item`] | the record of a settled item; items and their sources |
-//! | [`names`], [`credentials`], [`duration`], [`causes`], [`words`] | names, logins, durations, errors and counts as text |
+//! | [`names`], [`credentials`], [`duration`], [`causes`], [`words`], [`shell`] | names, logins, durations, errors, counts and command lines as text |
 //!
 //! ```
 //! use workqueue_core::names::QueueName;
@@ -34,4 +34,5 @@ pub mod names;
 pub mod output;
 pub mod queue;
 pub mod record;
+pub mod shell;
 pub mod words;
