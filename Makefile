@@ -96,6 +96,12 @@ bench-map: cluster release ## `map -k` over 100,000 items: rate, and memory of t
 	worker=$$(scripts/build-worker)
 	PATH="$${worker%/*}:$$CARGO_TARGET_DIR/release:$$PATH" benches/map
 
+.PHONY: bench-first-output
+bench-first-output: cluster release ## From Enter to the first and the last output, against the tutorial by hand
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	worker=$$(scripts/build-worker)
+	PATH="$${worker%/*}:$$CARGO_TARGET_DIR/release:$$PATH" benches/first-output
+
 .PHONY: bench-chart
 bench-chart: release ## Render the chart with helm and with the plugin: time and memory
 	PATH="$$CARGO_TARGET_DIR/release:$$PATH" benches/chart
