@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::cluster::apply::Change;
 use crate::cluster::job::JobState;
 use crate::cluster::object_ref::ObjectRef;
+use crate::cluster::pod_event::LogLine;
 use crate::cluster::start_wait::StartWait;
 use crate::items::InputNotes;
 use workqueue_core::item::Position;
@@ -35,8 +36,8 @@ pub enum Notice<'a> {
     Output { stream: OutputStream, bytes: &'a [u8] },
     /// Items processed on this machine so far.
     Work { done: u64, failed: u64, running: u64 },
-    /// A line of a worker's log, without its newline.
-    LogLine { pod: &'a str, line: &'a [u8] },
+    /// A line of a worker's log.
+    LogLine(&'a LogLine),
     /// Something that needs the user's attention.
     Warning(Warning<'a>),
     /// Something works again.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::flags::{ClusterFlags, OutputFlags, duration};
+use crate::cluster::log_selection::{LogSelection, LogStart};
 use crate::notice::deadline_after;
 use crate::run::find::select_run;
 use crate::run::follow::{FollowPlan, IfStuck, RunReport, follow};
@@ -22,6 +23,9 @@ pub struct AttachArgs {
     cluster: ClusterFlags,
     #[command(flatten)]
     pub output: OutputFlags,
+    /// Print at most this many lines of the log that each pod has so far, and the new ones (default: all)
+    #[arg(long, value_name = "LINES")]
+    tail: Option<u32>,
     /// Stop following after this time (0: never); the Job continues
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     timeout: Duration,
@@ -39,6 +43,7 @@ pub async fn run(args: AttachArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         deadline: deadline_after(args.timeout),
         start_timeout: args.start_timeout,
         if_stuck: IfStuck::Leave,
+        logs: LogSelection { from: LogStart { tail: args.tail, since: None }, ..LogSelection::default() },
     };
     let if_stuck = report::if_stuck(&job);
     let followed = follow(&cluster, &args.cluster.release, job, following, ui, ui.interrupted()).await;

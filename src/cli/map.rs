@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::run::{RunArgs, not_enqueued, prepare, run_plan};
+use crate::cluster::log_selection::LogSelection;
 use crate::notice::deadline_after;
 use crate::run::follow::{FollowPlan, IfStuck};
 use crate::run::map::{MapPlan, Mapped, attach, map};
@@ -74,7 +75,12 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let sink = ItemPrinter { ui, format: item_format(args.tag, args.format) };
     let if_stuck = if args.attach.is_some() { IfStuck::Leave } else { IfStuck::Delete };
     let deadline = deadline_after(args.run.timeout);
-    let following = FollowPlan { deadline, start_timeout: args.run.start_timeout, if_stuck };
+    let following = FollowPlan {
+        deadline,
+        start_timeout: args.run.start_timeout,
+        if_stuck,
+        logs: LogSelection::default(),
+    };
     let plan = MapPlan { following, keep_order: args.keep_order, sink: &sink };
     let (interrupted_tx, interrupted_rx) = watch::channel(false);
     let interrupting = async {

@@ -115,6 +115,7 @@ impl Command {
             Self::Dump(args) => args.target.output,
             Self::Purge(args) => args.target.output,
             Self::Attach(args) => args.output,
+            Self::Logs(args) => args.output,
             Self::Scale(args) => args.run.output,
             Self::Pause(args) => args.run.output,
             Self::Resume(args) => args.run.output,
@@ -129,7 +130,6 @@ impl Command {
             | Self::Delete(_)
             | Self::Diff(_)
             | Self::Down(_)
-            | Self::Logs(_)
             | Self::Man(_)
             | Self::Map(_)
             | Self::Reference

@@ -12,6 +12,7 @@ use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, ValueFlags, durati
 use super::items::ItemFlags;
 use super::worker::WorkerFlags;
 use crate::build::{BuildPlan, ImageLocation, ImageSource, Push, build};
+use crate::cluster::log_selection::LogSelection;
 use crate::cluster::{Cluster, Target};
 use crate::doctor::RunImages;
 use crate::doctor::quick::{self, RunPods};
@@ -173,7 +174,12 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         ui.status(&report::how_to_follow(&job));
         return Ok(ExitStatus::Success);
     }
-    let following = FollowPlan { deadline, start_timeout: args.start_timeout, if_stuck: IfStuck::Delete };
+    let following = FollowPlan {
+        deadline,
+        start_timeout: args.start_timeout,
+        if_stuck: IfStuck::Delete,
+        logs: LogSelection::default(),
+    };
     let followed = follow(&cluster, &args.cluster.release, job, following, ui, ui.interrupted()).await?;
     print_end(ui, &followed, output)
 }

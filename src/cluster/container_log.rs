@@ -4,17 +4,18 @@
 //! kubelet. Only the state of the container shows whether more lines will follow.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{AsyncBufReadExt as _, AsyncReadExt as _};
-use k8s_openapi::api::core::v1::Pod;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt as _;
 use kube::api::{Api, LogParams};
 use tokio::sync::mpsc;
 
 use super::log_lines::{Pieces, SeenLines};
-use super::pod_event::PodEvent;
-use super::pod_state::main_status;
+use super::log_selection::{LogStart, all_statuses};
+use super::pod_event::{LogLine, PodEvent};
 use super::{Cluster, Error};
 
 /// Maximum length of a line in bytes. The rest of a longer line is reported as further lines.
@@ -26,27 +27,48 @@ pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// A container that has started and therefore has a log.
 pub(super) struct Container {
     pub pod: Arc<str>,
-    pub name: String,
+    pub name: Arc<str>,
     /// Changes when the container restarts.
     pub id: String,
 }
 
 impl Container {
-    pub(super) fn started(pod: &Pod) -> Option<Self> {
-        let status = main_status(pod)?;
+    pub(super) fn started(pod: &Pod, status: &ContainerStatus) -> Option<Self> {
         let state = status.state.as_ref()?;
         let id = match (&state.running, &state.terminated) {
             (Some(_), _) => status.container_id.clone(),
             (None, Some(ended)) => ended.container_id.clone().or_else(|| status.container_id.clone()),
             (None, None) => return None,
         };
-        Some(Self { pod: pod.name_any().into(), name: status.name.clone(), id: id? })
+        Some(Self { pod: pod.name_any().into(), name: status.name.as_str().into(), id: id? })
     }
+
+    /// The request for its log from there on.
+    pub(super) fn log_params(&self, from: LogStart) -> LogParams {
+        LogParams {
+            container: Some(self.name.to_string()),
+            timestamps: true,
+            since_seconds: from.since.map(since_seconds),
+            tail_lines: from.tail.map(i64::from),
+            ..LogParams::default()
+        }
+    }
+
+    /// A piece of its log, which may end in a newline.
+    pub(super) fn line(&self, time: Option<Timestamp>, text: &[u8]) -> PodEvent {
+        let text = text.strip_suffix(b"\n").unwrap_or(text).to_vec();
+        PodEvent::Line(LogLine { pod: Arc::clone(&self.pod), container: Arc::clone(&self.name), time, text })
+    }
+}
+
+/// A length of time as the API server takes it: at least one second.
+fn since_seconds(since: Duration) -> i64 {
+    i64::try_from(since.as_millis().div_ceil(1000)).unwrap_or(i64::MAX).max(1)
 }
 
 /// Whether the container with this id can still write.
 fn is_running(pod: &Pod, id: &str) -> bool {
-    main_status(pod).is_some_and(|status| {
+    all_statuses(pod).any(|status| {
         let running = status.state.as_ref().is_some_and(|state| state.running.is_some());
         running && status.container_id.as_deref() == Some(id)
     })
@@ -58,6 +80,9 @@ pub(super) struct LogStream {
     container: Container,
     events_tx: mpsc::Sender<Result<PodEvent, Error>>,
     seen: SeenLines,
+    from: LogStart,
+    /// When the log was opened first.
+    opened: Instant,
 }
 
 /// How a stream ended.
@@ -73,6 +98,7 @@ impl LogStream {
     pub(super) fn new(
         cluster: &Cluster,
         container: Container,
+        from: LogStart,
         events_tx: mpsc::Sender<Result<PodEvent, Error>>,
     ) -> Self {
         Self {
@@ -81,15 +107,17 @@ impl LogStream {
             container,
             events_tx,
             seen: SeenLines::default(),
+            from,
+            opened: Instant::now(),
         }
     }
 
     /// Reports each line once, until the container has ended and its log has been read.
     pub(super) async fn run(mut self) {
         let pod = Arc::clone(&self.container.pod);
-        let mut last_try = false;
+        let (mut is_first, mut last_try) = (true, false);
         loop {
-            let end = self.stream_once().await;
+            let end = self.stream_once(std::mem::take(&mut is_first)).await;
             let reason = match end {
                 StreamEnd::ReceiverGone => return,
                 StreamEnd::Refused(error) => return self.incomplete(pod, error.to_string()).await,
@@ -126,19 +154,25 @@ impl LogStream {
         if error.is_refusal() { StreamEnd::Refused(error) } else { StreamEnd::Broken(reason) }
     }
 
-    fn params(&self) -> LogParams {
-        LogParams {
-            container: Some(self.container.name.clone()),
-            follow: true,
-            timestamps: true,
-            since_time: self.seen.since(),
-            ..LogParams::default()
+    fn params(&self, is_first: bool) -> LogParams {
+        let params = LogParams { follow: true, ..self.container.log_params(self.from) };
+        match self.seen.since() {
+            Some(time) => {
+                LogParams { since_time: Some(time), since_seconds: None, tail_lines: None, ..params }
+            }
+            None if is_first => params,
+            // Nothing has come yet: what was written since the log was opened, and what the user asked for.
+            None => {
+                let since = self.from.since.or_else(|| self.from.tail.map(|_| Duration::ZERO));
+                let since = since.map(|since| since_seconds(since + self.opened.elapsed()));
+                LogParams { since_seconds: since, tail_lines: None, ..params }
+            }
         }
     }
 
     /// Reads the log until the stream ends.
-    async fn stream_once(&mut self) -> StreamEnd {
-        let mut stream = match self.api.log_stream(&self.container.pod, &self.params()).await {
+    async fn stream_once(&mut self, is_first: bool) -> StreamEnd {
+        let mut stream = match self.api.log_stream(&self.container.pod, &self.params(is_first)).await {
             Ok(stream) => std::pin::pin!(stream),
             Err(error) => return self.not_opened(error),
         };
@@ -157,9 +191,7 @@ impl LogStream {
             if !self.seen.is_new(time, &mut skip) {
                 continue;
             }
-            let text = text.strip_suffix(b"\n").unwrap_or(text).to_vec();
-            let event = PodEvent::Line { pod: Arc::clone(&self.container.pod), line: text };
-            if self.events_tx.send(Ok(event)).await.is_err() {
+            if self.events_tx.send(Ok(self.container.line(time, text))).await.is_err() {
                 return StreamEnd::ReceiverGone;
             }
         }
@@ -181,10 +213,11 @@ mod tests {
                     "restartCount": 0, "containerID": "docker://1", "state": state}]}}))
             .expect("a pod")
         };
-        assert!(Container::started(&pod(serde_json::json!({"waiting": {}}))).is_none());
-        assert!(Container::started(&pod(serde_json::json!({"running": {}}))).is_some());
+        let started = |pod: &Pod| all_statuses(pod).find_map(|status| Container::started(pod, status));
+        assert!(started(&pod(serde_json::json!({"waiting": {}}))).is_none());
+        assert!(started(&pod(serde_json::json!({"running": {}}))).is_some());
         let ended = pod(serde_json::json!({"terminated": {"exitCode": 0}}));
-        assert!(Container::started(&ended).is_some());
+        assert!(started(&ended).is_some());
         assert!(!is_running(&ended, "docker://1"));
     }
 
@@ -225,8 +258,8 @@ mod tests {
         for (gives_logs, expected) in [(false, "reading the log"), (true, "reading the pod")] {
             let cluster = refusing_server(gives_logs).await;
             let (events_tx, mut events_rx) = mpsc::channel(8);
-            let [name, id] = ["c", "docker://1"].map(str::to_owned);
-            let follow = LogStream::new(&cluster, Container { pod: "p".into(), name, id }, events_tx);
+            let container = Container { pod: "p".into(), name: "c".into(), id: "docker://1".to_owned() };
+            let follow = LogStream::new(&cluster, container, LogStart::default(), events_tx);
             let run = tokio::time::timeout(Duration::from_secs(10), follow.run());
             run.await.expect("it does not go on for ever");
             let Some(Ok(PodEvent::Incomplete { reason, .. })) = events_rx.recv().await else {

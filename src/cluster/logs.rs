@@ -6,12 +6,14 @@ use std::sync::Arc;
 use futures_util::{AsyncBufReadExt as _, AsyncReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::{ListParams, LogParams};
+use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::container_log::{Container, LogStream, MAX_LINE, RETRY_PAUSE};
+use super::log_lines::Pieces;
+use super::log_selection::{LogSelection, LogStart};
 use super::pod_event::PodEvent;
 use super::pod_state::has_ended;
 use super::{Cluster, Error, watch_config};
@@ -47,13 +49,15 @@ impl LogFollower {
 }
 
 impl Cluster {
-    /// Follows the logs of the main container of each pod that matches `selector`, now or later.
-    pub fn follow_logs(&self, selector: &str) -> LogFollower {
+    /// Follows the logs of each pod that matches `selector`, now or later.
+    pub fn follow_logs(&self, selector: &str, selection: LogSelection) -> LogFollower {
         let (events_tx, events_rx) = mpsc::channel(CHANNEL_LINES);
         let (finish_tx, finish_rx) = tokio::sync::oneshot::channel();
         let watch = Watch {
             cluster: self.for_streams(),
             selector: selector.to_owned(),
+            selection,
+            is_listed: false,
             events_tx,
             followed: HashSet::new(),
             live: LivePods::default(),
@@ -71,30 +75,39 @@ impl Cluster {
     ///
     /// # Errors
     /// The pods cannot be listed. If a log cannot be read, that is reported as an event.
-    pub async fn print_logs(&self, selector: &str, mut on: impl FnMut(PodEvent)) -> Result<(), Error> {
+    pub async fn print_logs(
+        &self,
+        selector: &str,
+        selection: &LogSelection,
+        mut on: impl FnMut(PodEvent),
+    ) -> Result<(), Error> {
         let list = ListParams::default().labels(selector);
         let mut pods = self.call("listing pods", self.api::<Pod>().list(&list)).await?.items;
         pods.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
-        for container in pods.iter().filter_map(Container::started) {
-            if let Err(error) = self.print_log(&container, &mut on).await {
+        for container in pods.iter().flat_map(|pod| selection.started(pod)) {
+            if let Err(error) = self.print_log(&container, selection.from, &mut on).await {
                 on(PodEvent::Incomplete { pod: container.pod, reason: error.to_string() });
             }
         }
         Ok(())
     }
 
-    async fn print_log(&self, container: &Container, on: &mut impl FnMut(PodEvent)) -> kube::Result<()> {
-        let params = LogParams { container: Some(container.name.clone()), ..LogParams::default() };
+    async fn print_log(
+        &self,
+        container: &Container,
+        from: LogStart,
+        on: &mut impl FnMut(PodEvent),
+    ) -> kube::Result<()> {
         let api = self.for_streams().api::<Pod>();
-        let mut stream = std::pin::pin!(api.log_stream(&container.pod, &params).await?);
-        let mut line = Vec::new();
+        let mut stream = std::pin::pin!(api.log_stream(&container.pod, &container.log_params(from)).await?);
+        let (mut line, mut pieces) = (Vec::new(), Pieces::default());
         loop {
             let read = stream.as_mut().take(MAX_LINE).read_until(b'\n', &mut line).await;
             if read.map_err(kube::Error::ReadEvents)? == 0 {
                 return Ok(());
             }
-            let text = line.strip_suffix(b"\n").unwrap_or(&line).to_vec();
-            on(PodEvent::Line { pod: Arc::clone(&container.pod), line: text });
+            let (time, text) = pieces.take(&line);
+            on(container.line(time, text));
             line.clear();
         }
     }
@@ -103,6 +116,9 @@ impl Cluster {
 struct Watch {
     cluster: Cluster,
     selector: String,
+    selection: LogSelection,
+    /// Whether the pods that were there at the start are known: all lines of later ones are new.
+    is_listed: bool,
     events_tx: mpsc::Sender<Result<PodEvent, Error>>,
     /// Ids of the containers whose logs are followed, or have been.
     followed: HashSet<String>,
@@ -129,6 +145,7 @@ impl Watch {
                 Some(Ok(watcher::Event::Delete(pod))) => self.deleted(pod).await,
                 Some(Ok(watcher::Event::Init)) => self.live.start_list(),
                 Some(Ok(watcher::Event::InitDone)) => {
+                    self.is_listed = true;
                     for pod in self.live.unlisted() {
                         self.deleted(pod).await;
                     }
@@ -146,21 +163,27 @@ impl Watch {
     }
 
     async fn take(&mut self, pod: Pod) {
-        if let Some(container) = Container::started(&pod)
-            && self.followed.insert(container.id.clone())
-        {
-            let follow = LogStream::new(&self.cluster, container, self.events_tx.clone());
-            let slots = Arc::clone(&self.slots);
-            self.streams.spawn(async move {
-                let _slot = slots.acquire_owned().await;
-                follow.run().await;
-            });
+        for container in self.selection.started(&pod) {
+            self.follow(container);
         }
         // Finished streams have to be removed, or they would accumulate in a long run.
         while self.streams.try_join_next().is_some() {}
         self.live.put(&pod);
         // If the receiver is gone, this task ends with its set.
         self.events_tx.send(Ok(PodEvent::Pod(Box::new(pod)))).await.ok();
+    }
+
+    fn follow(&mut self, container: Container) {
+        if !self.followed.insert(container.id.clone()) {
+            return;
+        }
+        let from = if self.is_listed { LogStart::default() } else { self.selection.from };
+        let follow = LogStream::new(&self.cluster, container, from, self.events_tx.clone());
+        let slots = Arc::clone(&self.slots);
+        self.streams.spawn(async move {
+            let _slot = slots.acquire_owned().await;
+            follow.run().await;
+        });
     }
 
     async fn deleted(&mut self, pod: Pod) {

@@ -22,6 +22,7 @@ pub mod job_watch;
 pub mod kubeconfig;
 mod list_names;
 mod log_lines;
+pub mod log_selection;
 pub mod logs;
 mod look;
 mod nodes;

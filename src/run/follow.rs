@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cluster::Cluster;
 use crate::cluster::job::{JobEnd, JobState};
+use crate::cluster::log_selection::LogSelection;
 use crate::cluster::logs::LogFollower;
 use crate::error::Error;
 use crate::notice::{Deadline, Notice, Observer, Wait, Warning};
@@ -71,13 +72,14 @@ pub enum IfStuck {
 }
 
 /// How long to follow a run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FollowPlan {
     /// When to stop.
     pub deadline: Deadline,
     /// How long no pod of the run may have started; 0 for no limit.
     pub start_timeout: Duration,
     pub if_stuck: IfStuck,
+    pub logs: LogSelection,
 }
 
 /// Follows a run until it ends, `interrupt` resolves, or the deadline passes.
@@ -95,9 +97,9 @@ pub async fn follow(
     interrupt: impl Future<Output = ()>,
 ) -> Result<RunReport, Error> {
     let mut run = FollowedRun::new(job, observer);
-    let mut logs = cluster.follow_logs(&run.job.pod_selector());
+    let mut logs = cluster.follow_logs(&run.job.pod_selector(), plan.logs.clone());
     let mut interrupt = std::pin::pin!(interrupt);
-    let watched = watch(cluster, release, &mut run, &mut logs, plan, interrupt.as_mut()).await;
+    let watched = watch(cluster, release, &mut run, &mut logs, &plan, interrupt.as_mut()).await;
     if plan.if_stuck == IfStuck::Delete && matches!(watched, Err(Error::WorkersStuck { .. })) {
         for name in run.job.names() {
             cluster.delete_job(name).await?;
@@ -122,7 +124,7 @@ async fn watch(
     release: &ReleaseName,
     run: &mut FollowedRun<'_>,
     logs: &mut LogFollower,
-    plan: FollowPlan,
+    plan: &FollowPlan,
     mut interrupt: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<RunEnd, Error> {
     let started = Instant::now();

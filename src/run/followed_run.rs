@@ -103,9 +103,9 @@ impl<'a> FollowedRun<'a> {
     pub(crate) fn on_pod_event(&mut self, event: PodEvent) {
         match event {
             // Says nothing about the server: lines may have been buffered here for a long time.
-            PodEvent::Line { pod, line } => {
-                self.observer.on(Notice::LogLine { pod: &pod, line: &line });
-                self.pods.keep_line(&pod, &line);
+            PodEvent::Line(line) => {
+                self.observer.on(Notice::LogLine(&line));
+                self.pods.keep_line(&line.pod, &line.text);
             }
             PodEvent::Pod(pod) => {
                 self.server_answered();

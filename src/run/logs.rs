@@ -4,6 +4,7 @@ use std::future::Future;
 
 use crate::cluster::Cluster;
 use crate::cluster::job::JobState;
+use crate::cluster::log_selection::LogSelection;
 use crate::cluster::pod_event::PodEvent;
 use crate::error::Error;
 use crate::notice::{Notice, Observer, Warning};
@@ -12,12 +13,13 @@ use crate::notice::{Notice, Observer, Warning};
 pub async fn logs(
     cluster: &Cluster,
     job: &JobState,
+    selection: &LogSelection,
     observer: &dyn Observer,
     interrupt: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let selector = job.pod_selector();
-    let printing = cluster.print_logs(&selector, |event| match event {
-        PodEvent::Line { pod, line } => observer.on(Notice::LogLine { pod: &pod, line: &line }),
+    let printing = cluster.print_logs(&selector, selection, |event| match event {
+        PodEvent::Line(line) => observer.on(Notice::LogLine(&line)),
         PodEvent::Incomplete { pod, reason } => {
             observer.warn(Warning::LogIncomplete { pod: &pod, reason: &reason });
         }

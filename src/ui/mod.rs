@@ -5,6 +5,7 @@ pub mod failure;
 pub mod items;
 pub mod json;
 mod log_lines;
+pub mod log_view;
 mod notices;
 mod observer;
 mod progress;
@@ -154,15 +155,15 @@ impl Ui {
         self.raw(format!("{} {text}\n", style.apply_to(word)).as_bytes());
     }
 
-    /// A line of a pod's log: data, or a message if stdout is for something else.
-    fn log_line(&self, pod: &str, line: &[u8]) {
+    /// A line of a pod's log after what was asked for with it: data, or a message if stdout is for something else.
+    fn log_line(&self, pod: &str, lead: &str, line: &[u8]) {
         let stream = match self.data {
             Data::Text => OutputStream::Stdout,
             Data::Outputs => OutputStream::Stderr,
             Data::Report => return,
         };
         let line = if self.progress.is_terminal(stream) { log_line(line) } else { Cow::Borrowed(line) };
-        let line = self.prefixed(pod, &line);
+        let line = self.prefixed(pod, &[lead.as_bytes(), &line].concat());
         match stream {
             OutputStream::Stdout => _ = self.raw(&[&line, &b"\n"[..]].concat()),
             OutputStream::Stderr if self.verbosity.quiet => {}

@@ -56,7 +56,7 @@ impl Observer for Ui {
             Notice::Output { stream, bytes } => self.output(stream, bytes),
             Notice::Work { done, failed, running } => self.progress.work(done, failed, running),
             Notice::RunStarted(job) => self.status(&started(job)),
-            Notice::LogLine { pod, line } => self.log_line(pod, line),
+            Notice::LogLine(line) => self.log_line(&line.pod, "", &line.text),
         }
     }
 }

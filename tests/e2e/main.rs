@@ -17,6 +17,7 @@ mod follow;
 mod half_open;
 mod inject;
 mod ledger;
+mod logs;
 mod map;
 mod queues;
 mod render;

@@ -18,6 +18,7 @@ use super::{BodyJson, line};
 use crate::cluster::apply::Change;
 use crate::cluster::job::{JobEnd, JobState};
 use crate::cluster::object_ref::ObjectRef;
+use crate::cluster::pod_event::LogLine;
 use crate::doctor::DoctorReport;
 use crate::doctor::finding::{Finding, State};
 use crate::failed::RetryReport;
@@ -34,12 +35,18 @@ use crate::results::read::ResultsReport;
 use crate::run::books::{Proof, Verdict};
 use crate::run::follow::{RunEnd, RunReport};
 use crate::run::followed_pods::FailedPod;
+use crate::ui::log_view::LogLineJson;
 use workqueue_amqp::peek::PeekedMessage;
 use workqueue_amqp::topology::Depth;
 use workqueue_core::failed_item::FailedItem;
 use workqueue_core::item::{Item, Position};
 use workqueue_core::names::QueueName;
 use workqueue_core::output::OutputEntry;
+
+fn log_line() -> LogLine {
+    let time = "2026-01-01T00:00:00Z".parse().ok();
+    LogLine { pod: "p".into(), container: "worker".into(), time, text: b"Processing apple".to_vec() }
+}
 
 /// Asserts that a report has the names and types of the example under a heading.
 fn assert_documented(heading: &str, report: &impl Serialize) {
@@ -184,6 +191,7 @@ fn runs_are_documented() {
         verdict: Some(verdict()),
     };
     assert_documented("run, attach", &FollowedRunJson::from(&report));
+    assert_documented("logs", &LogLineJson::from(&log_line()));
     assert_documented("run --detach, scale, pause, resume", &RunJson::from(&job(None)));
 }
 
