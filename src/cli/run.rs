@@ -198,7 +198,8 @@ pub(super) fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
     let worker = args.worker.worker(&args.program)?;
     // amqp-consume replaces nothing.
     if !matches!(worker, Worker::AmqpConsume) {
-        arguments::check(&args.program).map_err(|error| usage::item_in_script(&error))?;
+        let checked = arguments::check(&args.program, args.worker.runtime.runtime_api);
+        checked.map_err(|error| usage::misplaced_item(&error))?;
     }
     if args.outputs && !worker.keeps_ledger() {
         return Err(usage::outputs_need_worker());
