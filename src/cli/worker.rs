@@ -58,7 +58,7 @@ impl WorkerFlags {
         if self.amqp_consume && self.runtime.runtime_api {
             return Err(usage::runtime_api_needs_worker());
         }
-        if program.is_empty() && self.script.is_none() {
+        if program.is_empty() && self.script.is_none() && !self.starts_image(program) {
             if self.worker_image.is_some() || self.inject || self.worker_in_image || self.amqp_consume {
                 return Err(usage::no_program());
             }
@@ -70,6 +70,11 @@ impl WorkerFlags {
             None if self.worker_in_image => Worker::InImage,
             None => Worker::Injected(None),
         })
+    }
+
+    /// Whether the worker starts what the image would start: a program that stays, if none is named.
+    pub fn starts_image(&self, program: &[String]) -> bool {
+        self.runtime.runtime_api && program.is_empty() && self.script.is_none()
     }
 
     /// The mode for a worker, given the one that the user asked for.
