@@ -269,7 +269,11 @@ pub(super) fn not_enqueued(
 fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
     let Some(context) = &args.build else {
         let uses_engine = args.worker.starts_image(&args.program);
-        return if args.build_flags.is_given(uses_engine) { Err(usage::nothing_to_build()) } else { Ok(None) };
+        return if args.build_flags.is_given(uses_engine) {
+            Err(usage::nothing_to_build())
+        } else {
+            Ok(None)
+        };
     };
     let image = image_name(&args.image()).map_err(usage::image_to_build)?;
     let push = match (args.push, args.no_push) {

@@ -36,7 +36,8 @@ mod tests {
         let expected = Some(vec!["/lambda-entrypoint.sh".to_owned(), "app.handler".to_owned()]);
         assert_eq!(read(lambda), expected);
         assert_eq!(read(&format!(r#"{{"architecture": "amd64", "config": {lambda}}}"#)), expected);
-        let both = format!(r#"{{"linux/amd64": {{"config": {lambda}}}, "linux/arm64": {{"config": {lambda}}}}}"#);
+        let both =
+            format!(r#"{{"linux/amd64": {{"config": {lambda}}}, "linux/arm64": {{"config": {lambda}}}}}"#);
         assert_eq!(read(&both), expected);
         assert_eq!(read(r#"{"Entrypoint": null, "Cmd": ["sh"]}"#), Some(vec!["sh".to_owned()]));
     }
@@ -46,7 +47,8 @@ mod tests {
         for text in ["", "null", "{}", r#"{"Entrypoint": null, "Cmd": null}"#, r#"{"config": {"Cmd": []}}"#] {
             assert_eq!(read(text), None, "{text}");
         }
-        let differ = r#"{"linux/amd64": {"config": {"Cmd": ["a"]}}, "linux/arm64": {"config": {"Cmd": ["b"]}}}"#;
+        let differ =
+            r#"{"linux/amd64": {"config": {"Cmd": ["a"]}}, "linux/arm64": {"config": {"Cmd": ["b"]}}}"#;
         assert_eq!(read(differ), None);
     }
 }

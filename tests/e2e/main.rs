@@ -20,6 +20,7 @@ mod ledger;
 mod map;
 mod queues;
 mod render;
+mod residents;
 mod results;
 mod scale;
 mod secrets;

@@ -12,6 +12,8 @@
 
 mod endpoint;
 mod environment;
+#[cfg(test)]
+mod fuzz;
 mod instance;
 mod invocation;
 mod items_as;

@@ -18,14 +18,14 @@ use super::server;
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// An endpoint that is served until the value is dropped.
-struct Served {
-    endpoint: Arc<Endpoint>,
+pub(super) struct Served {
+    pub(super) endpoint: Arc<Endpoint>,
     address: SocketAddr,
     _ended_tx: oneshot::Sender<()>,
 }
 
 impl Served {
-    async fn new(concurrency: usize) -> Self {
+    pub(super) async fn new(concurrency: usize) -> Self {
         let (listener, endpoint) =
             (server::listen().await.expect("loopback"), Arc::new(Endpoint::new(concurrency)));
         let (address, (ended_tx, ended_rx)) = (listener.local_addr().expect("bound"), oneshot::channel());
@@ -34,25 +34,25 @@ impl Served {
         Self { endpoint, address, _ended_tx: ended_tx }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("it listens")
     }
 
     /// Sends bytes, and reads what comes until the other side has no more to say.
-    async fn exchange(&self, request: impl AsRef<[u8]>) -> String {
+    pub(super) async fn exchange(&self, request: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
         stream.write_all(request.as_ref()).await.expect("it reads");
         read(&mut stream).await
     }
 
     /// Takes the item that is offered; its request id.
-    async fn next(&self) -> String {
+    pub(super) async fn next(&self) -> String {
         let reply = self.exchange(get("invocation/next")).await;
         let id = reply.split("Lambda-Runtime-Aws-Request-Id: ").nth(1).expect("an id");
         id.lines().next().expect("a line").to_owned()
     }
 
-    fn offer(&self) -> Offered<'_> {
+    pub(super) fn offer(&self) -> Offered<'_> {
         self.endpoint.offer(Invocation {
             event: Bytes::from_static(b"{}"),
             client_context: "{}".to_owned(),
@@ -63,7 +63,7 @@ impl Served {
 }
 
 /// One reply: the other side may keep the connection open, unless it was asked not to.
-async fn read(stream: &mut TcpStream) -> String {
+pub(super) async fn read(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     timeout(LONGEST, stream.read_to_end(&mut bytes)).await.expect("an end").ok();
     String::from_utf8_lossy(&bytes).into_owned()
@@ -73,14 +73,14 @@ fn get(path: &str) -> String {
     format!("GET /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 }
 
-fn post(path: &str, headers: &str, body: &str) -> String {
+pub(super) fn post(path: &str, headers: &str, body: &str) -> String {
     format!(
         "POST /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-fn status(reply: &str) -> &str {
+pub(super) fn status(reply: &str) -> &str {
     reply.split(' ').nth(1).unwrap_or(reply)
 }
 
