@@ -14,13 +14,13 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 const PROGRAM: [&str; 4] = ["python3", "-m", "awslambdaric", "app.handler"];
 
-/// Starts a worker with AWS's client for Python.
-fn start(bench: &Bench, url: &str, starts: &Path, flags: &[&str]) -> Running {
+/// Starts a worker with AWS's client for Python; an item takes so many seconds.
+fn start(bench: &Bench, url: &str, starts: &Path, seconds: &str, flags: &[&str]) -> Running {
     let mut command = Command::new(worker());
     command.env("BROKER_URL", url).env("QUEUE", &bench.queue).env("WORKQUEUE_RUN", "r1");
     let path = format!("{}:{}", awslambdaric(None).display(), root().join("tests/runtime").display());
     command.env("PYTHONPATH", path).env("PYTHONDONTWRITEBYTECODE", "1").env("STARTS", starts);
-    command.env("WORK_SECONDS", "0.02");
+    command.env("WORK_SECONDS", seconds);
     let head = ["--runtime-api", "--backoff", "10ms"];
     Running::start(command.args(head).args(flags).arg("--").args(PROGRAM))
 }
@@ -55,7 +55,7 @@ async fn a_thousand_items_end_as_their_handler_does_over_a_broker() {
     let (bench, files) = (Bench::with_items(&items(1000)).await, Sandbox::new());
     let flags = ["--concurrency", "2", "--retries", "0", "--item-timeout", "5s"];
     let starts = files.path("starts");
-    ended(start(&bench, &bench.url, &starts, &flags)).await.ok().says("993 items done, 7 failed");
+    ended(start(&bench, &bench.url, &starts, "0", &flags)).await.ok().says("993 items done, 7 failed");
     let records = bench.records(1000).await;
     let ids: HashSet<&str> = records.iter().filter_map(|record| record["id"].as_str()).collect();
     assert_eq!((records.len(), ids.len()), (1000, 1000));
@@ -70,8 +70,8 @@ async fn a_thousand_items_end_as_their_handler_does_over_a_broker() {
     let expected = expected.into_iter().chain([("700", "error"), ("750", "signal"), ("900", "error")]);
     assert_eq!(reasons, expected.collect());
     assert_eq!((bench.ready("").await, bench.ready(".failed").await), (0, 7));
-    // Two slots, and one more start for each program that was ended or ended itself.
-    assert_eq!(pids(&starts).len(), 4);
+    // Two slots, and at most one more start for each program that was ended or ended itself.
+    assert!((3..=4).contains(&pids(&starts).len()), "{:?}", pids(&starts));
     all_ended(&pids(&starts));
     bench.clear().await;
 }
@@ -81,13 +81,19 @@ async fn a_thousand_items_end_as_their_handler_does_over_a_broker() {
 async fn a_worker_that_is_killed_loses_no_item_and_leaves_no_program() {
     let (bench, files) = (Bench::with_items(&items(99)).await, Sandbox::new());
     let (first, second) = (files.path("first"), files.path("second"));
-    let worker = start(&bench, &bench.url, &first, &["--concurrency", "2"]);
-    bench.until_ready(0).await;
+    let worker = start(&bench, &bench.url, &first, "0.1", &["--concurrency", "2"]);
+    let deadline = Instant::now() + LONGEST;
+    while pids(&first).len() < 2 {
+        assert!(Instant::now() < deadline, "the second program does not start");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     worker.kill();
     all_ended(&pids(&first));
     assert_eq!(pids(&first).len(), 2, "one a slot");
-    ended(start(&bench, &bench.url, &second, &["--concurrency", "2", "--idle-timeout", "1s"])).await.ok();
-    assert_eq!(pids(&second).len(), 2, "one a slot");
+    let flags = ["--concurrency", "2", "--idle-timeout", "1s"];
+    ended(start(&bench, &bench.url, &second, "0", &flags)).await.ok();
+    // Items that came back run alone.
+    assert!((1..=2).contains(&pids(&second).len()), "one a slot");
     all_ended(&pids(&second));
     let records = bench.records(200).await;
     let ids: HashSet<&str> = records.iter().filter_map(|record| record["id"].as_str()).collect();
@@ -102,7 +108,7 @@ async fn a_worker_that_is_killed_loses_no_item_and_leaves_no_program() {
 async fn a_connection_that_breaks_leaves_programs_that_stay_running() {
     let (bench, files) = (Bench::with_items(&items(99)).await, Sandbox::new());
     let (wire, starts) = (Wire::to(&bench.url).await, files.path("starts"));
-    let worker = start(&bench, &wire.url, &starts, &["--concurrency", "2"]);
+    let worker = start(&bench, &wire.url, &starts, "0.1", &["--concurrency", "2"]);
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(400)).await;
         wire.cut.notify_waiters();
