@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use workqueue_test_support::{
-    Bed, Outcome, Sandbox, awslambdaric, ended_with, registry, root, run, seed_worker, worker_image,
+    Bed, Outcome, Sandbox, awslambdaric, ended_with, kubectl, registry, root, run, seed_worker, worker_image,
 };
 
 /// The Python of the image below: that of Debian 12.
@@ -24,9 +24,10 @@ fn lambda_image() -> &'static str {
         let app = std::fs::read(root().join("tests/runtime/app.py")).expect("it is there");
         let directory = files.file("app.py", app).parent().expect("the sandbox").to_owned();
         run(Command::new("cp").arg("-r").arg(awslambdaric(Some(PYTHON))).arg(directory.join("site"))).ok();
-        run(Command::new("docker").args(["build", "--quiet", "--tag", &name]).arg(&directory)).ok();
-        run(Command::new("docker").args(["push", "--quiet", &name])).ok();
-        name
+        let directory = directory.to_str().expect("text");
+        // Pinned to its digest: a node may have an earlier one.
+        let build = ["build", directory, "--image", &name, "--push"];
+        run(kubectl().arg("workqueue").args(build)).ok().stdout.trim().to_owned()
     })
 }
 
