@@ -118,6 +118,21 @@ record-charts: ## Record again what helm makes of the chart engine's test cases
 fuzz: ## Random input for the readers, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
 	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked --test fuzz_readers -- --nocapture
 
+.PHONY: fuzz-runtime
+fuzz-runtime: ## Random requests for the Runtime API's endpoint, for 10 minutes (FUZZ_SECONDS, FUZZ_SEED)
+	FUZZ_SECONDS="$${FUZZ_SECONDS:-600}" cargo test --locked -p workqueue-worker --lib runtime_api::fuzz -- --nocapture
+
+.PHONY: runtime-clients
+runtime-clients: build ## Clients of the Runtime API that CI does not have: lambda_runtime from crates.io
+	PATH="$$CARGO_TARGET_DIR/debug:$$PATH" tests/runtime/clients
+
+.PHONY: bench-runtime
+bench-runtime: release ## Programs that stay against programs for each item, Celery and Dramatiq
+	[[ -n "$${WORKQUEUE_TEST_KUBECONFIG:-}" ]] || eval "$$(tests/cluster/env)"
+	worker=$$(scripts/build-worker)
+	PATH="$${worker%/*}:$$CARGO_TARGET_DIR/release:$$PATH" \
+	  tests/worker/with-broker "$$WORKQUEUE_TEST_BROKER_IMAGE" benches/runtime
+
 .PHONY: test
 test: lint unit e2e ## All of these: lint, unit, e2e
 

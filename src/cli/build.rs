@@ -76,8 +76,8 @@ pub struct BuildFlags {
 }
 
 impl BuildFlags {
-    /// Whether any of them was given.
-    pub fn is_given(&self) -> bool {
+    /// Whether any of them was given, without the engine where it is used for something else.
+    pub fn is_given(&self, uses_engine: bool) -> bool {
         self.no_cache
             || !self.build_arg.is_empty()
             || !self.secret.is_empty()
@@ -85,19 +85,23 @@ impl BuildFlags {
             || self.platform.is_some()
             || self.base_image.is_some()
             || self.worker.is_some()
-            || self.docker.is_some()
+            || self.docker.is_some() && !uses_engine
+    }
+
+    /// The container engine.
+    pub fn engine(&self, output: OutputMode) -> Engine {
+        Engine { program: self.docker.clone().unwrap_or_else(|| "docker".to_owned()), output }
     }
 
     /// The build that the flags ask for.
     pub fn plan(&self, source: ImageSource, image: Reference, push: Push, ui: &Ui) -> BuildPlan {
-        let program = self.docker.clone().unwrap_or_else(|| "docker".to_owned());
         let output = if ui.is_quiet() { OutputMode::Kept } else { OutputMode::Shown };
         BuildPlan {
             source,
             worker: self.worker.clone(),
             base_image: self.base_image.clone(),
             image,
-            engine: Engine { program, output },
+            engine: self.engine(output),
             options: BuildOptions {
                 platform: self.platform.clone(),
                 build_args: self.build_arg.clone(),

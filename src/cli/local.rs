@@ -18,7 +18,7 @@ use crate::ui::items::ItemPrinter;
 use crate::ui::json::local::LocalJson;
 use crate::ui::{Ui, reports, usage};
 use workqueue_core::names::random_suffix;
-use workqueue_worker::cli::flags::WorkFlags;
+use workqueue_worker::cli::flags::{RuntimeFlags, WorkFlags};
 use workqueue_worker::cli::{location, stop_signals};
 use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan, arguments, limits};
 
@@ -27,7 +27,8 @@ use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan, arguments
 /// Starts the program once for each item, exactly as a worker in a pod does: the item is in place of
 /// `{}` in its arguments, or if there is none, on its standard input. WORKQUEUE_ITEM_ID and
 /// WORKQUEUE_ATTEMPT are in its environment. The item is done when the program exits with 0.
-/// Otherwise it is tried again, unless the program exited with 65.
+/// Otherwise it is tried again, unless the program exited with 65. With --runtime-api, -j programs are
+/// started once and ask for their items.
 ///
 /// The output of each item is printed as a whole once its program has ended. --line-buffer prints
 /// it at once. -k, --tag and --format are those of `map`.
@@ -45,6 +46,8 @@ pub struct LocalArgs {
     parallelism: u16,
     #[command(flatten)]
     work: WorkFlags,
+    #[command(flatten)]
+    runtime: RuntimeFlags,
     /// Print the output of the last attempt at an item as a whole, unchanged, once it has ended (the
     /// default). What attempts before it printed is left out
     #[arg(long, conflicts_with = "line_buffer")]
@@ -92,12 +95,13 @@ const RUN_LENGTH: usize = 5;
 pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let source = args.items.source().ok_or_else(usage::no_items_before_program)?;
     let json = args.output.is_json();
-    arguments::check(&args.program).map_err(|error| usage::item_in_script(&error))?;
+    let checked = arguments::check(&args.program, args.runtime.runtime_api);
+    checked.map_err(|error| usage::misplaced_item(&error))?;
     let printer = ItemPrinter { ui, format: item_format(args.tag, args.format) };
     let is_whole = args.keep_order || args.tag || args.format.is_some();
     let sink = is_whole.then_some(&printer as &(dyn ItemSink + Sync));
     let mut plan = plan(args, source, is_whole);
-    let (fits, reason) = limits::fit(plan.work.concurrency, plan.work.capture.is_some() || plan.work.grouped);
+    let (fits, reason) = limits::fit(plan.work.concurrency, limits::PerItem::of(&plan.work));
     if let Some(reason) = reason {
         ui.warn(Warning::Worker(&reason));
         plan.work.concurrency = fits;
@@ -127,9 +131,10 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 fn plan(args: LocalArgs, source: InputSource, is_whole: bool) -> LocalPlan {
     let work = WorkerPlan {
         program: args.program,
+        runtime: args.runtime.plan(),
         // The input says when it is over; a slow one is not an empty queue.
         mode: WorkerMode::Forever,
-        concurrency: args.parallelism.into(),
+        concurrency: usize::from(args.parallelism) * usize::from(args.runtime.runtime_concurrency),
         retries: args.work.retries,
         backoff: args.work.backoff,
         item_timeout: args.work.limit(),

@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, Target};
 use crate::doctor::RunImages;
 use crate::doctor::quick::{self, RunPods};
 use crate::error::Error;
-use crate::image::Reference;
+use crate::image::{OutputMode, Reference};
 use crate::notice::deadline_after;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::run::follow::{FollowPlan, IfStuck, follow};
@@ -42,7 +42,8 @@ use workqueue_worker::arguments;
 /// In fine mode (the default for programs), a few pods process many items each; in coarse mode each
 /// item has a pod of its own. `workqueue-worker` starts the program. `run` brings it into the pods of
 /// any image, unless --worker-in-image says that the image has it. Without a program the command of the
-/// image processes one item, as in the tutorial: BROKER_URL and QUEUE are in its environment.
+/// image processes one item, as in the tutorial: BROKER_URL and QUEUE are in its environment. With
+/// --runtime-api the program, or without one that of the image, is started once and asks for its items.
 ///
 /// An item can be processed more than once, so make your program idempotent.
 ///
@@ -191,12 +192,26 @@ pub(super) async fn prepare(
     ui: &Ui,
 ) -> Result<(Cluster, RunPlan), Failure> {
     let building = build_plan(args, ui)?;
+    let starts_image = args.worker.starts_image(&args.program);
+    if starts_image && building.is_none() {
+        plan.program = entry_point(args).await?;
+    }
     let cluster = args.cluster.connect().await?;
     if let Some(building) = building {
         check(&cluster, &plan).await?;
         build_first(&building, &args.cluster.target(), &mut plan, ui).await?;
+        if starts_image {
+            plan.program = entry_point(args).await?;
+        }
     }
     Ok((cluster, plan))
+}
+
+/// What the image starts, for a program that stays: the worker is started in its place, and starts it.
+async fn entry_point(args: &RunArgs) -> Result<Vec<String>, Failure> {
+    let Some(image) = &args.image else { return Ok(Vec::new()) };
+    let engine = args.build_flags.engine(OutputMode::Kept);
+    Ok(engine.entry_point(image).await.map_err(Error::from)?)
 }
 
 /// The run that the flags ask for.
@@ -204,7 +219,8 @@ pub(super) fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
     let worker = args.worker.worker(&args.program)?;
     // amqp-consume replaces nothing.
     if !matches!(worker, Worker::AmqpConsume) {
-        arguments::check(&args.program).map_err(|error| usage::item_in_script(&error))?;
+        let checked = arguments::check(&args.program, args.worker.runtime.runtime_api);
+        checked.map_err(|error| usage::misplaced_item(&error))?;
     }
     if args.outputs && !worker.keeps_ledger() {
         return Err(usage::outputs_need_worker());
@@ -258,7 +274,12 @@ pub(super) fn not_enqueued(
 /// What to build before the run, if anything.
 fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
     let Some(context) = &args.build else {
-        return if args.build_flags.is_given() { Err(usage::nothing_to_build()) } else { Ok(None) };
+        let uses_engine = args.worker.starts_image(&args.program);
+        return if args.build_flags.is_given(uses_engine) {
+            Err(usage::nothing_to_build())
+        } else {
+            Ok(None)
+        };
     };
     let image = image_name(&args.image()).map_err(usage::image_to_build)?;
     let push = match (args.push, args.no_push) {

@@ -11,7 +11,7 @@ use crate::run::script::Script;
 use crate::ui::failure::Failure;
 use crate::ui::usage;
 use workqueue_worker::MAX_DEATHS;
-use workqueue_worker::cli::flags::WorkFlags;
+use workqueue_worker::cli::flags::{RuntimeFlags, WorkFlags};
 
 /// The heading of the flags in the help; `flags.rs` says why each flag names it.
 const WORKER: &str = "Worker";
@@ -43,6 +43,8 @@ pub struct WorkerFlags {
     concurrency: u16,
     #[command(flatten, next_help_heading = WORKER)]
     work: WorkFlags,
+    #[command(flatten, next_help_heading = WORKER)]
+    pub(super) runtime: RuntimeFlags,
     /// Move an item to QUEUE.failed once this many workers have died while they ran it alone; the
     /// first death is not counted, since nothing was known of the item
     #[arg(long, value_name = "N", default_value_t = MAX_DEATHS, help_heading = WORKER)]
@@ -53,7 +55,10 @@ pub struct WorkerFlags {
 impl WorkerFlags {
     /// The worker that starts the program, or the script.
     pub fn worker(&self, program: &[String]) -> Result<Worker, Failure> {
-        if program.is_empty() && self.script.is_none() {
+        if self.amqp_consume && self.runtime.runtime_api {
+            return Err(usage::runtime_api_needs_worker());
+        }
+        if program.is_empty() && self.script.is_none() && !self.starts_image(program) {
             if self.worker_image.is_some() || self.inject || self.worker_in_image || self.amqp_consume {
                 return Err(usage::no_program());
             }
@@ -65,6 +70,11 @@ impl WorkerFlags {
             None if self.worker_in_image => Worker::InImage,
             None => Worker::Injected(None),
         })
+    }
+
+    /// Whether the worker starts what the image would start: a program that stays, if none is named.
+    pub fn starts_image(&self, program: &[String]) -> bool {
+        self.runtime.runtime_api && program.is_empty() && self.script.is_none()
     }
 
     /// The mode for a worker, given the one that the user asked for.
@@ -90,6 +100,7 @@ impl WorkerFlags {
             grace: self.work.grace,
             halt: self.work.halt,
             max_deaths: self.max_deaths,
+            runtime: self.runtime.plan(),
         }
     }
 

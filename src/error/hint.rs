@@ -48,6 +48,9 @@ impl Error {
                 "--resume continues with the items that are not in it, --resume-failed with the failed ones, too; \
                  or name another file"
             }
+            Self::Program { source, .. } if source.kind() == std::io::ErrorKind::Other => {
+                "what it wrote is above; a program that does not speak the Runtime API works without --runtime-api"
+            }
             Self::Program { source, .. } if source.kind() != std::io::ErrorKind::NotFound => {
                 "`ulimit -n` and `ulimit -u` show the limits of this shell; an executable file has its x permission"
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::build_context::{BuildContext, PreparedContext};
 use super::subprocess::{Exit, Interrupt, OutputMode, Subprocess};
-use super::{Error, Reference, Tool, platforms};
+use super::{Error, Reference, Tool, entry_point, platforms};
 
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -132,6 +132,23 @@ impl Engine {
         };
         let found = platforms::read(&asked?);
         if found.is_empty() { Err("the registry does not say".to_owned()) } else { Ok(found) }
+    }
+
+    /// The entry point of an image and its command: as its registry says, which is what nodes pull,
+    /// otherwise as the image is in the engine's store.
+    ///
+    /// # Errors
+    /// [`Error::NoEntryPoint`] if neither tells.
+    pub async fn entry_point(&self, image: &Reference) -> Result<Vec<String>, Error> {
+        let name = image.to_string();
+        let asked = ["buildx", "imagetools", "inspect", "--format", "{{json .Image}}", &name];
+        let answer = self.process().query(&asked).await.ok();
+        if let Some(words) = answer.and_then(|text| entry_point::read(&text)) {
+            return Ok(words);
+        }
+        let answer = self.inspect(image, "{{json .Config}}").await;
+        let no_answer = || Error::NoEntryPoint { image: name.clone(), program: self.program.clone() };
+        answer.and_then(|text| entry_point::read(&text)).ok_or_else(no_answer)
     }
 
     async fn inspect(&self, image: &Reference, format: &str) -> Option<String> {

@@ -42,6 +42,9 @@ pub enum Error {
     /// The push failed for any other reason.
     #[error("the push of {image} failed: {reason}")]
     PushFailed { image: String, registry: String, reason: String },
+    /// Nobody says what an image starts.
+    #[error("{program} does not tell what the image {image} starts")]
+    NoEntryPoint { image: String, program: String },
     #[error("`{0}` was interrupted")]
     Interrupted(String),
 }
@@ -96,6 +99,12 @@ impl Error {
         Self::PushFailed { registry, .. } => {
             format!(
                 "check that {registry} is a registry and can be reached. The image is built: you can push it later"
+            )
+        }
+        Self::NoEntryPoint { image, program } => {
+            format!(
+                "name the program after --; `{program} pull {image} && {program} image inspect --format \
+                 '{{{{json .Config.Entrypoint}}}} {{{{json .Config.Cmd}}}}' {image}` prints it"
             )
         }
         Self::Read { .. } | Self::Write { .. } | Self::Failed { .. } | Self::Interrupted(_) => return None,

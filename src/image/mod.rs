@@ -6,6 +6,7 @@ mod amqp_consume;
 mod build_context;
 mod dockerfile;
 mod engine;
+mod entry_point;
 mod error;
 mod local_cluster;
 mod platforms;

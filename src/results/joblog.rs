@@ -28,6 +28,7 @@ pub fn write_line(
     // GNU parallel writes -1 for a job that exceeded its time limit.
     let exit = match record.reason {
         Some(Reason::Timeout | Reason::Unstartable | Reason::Deaths) => -1,
+        Some(_) if record.exit.is_none() && record.signal.is_none() => 1,
         _ => record.exit.unwrap_or(0),
     };
     writeln!(

@@ -232,7 +232,7 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
         Worker::InImage => WORKER_IN_IMAGE,
         Worker::Injected(_) => INJECTED_WORKER,
     };
-    let Work { concurrency, retries, backoff, item_timeout, grace, halt, max_deaths } = &plan.work;
+    let Work { concurrency, retries, backoff, item_timeout, grace, halt, max_deaths, runtime } = &plan.work;
     let millis = |duration: Duration| format!("{}ms", duration.as_millis());
     let mut command = vec![worker.to_owned()];
     command.extend(match plan.mode {
@@ -258,6 +258,11 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
     ]);
     if let Some(halt) = halt {
         command.extend([format!("--halt={halt}"), format!("--failed-before={}", contents.failed)]);
+    }
+    if let Some(runtime) = runtime {
+        command
+            .extend(["--runtime-api".to_owned(), format!("--runtime-concurrency={}", runtime.concurrency)]);
+        command.extend(runtime.items_as.map(|items_as| format!("--items-as={items_as}")));
     }
     command.push("--".to_owned());
     command.extend(plan.script.as_ref().map(|script| format!("{SCRIPT_DIR}/{}", script.entry)));

@@ -7,7 +7,7 @@ use crate::release::manifests::ChartPlan;
 use crate::run::script::Script;
 use workqueue_amqp::topology::QueueSpec;
 use workqueue_core::names::ReleaseName;
-use workqueue_worker::{Backoff, Halt};
+use workqueue_worker::{Backoff, Halt, RuntimePlan};
 
 pub struct RunPlan {
     /// The release whose broker holds the queue.
@@ -105,4 +105,6 @@ pub struct Work {
     pub halt: Option<Halt>,
     /// How many workers an item may end before it fails.
     pub max_deaths: u32,
+    /// That the program stays, and asks for its items.
+    pub runtime: Option<RuntimePlan>,
 }

@@ -128,6 +128,8 @@ pub(crate) fn cure(words: &str) -> &'static str {
         "build the image for the platform of the nodes: `kubectl workqueue build --platform`"
     } else if says("/run/workqueue/script/") {
         "use an --image that has the interpreter in the first line of the script"
+    } else if says("in a row before it took an item") {
+        "the pods' logs say why the program ends; with --runtime-api it has to ask for its items"
     } else if program {
         NAME_A_PROGRAM
     } else if says("in the ConfigMaps does not have") {

@@ -1,7 +1,7 @@
 //! Failures of the command line itself: what clap does not find, and what the system refuses.
 
 use crate::ui::failure::{ExitStatus, Failure};
-use workqueue_worker::arguments::ItemInScript;
+use workqueue_worker::arguments::Misplaced;
 
 fn usage(message: impl Into<String>, hint: &str) -> Failure {
     Failure::new(message, hint).with_status(ExitStatus::Usage)
@@ -25,8 +25,8 @@ pub fn no_items_before_program() -> Failure {
     usage("there are no items", "give them as arguments before --, or as lines with -f FILE or -f -")
 }
 
-/// `{}` inside a script.
-pub fn item_in_script(error: &ItemInScript) -> Failure {
+/// `{}` where no item can be.
+pub fn misplaced_item(error: &Misplaced) -> Failure {
     usage(error.to_string(), &error.hint())
 }
 
@@ -41,6 +41,11 @@ pub fn outputs_need_worker() -> Failure {
         "--outputs needs a program that workqueue-worker starts",
         "name it after --, or mount a script with --script, and omit --amqp-consume",
     )
+}
+
+/// `--runtime-api` with a worker that has none.
+pub fn runtime_api_needs_worker() -> Failure {
+    usage("--runtime-api needs workqueue-worker in the pods", "omit --amqp-consume")
 }
 
 /// `--output-limit` without `--outputs`.

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use workqueue_test_support::Sandbox;
 
-use super::with_script;
+use super::{engine, with_script};
 
 #[test]
 fn an_image_reference_that_is_not_one() {
@@ -157,5 +157,34 @@ fn a_doctor_who_reaches_no_cluster_says_so_and_nothing_else() {
              hint: `kubectl cluster-info` shows whether the cluster is up
     --- stderr
     1 check: 0 ok, 1 error
+    ");
+}
+
+#[test]
+fn a_program_that_stays_asks_for_its_items() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["local", "a", "--runtime-api", "--", "convert", "{}"]), @"
+    exit code 2
+    --- stderr
+    error: the program's arguments hold {}, but with --runtime-api it asks for its items over HTTP
+    hint: omit {}, or omit --runtime-api to start the program for each item
+    ");
+    assert_snapshot!(sandbox.run(&["run", "--image", "i:1", "--runtime-api", "--amqp-consume", "--", "p"]), @"
+    exit code 2
+    --- stderr
+    error: --runtime-api needs workqueue-worker in the pods
+    hint: omit --amqp-consume
+    ");
+}
+
+#[test]
+fn an_image_whose_entry_point_nobody_knows() {
+    let sandbox = Sandbox::new();
+    engine(&sandbox, "buildx | image) exit 1 ;;");
+    assert_snapshot!(sandbox.run(&["run", "--image", "registry.example/function:1", "--runtime-api", "apple"]), @"
+    exit code 1
+    --- stderr
+    error: docker does not tell what the image registry.example/function:1 starts
+    hint: name the program after --; `docker pull registry.example/function:1 && docker image inspect --format '{{json .Config.Entrypoint}} {{json .Config.Cmd}}' registry.example/function:1` prints it
     ");
 }

@@ -21,6 +21,7 @@ mod logs;
 mod map;
 mod queues;
 mod render;
+mod residents;
 mod results;
 mod scale;
 mod secrets;

@@ -12,5 +12,6 @@ mod ledger;
 mod local;
 mod losses;
 mod outputs;
+mod residents;
 mod settling;
 mod stalled_leader;

@@ -63,6 +63,10 @@ impl ResultRecord {
     pub fn how(&self) -> String {
         match (self.reason, self.exit, self.signal) {
             (Some(Reason::Timeout), ..) => "took too long".to_owned(),
+            (Some(Reason::Error), ..) => format!("reported {}", self.last_line()),
+            (Some(Reason::DoNotRetry), None, _) => {
+                format!("reported what is not to be retried: {}", self.last_line())
+            }
             (Some(Reason::DoNotRetry), ..) => {
                 format!("exited with {DO_NOT_RETRY}, which means that it is not to be retried")
             }
@@ -72,6 +76,11 @@ impl ResultRecord {
             (_, None, Some(signal)) => format!("was ended by signal {signal}"),
             (_, None, None) => "failed".to_owned(),
         }
+    }
+
+    /// The last line of standard error, where the error of a program that stays is.
+    fn last_line(&self) -> &str {
+        self.stderr.tail.lines().next_back().unwrap_or("an error")
     }
 }
 
@@ -100,7 +109,9 @@ pub enum Reason {
     Signal,
     /// The last attempt exceeded its time limit.
     Timeout,
-    /// The program exited with [`DO_NOT_RETRY`].
+    /// A program that stays reported an error, or left the item without an answer.
+    Error,
+    /// The program exited with [`DO_NOT_RETRY`], or reported an error of the type `DoNotRetry`.
     DoNotRetry,
     /// The item cannot be an argument of the program: it is too long or has a NUL byte.
     Unstartable,
@@ -115,6 +126,7 @@ impl Reason {
             Self::Exit => "exit",
             Self::Signal => "signal",
             Self::Timeout => "timeout",
+            Self::Error => "error",
             Self::DoNotRetry => "do-not-retry",
             Self::Unstartable => "unstartable",
             Self::Deaths => "deaths",

@@ -20,7 +20,7 @@ pub use bed::{Bed, FRUITS, api_server, kubectl, registry, seed_worker, variable}
 pub use bench::{Bench, ended};
 pub use messages::{Message, ended_with, ids, number, numbers};
 pub use outcome::Outcome;
-pub use programs::{plugin, root, worker};
+pub use programs::{awslambdaric, plugin, root, worker};
 pub use running::{Running, run, run_with_input};
 pub use sandbox::Sandbox;
 pub use workers::{static_program, worker_image};

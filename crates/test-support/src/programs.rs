@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
@@ -39,6 +39,17 @@ pub fn worker() -> &'static Path {
         assert!(status.success(), "the worker was not built");
         directory.join("workqueue-worker")
     })
+}
+
+/// A directory for PYTHONPATH with AWS's client for this version of Python, or for the one on this machine.
+pub fn awslambdaric(python: Option<&str>) -> PathBuf {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _guard = INSTALLING.lock();
+    let mut install = Command::new(root().join("tests/runtime/awslambdaric"));
+    let installed = install.args(python).output().expect("it is there");
+    let said = String::from_utf8_lossy(&installed.stderr);
+    assert!(installed.status.success(), "{said}");
+    String::from_utf8(installed.stdout).expect("text").trim().into()
 }
 
 /// Takes away what cargo tells a test of its package: it would make another cargo build again what

@@ -7,20 +7,30 @@ use std::path::Path;
 /// What the item replaces.
 const HOLE: &[u8] = b"{}";
 
-/// `{}` inside the text of a script: an item would become a part of it.
+/// `{}` where no item can be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the script after {interpreter} {option} holds {{}}: an item would become part of the script, whatever is in it"
-)]
-pub struct ItemInScript {
-    interpreter: String,
-    option: String,
+pub enum Misplaced {
+    /// Inside the text of a script: an item would become a part of it.
+    #[error(
+        "the script after {interpreter} {option} holds {{}}: an item would become part of the script, whatever is in it"
+    )]
+    InScript {
+        /// The name of the program that reads the script.
+        interpreter: String,
+        /// The option before it.
+        option: String,
+    },
+    /// In the arguments of a program that asks for its items.
+    #[error("the program's arguments hold {{}}, but with --runtime-api it asks for its items over HTTP")]
+    ForResident,
 }
 
-impl ItemInScript {
+impl Misplaced {
     /// What to write instead.
     pub fn hint(&self) -> String {
-        let Self { interpreter, option } = self;
+        let Self::InScript { interpreter, option } = self else {
+            return "omit {}, or omit --runtime-api to start the program for each item".to_owned();
+        };
         let argument = if is_shell(interpreter) { "\"$1\"" } else { "its first argument" };
         format!(
             "let the script take the item as {argument}: `{interpreter} {option} '…' {}{{}}`{}",
@@ -32,17 +42,20 @@ impl ItemInScript {
 
 /// Refuses `{}` inside the text of a script for a shell, and for interpreters that take one likewise.
 /// They are found behind `env`, `busybox`, `timeout` and the like, too. A whole `{}` there is what
-/// somebody means whose items are scripts.
+/// somebody means whose items are scripts. Refuses any `{}` for a program that asks for its items.
 ///
 /// # Errors
-/// [`ItemInScript`].
-pub fn check(program: &[impl AsRef<OsStr>]) -> Result<(), ItemInScript> {
+/// [`Misplaced`].
+pub fn check(program: &[impl AsRef<OsStr>], asks_for_items: bool) -> Result<(), Misplaced> {
     let words: Vec<&[u8]> = program.iter().map(|word| word.as_ref().as_bytes()).collect();
+    if asks_for_items && words.iter().skip(1).any(|word| memmem(word)) {
+        return Err(Misplaced::ForResident);
+    }
     for (at, word) in words.iter().enumerate() {
         let name = base_name(word);
         let Some((option, script)) = script_of(&name, &words[at + 1..]) else { continue };
         if script != HOLE && memmem(script) {
-            return Err(ItemInScript { interpreter: name, option });
+            return Err(Misplaced::InScript { interpreter: name, option });
         }
     }
     Ok(())
@@ -145,7 +158,7 @@ mod tests {
             "perl|-ne|print {}",
             "node|-p|{}.x",
         ] {
-            assert!(check(&words(line)).is_err(), "{line}");
+            assert!(check(&words(line), false).is_err(), "{line}");
         }
         for line in [
             "sh|-c|echo \"$1\"|sh|{}",
@@ -157,7 +170,13 @@ mod tests {
             "grep|-c|{}x",
             "python3|work.py|-c|{}.cfg",
         ] {
-            assert_eq!(check(&words(line)), Ok(()), "{line}");
+            assert_eq!(check(&words(line), false), Ok(()), "{line}");
         }
+    }
+
+    #[test]
+    fn a_program_that_asks_for_its_items_gets_none_as_an_argument() {
+        assert_eq!(check(&words("convert|{}.png"), true), Err(Misplaced::ForResident));
+        assert_eq!(check(&words("{}|-m|awslambdaric|app.handler"), true), Ok(()));
     }
 }

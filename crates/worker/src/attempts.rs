@@ -8,14 +8,17 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::arguments;
+use super::group::Urgency;
+use super::hearing::OutputPlan;
 use super::held_output::HeldOutput;
 use super::limits::is_exhaustion;
 use super::notice::{WorkerNotice, WorkerObserver};
 use super::output::{Console, Passing};
 use super::plan::WorkerPlan;
-use super::program::{self, End, Invocation, Ran, Urgency};
+use super::program::{self, End, Invocation, Ran};
 use super::reaper::Reaper;
 use super::retry::{self, Next};
+use super::runtime_api::Residents;
 use workqueue_core::queue::Delivery;
 use workqueue_core::record::{CapturedOutput, Reason, ResultRecord, Status};
 
@@ -39,6 +42,8 @@ pub(super) struct Shared<W> {
     pub console: Console,
     pub reaper: Reaper,
     pub observer: W,
+    /// The programs that stay, if there are any.
+    pub residents: Option<Residents>,
 }
 
 /// Tries an item until it is done or has failed.
@@ -174,9 +179,14 @@ async fn attempt<W: WorkerObserver>(
     urgency: watch::Receiver<Urgency>,
 ) -> std::io::Result<Ran> {
     let plan = &shared.plan;
+    let (attempt, output) =
+        (u64::from(delivery.earlier_deliveries) + u64::from(attempts), output_plan(plan, &delivery.id));
+    if let Some(residents) = &shared.residents {
+        return residents.attempt(shared, delivery, attempt, output, urgency).await;
+    }
     let env = [
         ("WORKQUEUE_ITEM_ID", delivery.id.clone()),
-        ("WORKQUEUE_ATTEMPT", (u64::from(delivery.earlier_deliveries) + u64::from(attempts)).to_string()),
+        ("WORKQUEUE_ATTEMPT", attempt.to_string()),
         ("WORKQUEUE_QUEUE", plan.queue.clone()),
         ("WORKQUEUE_RUN", plan.run.clone().unwrap_or_default()),
     ];
@@ -187,12 +197,19 @@ async fn attempt<W: WorkerObserver>(
         // A program that reads keys, such as ffmpeg, must not take the item for some.
         input: (!arguments::takes_item(&plan.program)).then(|| delivery.body.clone()),
         limit: plan.item_timeout,
-        capture: plan.capture.as_ref().map(|directory| directory.join(&delivery.id)),
-        grouped: plan.grouped,
-        keep: plan.keep_output,
-        passing: how_passed_on(plan, &delivery.id),
+        output,
     };
     program::run(invocation, &shared.console, &shared.reaper, urgency).await
+}
+
+/// What becomes of the output of an item's program.
+fn output_plan(plan: &WorkerPlan, id: &str) -> OutputPlan {
+    OutputPlan {
+        capture: plan.capture.as_ref().map(|directory| directory.join(id)),
+        grouped: plan.grouped,
+        keep: plan.keep_output,
+        passing: how_passed_on(plan, id),
+    }
 }
 
 /// How the output of an item's program is passed on.
@@ -206,7 +223,7 @@ fn how_passed_on(plan: &WorkerPlan, id: &str) -> Passing {
 
 fn exit_and_signal(end: End) -> (Option<i32>, Option<i32>) {
     match end {
-        End::Unstartable | End::Stopped => (None, None),
+        End::Unstartable | End::Stopped | End::Answered | End::Refused | End::RefusedForGood => (None, None),
         End::Exited(code) => (Some(code), None),
         End::Signalled(signal) => (None, Some(signal)),
         End::TimedOut(signal) => (None, signal),
@@ -242,7 +259,8 @@ fn passing(error: &std::io::Error) -> Ran {
     said(End::Exited(126), format!("the program cannot be started: {error}\n"))
 }
 
-fn said(end: End, text: String) -> Ran {
+/// What the worker says of an attempt, in the place of a program.
+pub(super) fn said(end: End, text: String) -> Ran {
     Ran { end, stdout: CapturedOutput::default(), stderr: CapturedOutput::of(text), held: None }
 }
 

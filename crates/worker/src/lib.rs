@@ -23,7 +23,9 @@
 //! | `settling` | the items that this worker holds, and their settlements |
 //! | `attempts` | one item in one slot: its attempts and its record |
 //! | the rules, `held_items` | decisions; which deliveries are held and at which stage |
-//! | `program`, `output`, `held_output`, `reaper` | one process group: started, fed, read, ended |
+//! | `runtime_api` | programs that stay, and ask for one item after the other over HTTP |
+//! | `program`, `group`, `reaper` | one process group: started, fed, read, ended |
+//! | `hearing`, `output`, `held_output` | what becomes of what programs write |
 //! | [`arguments`], [`limits`] | what a program is given; how many can run |
 //! | `plan`, `notice`, `error` | what a worker is to do; what it reports |
 
@@ -35,7 +37,9 @@ mod deaths;
 mod drain;
 mod error;
 mod event_loop;
+mod group;
 mod halt;
+mod hearing;
 mod held_items;
 mod held_output;
 pub mod limits;
@@ -46,6 +50,7 @@ mod prefetch;
 mod program;
 mod reaper;
 mod retry;
+mod runtime_api;
 mod settling;
 mod shutdown;
 #[cfg(test)]
@@ -59,3 +64,4 @@ pub use halt::{Halt, HaltError, HaltWhen};
 pub use notice::{Ending, StopSignal, WorkerNotice, WorkerObserver, WorkerReport};
 pub use plan::{WorkerMode, WorkerPlan};
 pub use reaper::Reaper;
+pub use runtime_api::{ItemsAs, RuntimePlan};

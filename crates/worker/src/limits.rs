@@ -3,11 +3,21 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors of one running program here: three pipes and a handle of its process.
-const PER_PROGRAM: u64 = 4;
+use super::plan::WorkerPlan;
 
-/// The same with its output in files.
-const PER_CAPTURED: u64 = 6;
+/// Descriptors that each item takes that runs here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerItem(u64);
+
+impl PerItem {
+    /// Three pipes and a handle of the process; and what a program that stays takes: a listener, a
+    /// connection or two, and another handle of its pipe. Two more with outputs in files.
+    pub fn of(plan: &WorkerPlan) -> Self {
+        let program = if plan.runtime.is_some() { 7 } else { 4 };
+        let in_files = plan.capture.is_some() || plan.grouped;
+        Self(if in_files { program + 2 } else { program })
+    }
+}
 
 /// Descriptors for everything else that is opened meanwhile: the start of a program takes some for a
 /// moment, and connections are made again.
@@ -15,8 +25,7 @@ const SPARE: u64 = 24;
 
 /// As many programs as fit, at most `wanted` and at least 1, and why these are fewer. Raises the soft
 /// limit of open files as far as it is necessary and the hard one allows.
-pub fn fit(wanted: usize, captured: bool) -> (usize, Option<String>) {
-    let each = if captured { PER_CAPTURED } else { PER_PROGRAM };
+pub fn fit(wanted: usize, PerItem(each): PerItem) -> (usize, Option<String>) {
     // Without /proc, those of a process that has just started.
     let open = std::fs::read_dir("/proc/self/fd").map_or(16, |entries| entries.count() as u64);
     let needed = open + SPARE + wanted as u64 * each;
@@ -27,6 +36,13 @@ pub fn fit(wanted: usize, captured: bool) -> (usize, Option<String>) {
     }
     let reason = format!("the limit of {limit} open files (ulimit -n) allows {fits} at a time, not {wanted}");
     (fits, Some(reason))
+}
+
+/// Whether so many descriptors can be open, and the limit.
+#[cfg(test)]
+pub(super) fn fit_descriptors(needed: u64) -> (bool, u64) {
+    let limit = raise(needed);
+    (limit >= needed, limit)
 }
 
 /// The limit of open files, raised to what is needed if that is possible.

@@ -22,7 +22,7 @@ const LONGEST_LINE: usize = 64 * 1024;
 
 /// Bytes of each output that the record keeps: two of them, escaped, fit one frame of a message's
 /// headers.
-const TAIL_LIMIT: usize = 4096;
+pub(super) const TAIL_LIMIT: usize = 4096;
 
 /// Which of a program's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Console {
 }
 
 /// The last bytes of a stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tail {
     total: u64,
     limit: usize,
@@ -84,12 +84,30 @@ impl Tail {
         Self { total: 0, limit, last: VecDeque::new() }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         let kept = &bytes[bytes.len().saturating_sub(self.limit)..];
         let excess = (self.last.len() + kept.len()).saturating_sub(self.limit);
         self.last.drain(..excess);
         self.last.extend(kept);
+    }
+
+    /// Bytes so far.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// What came after so many bytes.
+    pub(super) fn since(&self, position: u64) -> Self {
+        let total = self.total.saturating_sub(position);
+        let kept = self.last.len().min(usize::try_from(total).unwrap_or(usize::MAX));
+        let last = self.last.range(self.last.len() - kept..).copied().collect();
+        Self { total, limit: self.limit, last }
+    }
+
+    /// Whether a line could follow.
+    pub(super) fn ends_with_newline(&self) -> bool {
+        self.last.back().is_none_or(|&byte| byte == b'\n')
     }
 
     /// As it is in a record.
@@ -139,7 +157,8 @@ pub(super) enum Passing {
 }
 
 /// Holds output back until its line ends.
-struct Liner {
+#[derive(Default)]
+pub(super) struct Liner {
     /// What comes before each line.
     prefix: String,
     line: Vec<u8>,
@@ -147,7 +166,7 @@ struct Liner {
 
 impl Liner {
     /// The lines that are complete now.
-    fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut lines = Vec::new();
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.line.extend_from_slice(part);
@@ -159,7 +178,7 @@ impl Liner {
     }
 
     /// The part of a line that was held back.
-    fn take_line(&mut self) -> Vec<u8> {
+    pub(super) fn take_line(&mut self) -> Vec<u8> {
         if self.line.is_empty() {
             return Vec::new();
         }
@@ -279,6 +298,19 @@ mod tests {
         }
         let captured = CapturedOutput { bytes: 7, ..CapturedOutput::of("defg".to_owned()) };
         assert_eq!(tail.into_captured(), captured);
+    }
+
+    #[test]
+    fn a_tail_tells_what_came_after_a_position() {
+        let mut tail = Tail::new(4);
+        tail.push(b"abcdef");
+        let since = |tail: &Tail, position| tail.since(position).into_captured();
+        assert_eq!(since(&tail, 6), CapturedOutput::default());
+        assert_eq!(since(&tail, 5), CapturedOutput::of("f".to_owned()));
+        tail.push(b"gh");
+        let captured = CapturedOutput { bytes: 8, ..CapturedOutput::of("efgh".to_owned()) };
+        assert_eq!(since(&tail, 0), captured);
+        assert_eq!(since(&tail, 6), CapturedOutput::of("gh".to_owned()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::halt::Halt;
+use super::runtime_api::RuntimePlan;
 use workqueue_core::record::WorkerLocation;
 
 /// When a worker ends.
@@ -24,6 +25,8 @@ pub enum WorkerMode {
 pub struct WorkerPlan {
     /// The program and its arguments, in which `{}` is replaced by the item.
     pub program: Vec<OsString>,
+    /// That it stays, and asks for its items; `None` if it is started for each attempt.
+    pub runtime: Option<RuntimePlan>,
     /// When to end.
     pub mode: WorkerMode,
     /// Items that run concurrently; at least 1.

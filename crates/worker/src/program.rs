@@ -3,52 +3,28 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use process_wrap::tokio::{CommandWrap, CommandWrapper as _, ProcessSession};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
+use super::group::{Cause, Guard, LEFTOVER_GRACE, Urgency, end_leftovers, spawn};
+use super::hearing::{Hearing, OutputPlan};
 use super::held_output::HeldOutput;
-use super::output::{Console, KeptOutput, Listener, OutputStream, Passing};
+use super::output::{Console, OutputStream};
 use super::reaper::Reaper;
 use workqueue_core::record::CapturedOutput;
 
-/// How long a program that was sent SIGTERM for its time limit may take before SIGKILL.
-const TERM_TO_KILL: Duration = Duration::from_secs(5);
-
-/// The same while the worker itself is being ended: the pod's own time is short.
-const TERM_TO_KILL_AT_END: Duration = Duration::from_secs(2);
-
 /// How long processes that a program leaves behind may keep its output open.
-const OUTPUT_GRACE: Duration = Duration::from_secs(1);
-
-/// How long such processes have between SIGTERM and SIGKILL.
-const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
+pub(super) const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
 /// The most bytes in a pipe that nobody has read yet (pipe(7): /proc/sys/fs/pipe-max-size).
 const LARGEST_PIPE: u64 = 1024 * 1024;
-
-/// How much running programs have to hurry. Only ever grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) enum Urgency {
-    /// Not at all.
-    #[default]
-    None,
-    /// They may finish; nothing new is started.
-    Finish,
-    /// SIGTERM, and SIGKILL a little later.
-    End,
-    /// SIGKILL.
-    Now,
-}
 
 /// The program to start.
 pub(super) struct Invocation<'a> {
@@ -60,14 +36,8 @@ pub(super) struct Invocation<'a> {
     pub input: Option<Arc<Vec<u8>>>,
     /// How long it may take.
     pub limit: Option<Duration>,
-    /// A directory for a copy of its output.
-    pub capture: Option<PathBuf>,
-    /// Hold its output back.
-    pub grouped: bool,
-    /// Keep so many bytes of its standard output, and pass on none of it.
-    pub keep: Option<usize>,
-    /// A prefix for each line of its output.
-    pub passing: Passing,
+    /// What becomes of its output.
+    pub output: OutputPlan,
 }
 
 /// How a run ended.
@@ -83,6 +53,12 @@ pub(super) enum End {
     Stopped,
     /// It cannot be started with this item.
     Unstartable,
+    /// It stays, and has answered that the item is done.
+    Answered,
+    /// It stays, and has answered with an error, or not at all.
+    Refused,
+    /// The same, and the item is not to be tried again.
+    RefusedForGood,
 }
 
 /// How a program ended and what it wrote.
@@ -108,20 +84,11 @@ pub(super) async fn run(
     reaper: &Reaper,
     urgency: watch::Receiver<Urgency>,
 ) -> std::io::Result<Ran> {
-    let (mut out, mut err) =
-        (Listener::new(console, &invocation.passing), Listener::new(console, &invocation.passing));
-    if let Some(directory) = &invocation.capture {
-        tokio::fs::create_dir_all(directory).await?;
-        out.file = Some(tokio::fs::File::create(directory.join("stdout")).await?);
-        err.file = Some(tokio::fs::File::create(directory.join("stderr")).await?);
-    }
-    out.kept = invocation.keep.map(KeptOutput::new);
-    if invocation.grouped {
-        (out.held, err.held) = (Some(HeldOutput::default()), Some(HeldOutput::default()));
-    }
+    let mut hearing = Hearing::new(console, &invocation.output).await?;
+    let Hearing { out, err } = &mut hearing;
     let passing_on = [out.passing_on.clone(), err.passing_on.clone()];
     let read = [out.read.clone(), err.read.clone()];
-    let (mut child, group) = spawn(&invocation, reaper)?;
+    let (mut child, group) = spawn(command(&invocation)?, reaper)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let end = {
         let feed = async {
@@ -164,13 +131,10 @@ pub(super) async fn run(
         }
         end_of(status?, cause)
     };
-    let held = out.held.zip(err.held).map(|(out, err)| [out, err]);
-    let whole = out.kept.take().map(|kept| kept.bytes);
-    let stdout = CapturedOutput { whole, ..out.tail.into_captured() };
-    Ok(Ran { end, stdout, stderr: err.tail.into_captured(), held })
+    Ok(hearing.into_ran(end))
 }
 
-fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child, Pid)> {
+fn command(invocation: &Invocation<'_>) -> std::io::Result<Command> {
     let (program, arguments) = invocation.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command
@@ -178,108 +142,8 @@ fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child
         .envs(invocation.env.iter().map(|(name, value)| (name, value)))
         .stdin(if invocation.input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    if has_terminal() {
-        // Without a session of its own, a program that opens /dev/tty would be stopped for ever as one in
-        // the background. The session's leader is that of a process group, too.
-        ProcessSession.pre_spawn(&mut command, &CommandWrap::from(Command::new(program)))?;
-    } else {
-        // Quicker: a session needs a fork, and a group does not.
-        command.process_group(0);
-    }
-    let child = reaper.spawn(&mut command)?;
-    let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    // A child that has not been waited for has an id.
-    id.map(|id| (child, id)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
-}
-
-/// Whether this process has a controlling terminal. Pods have none.
-fn has_terminal() -> bool {
-    static TERMINAL: LazyLock<bool> = LazyLock::new(|| std::fs::File::open("/dev/tty").is_ok());
-    *TERMINAL
-}
-
-/// Why the worker has sent signals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    Limit,
-    Urgency,
-}
-
-/// Ends a process group at its time limit or when the worker has to end.
-struct Guard {
-    group: Pid,
-    limit: Option<Instant>,
-    urgency: watch::Receiver<Urgency>,
-    sent: Option<Cause>,
-}
-
-impl Guard {
-    /// Waits for the next reason to send a signal, and sends it. Safe to cancel.
-    async fn act(&mut self) {
-        let urgency = *self.urgency.borrow_and_update();
-        match (urgency, self.sent) {
-            (Urgency::Now, _) => return self.kill(Cause::Urgency).await,
-            (Urgency::End, None) => return self.terminate(Cause::Urgency, TERM_TO_KILL_AT_END),
-            _ => {}
-        }
-        let limit = self.limit;
-        let limit = async {
-            match limit {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = limit => match self.sent {
-                None => self.terminate(Cause::Limit, TERM_TO_KILL),
-                Some(cause) => self.kill(cause).await,
-            },
-            changed = self.urgency.changed() => if changed.is_err() {
-                // The event loop is gone, and this program with it.
-                std::future::pending().await
-            }
-        }
-    }
-
-    fn terminate(&mut self, cause: Cause, grace: Duration) {
-        self.sent = Some(cause);
-        self.limit = Some(Instant::now() + grace);
-        signal(self.group, Signal::TERM);
-    }
-
-    /// Sends SIGKILL, again and again: a process that is being created may miss one.
-    async fn kill(&mut self, cause: Cause) {
-        self.sent.get_or_insert(cause);
-        signal(self.group, Signal::KILL);
-        sleep(Duration::from_millis(100)).await;
-    }
-}
-
-fn signal(group: Pid, signal: Signal) {
-    // A group that has ended already needs no signal.
-    kill_process_group(group, signal).ok();
-}
-
-/// Ends what a program has left behind in its group.
-async fn end_leftovers(group: Pid, hard: bool) {
-    const LOOK_EVERY: Duration = Duration::from_millis(20);
-    if test_kill_process_group(group).is_err() {
-        return;
-    }
-    if !hard {
-        signal(group, Signal::TERM);
-        let gone = async {
-            while test_kill_process_group(group).is_ok() {
-                sleep(LOOK_EVERY).await;
-            }
-        };
-        if timeout(LEFTOVER_GRACE, gone).await.is_ok() {
-            return;
-        }
-    }
-    signal(group, Signal::KILL);
+        .stderr(Stdio::piped());
+    Ok(command)
 }
 
 fn end_of(status: std::process::ExitStatus, cause: Option<Cause>) -> End {

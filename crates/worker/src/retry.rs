@@ -22,12 +22,13 @@ pub(super) enum Next {
 pub(super) fn next(end: End, attempts: u32, retries: u32) -> Next {
     let failed = |reason| if attempts > retries { Next::Failed(reason) } else { Next::Retry(reason) };
     match end {
-        End::Exited(0) => Next::Done,
-        End::Exited(DO_NOT_RETRY) => Next::Failed(Reason::DoNotRetry),
+        End::Exited(0) | End::Answered => Next::Done,
+        End::Exited(DO_NOT_RETRY) | End::RefusedForGood => Next::Failed(Reason::DoNotRetry),
         End::Unstartable => Next::Failed(Reason::Unstartable),
         End::Exited(_) => failed(Reason::Exit),
         End::Signalled(_) => failed(Reason::Signal),
         End::TimedOut(_) => failed(Reason::Timeout),
+        End::Refused => failed(Reason::Error),
         End::Stopped => Next::Abandon,
     }
 }
@@ -42,6 +43,7 @@ mod tests {
             (End::Exited(1), Reason::Exit),
             (End::Signalled(9), Reason::Signal),
             (End::TimedOut(Some(15)), Reason::Timeout),
+            (End::Refused, Reason::Error),
         ] {
             assert_eq!(next(end, 1, 2), Next::Retry(reason));
             assert_eq!(next(end, 2, 2), Next::Retry(reason));
@@ -53,6 +55,8 @@ mod tests {
     #[test]
     fn some_ends_are_final_at_once() {
         assert_eq!(next(End::Exited(0), 1, 9), Next::Done);
+        assert_eq!(next(End::Answered, 1, 9), Next::Done);
+        assert_eq!(next(End::RefusedForGood, 1, 9), Next::Failed(Reason::DoNotRetry));
         assert_eq!(next(End::Exited(DO_NOT_RETRY), 1, 9), Next::Failed(Reason::DoNotRetry));
         assert_eq!(next(End::Unstartable, 1, 9), Next::Failed(Reason::Unstartable));
         assert_eq!(next(End::Stopped, 9, 0), Next::Abandon);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::group::Urgency;
 use super::halt::HaltWhen;
-use super::program::Urgency;
 
 /// How long finished items may take to be settled after a second signal, and the programs to end.
 pub(super) const HASTE: Duration = Duration::from_secs(1);

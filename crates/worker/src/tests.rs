@@ -2,6 +2,7 @@
 
 mod deaths;
 mod programs;
+mod residents;
 
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,7 @@ impl Run {
 fn sh(script: &str) -> WorkerPlan {
     WorkerPlan {
         program: ["sh", "-c", script, "sh"].map(OsString::from).to_vec(),
+        runtime: None,
         mode: WorkerMode::Drain,
         concurrency: 1,
         retries: 0,

@@ -110,10 +110,10 @@ fn row(record: &ResultRecord, wide: bool) -> Vec<String> {
 fn exit(record: &ResultRecord) -> String {
     match (record.reason, record.exit, record.signal) {
         (Some(Reason::Timeout), ..) => "timeout".to_owned(),
-        (Some(reason @ (Reason::Unstartable | Reason::Deaths)), ..) => reason.as_str().to_owned(),
         (_, Some(code), _) => code.to_string(),
         (_, None, Some(signal)) => format!("signal {signal}"),
-        (_, None, None) => "-".to_owned(),
+        (Some(reason), None, None) => reason.as_str().to_owned(),
+        (None, None, None) => "-".to_owned(),
     }
 }
 

@@ -1,10 +1,10 @@
-//! Flags that the worker shares with `kubectl workqueue local`.
+//! Flags that the worker shares with `kubectl workqueue local` and `run`.
 
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::{Backoff, Halt};
+use crate::{Backoff, Halt, ItemsAs, RuntimePlan};
 use workqueue_core::duration::duration;
 
 /// How items are worked on.
@@ -34,5 +34,30 @@ impl WorkFlags {
     /// The limit of one attempt, if there is one.
     pub fn limit(&self) -> Option<Duration> {
         (!self.item_timeout.is_zero()).then_some(self.item_timeout)
+    }
+}
+
+/// Whether the program stays, and how it gets its items then.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RuntimeFlags {
+    /// Start the program once, and let it ask for one item after the other as an AWS Lambda function
+    /// does, at http://$AWS_LAMBDA_RUNTIME_API (see docs/guide/resident-programs.md)
+    #[arg(long)]
+    pub runtime_api: bool,
+    /// With --runtime-api: let each program work on this many items at a time
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "runtime_api")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub runtime_concurrency: u16,
+    /// With --runtime-api: how the program gets items that are no JSON, and whether they may be
+    /// (default: JSON as it is, other text as a JSON string)
+    #[arg(long, value_name = "FORMAT", requires = "runtime_api")]
+    pub items_as: Option<ItemsAs>,
+}
+
+impl RuntimeFlags {
+    /// The plan, if the program stays.
+    pub fn plan(self) -> Option<RuntimePlan> {
+        let Self { runtime_api, runtime_concurrency, items_as } = self;
+        runtime_api.then(|| RuntimePlan { items_as, concurrency: runtime_concurrency.into() })
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     Ending, Error, MAX_DEATHS, Reaper, StopSignal, WorkerMode, WorkerPlan, arguments, limits, run as work,
 };
 use console::{Log, say, write_out};
-use flags::WorkFlags;
+use flags::{RuntimeFlags, WorkFlags};
 use workqueue_amqp::Endpoint;
 use workqueue_amqp::consumer::{BrokerQueue, ConsumerPlan, DEAD_AFTER, LedgerPlan};
 use workqueue_core::causes::with_causes;
@@ -78,6 +78,8 @@ struct RunArgs {
     concurrency: u16,
     #[command(flatten)]
     work: WorkFlags,
+    #[command(flatten)]
+    runtime: RuntimeFlags,
     /// Move an item to QUEUE.failed once this many workers have died while they ran it; the first
     /// death is not counted, because only items that came back are marked
     #[arg(long, value_name = "N", default_value_t = MAX_DEATHS)]
@@ -152,7 +154,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start(args: RunArgs) -> Result<u8, String> {
     let settled_is_success = args.settled_is_success;
     let (mut consumer, mut plan, verbose) = plans(args)?;
-    let (fits, reason) = limits::fit(plan.concurrency, false);
+    let (fits, reason) = limits::fit(plan.concurrency, limits::PerItem::of(&plan));
     if let Some(reason) = reason {
         say(&reason);
         (plan.concurrency, consumer.concurrency) =
@@ -226,7 +228,9 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
     let endpoint = Endpoint::parse(&url, authorities).map_err(|error| format!("BROKER_URL: {error}"))?;
     let queue: QueueName =
         variable("QUEUE").ok_or("QUEUE is not set")?.parse().map_err(|error| format!("QUEUE: {error}"))?;
-    arguments::check(&args.program).map_err(|error| format!("{error}; {}", error.hint()))?;
+    let runtime = args.runtime.plan();
+    let checked = arguments::check(&args.program, runtime.is_some());
+    checked.map_err(|error| format!("{error}; {}", error.hint()))?;
     let location = location();
     let mode = match (args.once, args.forever) {
         (true, _) => WorkerMode::Once,
@@ -242,7 +246,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         (true, None) => return Err("WORKQUEUE_RUN is not set, and --ledger needs it".to_owned()),
         (false, _) => None,
     };
-    let concurrency = if mode == WorkerMode::Once { 1 } else { args.concurrency };
+    let concurrency = if mode == WorkerMode::Once { 1 } else { items_at_a_time(&args)? };
     let consumer = ConsumerPlan {
         endpoint,
         queue: queue.clone(),
@@ -255,6 +259,7 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
     };
     let plan = WorkerPlan {
         program: args.program,
+        runtime,
         mode,
         concurrency: concurrency.into(),
         retries: args.work.retries,
@@ -275,6 +280,12 @@ fn plans(args: RunArgs) -> Result<(ConsumerPlan, WorkerPlan, bool), String> {
         capture: None,
     };
     Ok((consumer, plan, args.verbose))
+}
+
+/// The items that all programs together work on at a time.
+fn items_at_a_time(args: &RunArgs) -> Result<u16, String> {
+    let items = args.concurrency.checked_mul(args.runtime.runtime_concurrency);
+    items.ok_or_else(|| format!("--concurrency times --runtime-concurrency is more than {}", u16::MAX))
 }
 
 /// Where this process runs, for records. The chart sets the variables; a pod's host name is its name.

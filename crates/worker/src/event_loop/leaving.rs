@@ -4,10 +4,10 @@ use tokio::time::Instant;
 
 use super::EventLoop;
 use crate::drain::DrainStep;
+use crate::group::Urgency;
 use crate::halt::HaltWhen;
 use crate::held_items::ItemKey;
 use crate::notice::{Ending, StopSignal, WorkerNotice, WorkerObserver};
-use crate::program::Urgency;
 use workqueue_core::queue::{Consuming, Queue};
 
 impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {

@@ -14,14 +14,15 @@ use tokio::time::{Instant, sleep_until};
 use crate::attempts::{Outcome, Shared};
 use crate::drain::Drain;
 use crate::error::Error;
+use crate::group::Urgency;
 use crate::halt::Halting;
 use crate::held_items::{ItemKey, Taken};
 use crate::notice::{Ending, StopSignal, WorkerNotice, WorkerObserver, WorkerReport};
 use crate::output::Console;
 use crate::plan::{WorkerMode, WorkerPlan};
 use crate::prefetch::Prefetch;
-use crate::program::Urgency;
 use crate::reaper::Reaper;
+use crate::runtime_api::Residents;
 use crate::settling::Settling;
 use crate::shutdown::{HASTE, Shutdown};
 use workqueue_core::queue::{Consuming, Delivery, Queue, QueueCounts, QueueEvent};
@@ -41,7 +42,8 @@ pub async fn run<Q: Queue, W: WorkerObserver>(
     reaper: Reaper,
     observer: W,
 ) -> Result<WorkerReport, Error<Q::Error>> {
-    let mut event_loop = EventLoop::new(queue, Shared { plan, console, reaper, observer });
+    let residents = Residents::new(&plan);
+    let mut event_loop = EventLoop::new(queue, Shared { plan, console, reaper, observer, residents });
     let result = event_loop.work(&mut stop_rx).await;
     event_loop.finish(result).await
 }
@@ -266,12 +268,23 @@ impl<Q: Queue, W: WorkerObserver> EventLoop<Q, W> {
 
     /// Ends what still runs, and closes the queue.
     async fn finish(mut self, result: Result<(), Error<Q::Error>>) -> Result<WorkerReport, Error<Q::Error>> {
+        self.end_residents().await;
         self.urgency_tx.send_replace(Urgency::Now);
         // Everything that is not settled is requeued when the queue is closed.
         tokio::time::timeout(HASTE, async { while self.slots.join_next().await.is_some() {} }).await.ok();
         self.report.requeued = self.settling.requeued;
         self.settling.close().await;
         result.map(|()| self.report)
+    }
+
+    /// Ends the programs that stay, unless there is no time to ask them.
+    async fn end_residents(&self) {
+        if let Some(residents) = &self.shared.residents
+            && self.shutdown.urgency() < Urgency::Now
+        {
+            self.urgency_tx.send_replace(Urgency::End);
+            tokio::time::timeout(HASTE * 3, residents.ended()).await.ok();
+        }
     }
 }
 
