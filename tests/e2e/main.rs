@@ -18,6 +18,7 @@ mod half_open;
 mod inject;
 mod ledger;
 mod map;
+mod names;
 mod queues;
 mod render;
 mod results;

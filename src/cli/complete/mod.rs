@@ -105,7 +105,7 @@ impl Question<'_> {
         Some(match id {
             "namespace" => plain(cluster.namespaces().await.unwrap_or_default()),
             "release" => plain(cluster.releases().await.unwrap_or_default()),
-            "queue" => plain(candidates::queues(&cluster, &release).await),
+            "queue" => plain(candidates::queues(&cluster, &release, candidates::SOON).await),
             "failed" => {
                 let default = || "job1".parse().expect("the default queue is legal");
                 let queue = self.given.queue.clone().unwrap_or_else(default);
