@@ -120,3 +120,20 @@ fn a_run_without_a_broker_stores_nothing() {
     let stored = bed.get(&["configmaps", "-l", "app.kubernetes.io/managed-by=kubectl-workqueue"]);
     assert_eq!(stored["items"], serde_json::json!([]));
 }
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn flags_for_the_cluster_may_come_before_the_command() {
+    let bed = Bed::with_release("before");
+    let namespace = bed.namespace.as_str();
+    let before = |flags: &[&str], command: &[&str]| run(kubectl().arg("workqueue").args(flags).args(command));
+    before(&["-n", namespace], &["enqueue", "apple"]).ok();
+    before(&["-q", &format!("--namespace={namespace}"), "--release", "workqueue"], &["queues"])
+        .ok()
+        .prints("job1");
+    before(&["-n", "nonesuch"], &["queues", "-n", namespace]).ok();
+    before(&["-n", namespace], &["failed", "list"]).ok();
+    before(&["-n", namespace], &["attach", "r1"])
+        .exits(1)
+        .says(&format!("`kubectl workqueue run -n {namespace}` starts one"));
+}
