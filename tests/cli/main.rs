@@ -10,6 +10,7 @@ mod credentials;
 mod engine;
 mod input;
 mod install;
+mod local;
 mod terminal;
 mod usage;
 mod values;
