@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, Target};
 use crate::doctor::RunImages;
 use crate::doctor::quick::{self, RunPods};
 use crate::error::Error;
-use crate::image::Reference;
+use crate::image::{self, Reference};
 use crate::notice::deadline_after;
 use crate::queue::connection::BrokerTarget;
 use crate::queue::enqueue_report::EnqueueReport;
@@ -272,6 +272,9 @@ fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
         (_, true) => Push::Never,
         _ => Push::UnlessLoaded,
     };
+    // Before anybody is asked.
+    std::fs::metadata(context)
+        .map_err(|source| Error::Image(image::Error::Read { path: context.clone(), source }))?;
     Ok(Some(args.build_flags.plan(ImageSource::Path(context.clone()), image, push, ui)))
 }
 

@@ -8,6 +8,7 @@ mod build;
 mod context;
 mod credentials;
 mod engine;
+mod files;
 mod input;
 mod install;
 mod local;

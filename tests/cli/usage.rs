@@ -109,7 +109,7 @@ fn hints_name_commands_with_the_flags_that_were_given() {
     assert_snapshot!(outcome, @r#"
     exit code 1
     --- stderr
-    error: no cluster to talk to: there is no context "nonesuch"; there are: 
+    error: no cluster to talk to: there is no context "nonesuch", and no other one
     hint: `kubectl config get-contexts --kubeconfig 'my config'` lists the contexts; choose a file with --kubeconfig
     "#);
 }
