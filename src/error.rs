@@ -60,6 +60,9 @@ pub enum Error {
     /// The rendered chart lacks the object that the operation needs.
     #[error("the chart renders no {0}")]
     Incomplete(&'static str),
+    /// A queue that nobody has made. `known` are those that there are, as far as that could be seen.
+    #[error("{}", no_queue(queue, known))]
+    NoQueue { queue: QueueName, known: Vec<String> },
     #[error("run {run:?} is still working on queue {queue}")]
     QueueBusy { run: String, queue: QueueName },
     /// No item is ready, and others may hold some.
@@ -118,9 +121,13 @@ pub enum Error {
         /// What the pods wait for, if it is known.
         reason: Option<String>,
     },
-    /// The named run does not exist; without a name, there is no run at all.
-    #[error("{}", no_run(.0.as_deref()))]
-    NoRun(Option<String>),
+    /// The named run does not exist; without a name, there is no run at all. `known` are those that there
+    /// are, oldest first, with their queues.
+    #[error("{}", no_run(.name.as_deref(), .known))]
+    NoRun { name: Option<String>, known: Vec<(String, String)> },
+    /// A run of another queue than the one that is meant.
+    #[error("run {run} works on queue {its}, and not on queue {queue}")]
+    OtherQueue { run: String, its: String, queue: QueueName },
     /// A command can mean any of these: names of runs, and their queues.
     #[error("several runs are active: {}", runs_and_queues(.0))]
     SeveralRuns(Vec<(String, String)>),
@@ -193,6 +200,16 @@ pub enum Error {
     },
 }
 
+/// The most runs that a message lists.
+const RUNS_SHOWN: usize = 10;
+
+impl Error {
+    /// There is no run of this name, and nobody knows which there are.
+    pub(crate) fn no_run(name: &str) -> Self {
+        Self::NoRun { name: Some(name.to_owned()), known: Vec::new() }
+    }
+}
+
 impl From<worker::Error<items::Error>> for Error {
     fn from(error: worker::Error<items::Error>) -> Self {
         match error {
@@ -210,11 +227,23 @@ fn because(reason: Option<&str>) -> String {
     reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
-fn no_run(run: Option<&str>) -> String {
-    match run {
-        Some(run) => format!("there is no run {run:?}"),
-        None => "there are no runs".to_owned(),
+fn no_run(run: Option<&str>, known: &[(String, String)]) -> String {
+    let Some(run) = run else { return "there are no runs".to_owned() };
+    if known.is_empty() {
+        return format!("there is no run {run:?}");
     }
+    let (older, shown) = known.split_at(known.len().saturating_sub(RUNS_SHOWN));
+    let more = if older.is_empty() { String::new() } else { format!(", and {} older", older.len()) };
+    let names: Vec<String> = known.iter().flat_map(|(run, queue)| [run, queue]).cloned().collect();
+    let meant = did_you_mean(run, &names);
+    format!("there is no run {run:?}; there are: {}{more}{meant}", runs_and_queues(shown))
+}
+
+fn no_queue(queue: &QueueName, known: &[String]) -> String {
+    if known.is_empty() {
+        return format!("there is no queue {queue}");
+    }
+    format!("there is no queue {queue}; there are: {}{}", list(known), did_you_mean(queue.as_str(), known))
 }
 
 fn runs_and_queues(runs: &[(String, String)]) -> String {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::flags::{ClusterFlags, OutputFlags, QueueFlags};
+use crate::candidates::with_queues;
 use crate::error::Error;
 use crate::queue::connection::BrokerTarget;
 use crate::ui::failure::Failure;
@@ -74,6 +75,14 @@ pub struct BrokerQueueFlags {
 }
 
 impl BrokerQueueFlags {
+    /// What came of an operation; the error about a missing queue names those that there are.
+    pub async fn named<T>(&self, target: &BrokerTarget, result: Result<T, Error>) -> Result<T, Failure> {
+        match result {
+            Ok(done) => Ok(done),
+            Err(error) => Err(with_queues(target, error).await.into()),
+        }
+    }
+
     /// How to reach the broker, and which queue is meant.
     pub async fn reach(&self) -> Result<(BrokerTarget, &QueueName), Failure> {
         Ok((self.broker.reach(&self.cluster).await?, &self.queue.queue))

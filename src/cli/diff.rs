@@ -1,10 +1,8 @@
 //! `diff`: shows what `up` would change.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use super::flags::{ClusterFlags, RememberFlags, ValueFlags};
+use super::flags::{ChartFlags, ClusterFlags, RememberFlags};
 use crate::release::diff::diff;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::{Ui, reports};
@@ -20,11 +18,8 @@ use crate::ui::{Ui, reports};
 /// errors, as `kubectl diff` does.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// Read values from this file (`-` is standard input); later files override earlier ones
-    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    values: ValueFlags,
+    chart: ChartFlags,
     #[command(flatten)]
     remember: RememberFlags,
     #[command(flatten)]
@@ -37,7 +32,7 @@ pub struct DiffArgs {
 pub async fn run(args: DiffArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let found = async {
         let cluster = args.cluster.connect().await?;
-        let plan = args.values.plan(&args.files);
+        let plan = args.chart.plan();
         let remember = args.remember.remember();
         let found = diff(&cluster, &args.cluster.release, &plan, remember, args.force_conflicts, ui);
         Ok::<_, Failure>(found.await?)

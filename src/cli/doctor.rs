@@ -1,11 +1,10 @@
 //! `doctor`: checks before anything is started.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, RememberFlags, ValueFlags, duration};
+use super::flags::{ChartFlags, ClusterFlags, OutputFlags, QueueSpecFlags, RememberFlags, duration};
 use crate::doctor::{DoctorPlan, RunImages, examine};
 use crate::image::{Engine, OutputMode, Reference};
 use crate::ui::Ui;
@@ -37,11 +36,8 @@ pub struct DoctorArgs {
     /// Create no pods: whether the nodes can pull the images is not checked
     #[arg(long)]
     no_pods: bool,
-    /// Read values from this file (`-` is standard input); later files override earlier ones
-    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    values: ValueFlags,
+    chart: ChartFlags,
     #[command(flatten)]
     remember: RememberFlags,
     #[command(flatten)]
@@ -61,7 +57,7 @@ pub async fn run(args: DoctorArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let text = |image: &Option<Reference>| image.as_ref().map(ToString::to_string);
     let plan = DoctorPlan {
         release: args.cluster.release.clone(),
-        chart: args.values.plan(&args.files),
+        chart: args.chart.plan(),
         remember: args.remember.remember(),
         images: RunImages { worker: text(&args.image), inject: text(&args.worker_image) },
         queue: args.queue.spec(),

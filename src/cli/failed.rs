@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand};
 
 use super::flags::{ClusterFlags, OutputFlags, QueueFlags};
+use crate::candidates::with_queues;
 use crate::failed::{self, Selection};
-use crate::queue::connection::BrokerConnection;
+use crate::queue::connection::{BrokerConnection, BrokerTarget};
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::failed::{FailedItemJson, RetryJson, ShownItemJson};
 use crate::ui::json::list::{NoMore, StreamedList};
@@ -116,11 +117,13 @@ async fn with_session(
     let cluster = common.cluster.connect().await?;
     let session =
         BrokerConnection::open(&cluster, &common.cluster.release, "kubectl-workqueue failed").await?;
-    let result = async {
-        session.require_queue(&common.queue.queue).await?;
-        work(&session, &common.queue.queue).await
+    let result = match session.require_queue(&common.queue.queue).await {
+        Ok(()) => work(&session, &common.queue.queue).await,
+        Err(error) => {
+            let target = BrokerTarget::Release(cluster, common.cluster.release);
+            Err(with_queues(&target, error).await.into())
+        }
     };
-    let result = result.await;
     session.close().await;
     result
 }

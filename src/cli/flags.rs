@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Arg, Args, Command, ValueEnum, ValueHint};
 
 use crate::cluster::{Cluster, Target};
 use crate::error::Error;
@@ -39,6 +39,13 @@ pub struct ClusterFlags {
 }
 
 impl ClusterFlags {
+    /// The same flags for the command line as a whole: users of kubectl write them before the command.
+    /// Hidden, because each command shows its own.
+    pub fn before_command() -> Vec<Arg> {
+        let flags = Self::augment_args(Command::new(""));
+        flags.get_arguments().map(|flag| flag.clone().global(true).hide(true)).collect()
+    }
+
     pub async fn connect(&self) -> Result<Cluster, Failure> {
         Cluster::connect(&self.target()).await.map_err(|error| Error::from(error).into())
     }
@@ -116,7 +123,7 @@ impl QueueSpecFlags {
     }
 }
 
-/// The chart and its values. Each command adds `--values` itself: `-f` can mean something else.
+/// The chart and its values, but for `--values`: in some commands `-f` is for items.
 #[derive(Debug, Args)]
 pub struct ValueFlags {
     /// Use the chart in this directory instead of the bundled one
@@ -151,6 +158,23 @@ impl ValueFlags {
             set_file: self.set_file.clone(),
             set_json: self.set_json.clone(),
         }
+    }
+}
+
+/// The chart and its values, for commands that read no items: here `-f` is for values.
+#[derive(Debug, Args)]
+pub struct ChartFlags {
+    /// Read values from this file (`-` is standard input); later files override earlier ones
+    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = CHART)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    values: ValueFlags,
+}
+
+impl ChartFlags {
+    /// The chart and its values.
+    pub fn plan(&self) -> ChartPlan {
+        self.values.plan(&self.files)
     }
 }
 

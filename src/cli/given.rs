@@ -37,7 +37,9 @@ fn commands_below(command: &Command, words: &str, takes: &mut Vec<(String, Vec<S
         if sub.has_subcommands() {
             commands_below(sub, &format!("{name} "), takes);
         } else {
-            let flags = sub.get_arguments().filter_map(|arg| arg.get_long());
+            // Those that are hidden stand before the command.
+            let shown = sub.get_arguments().filter(|arg| !arg.is_hide_set());
+            let flags = shown.filter_map(|arg| arg.get_long());
             takes.push((name, flags.filter(|flag| WHERE.contains(flag)).map(str::to_owned).collect()));
         }
     }
@@ -46,23 +48,28 @@ fn commands_below(command: &Command, words: &str, takes: &mut Vec<(String, Vec<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
-    use clap::CommandFactory as _;
+    use crate::cli::command_line;
 
     #[test]
     fn what_was_given_is_found_and_defaults_are_not() {
-        let mut root = Cli::command();
+        let mut root = command_line();
         let args = ["kubectl-workqueue", "failed", "list", "--queue", "q", "-nns", "--context="];
         let matches = root.try_get_matches_from_mut(args).expect("a legal command line");
         let commands = of(&root, &matches);
         let given =
             [("queue", "q"), ("namespace", "ns")].map(|(flag, value)| (flag.to_owned(), value.to_owned()));
         assert_eq!(commands.given, given);
+        let before = ["kubectl-workqueue", "-nns", "--release=r", "failed", "list", "--release", "r2"];
+        let matches = root.try_get_matches_from_mut(before).expect("a legal command line");
+        let given =
+            [("release", "r2"), ("namespace", "ns")].map(|(flag, value)| (flag.to_owned(), value.to_owned()));
+        assert_eq!(of(&root, &matches).given, given, "before the command, too; the last one counts");
         let takes = |name: &str| {
             let found = commands.takes.iter().find(|(words, _)| words == name);
             found.map(|(_, flags)| flags.join(" ")).expect("it is a command")
         };
         assert_eq!(takes("build"), "namespace context kubeconfig");
+        assert_eq!(takes("local"), "");
         assert_eq!(takes("failed retry"), "queue namespace context kubeconfig release");
         assert!(takes("enqueue").contains("broker-secret"));
     }

@@ -1,5 +1,6 @@
 //! Flags for items: where they come from, how files are split into them, what they carry.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::flags::duration;
 use crate::items::{BlankLines, DEFAULT_MAX_SIZE, Framing, InputSource, Reading};
+use crate::ui::Ui;
 use workqueue_amqp::publisher::BatchProperties;
 
 /// The longest time to live that RabbitMQ takes, in milliseconds.
@@ -67,9 +69,13 @@ impl ItemFlags {
     }
 
     /// The same, or standard input.
-    pub fn source_or_stdin(&self) -> InputSource {
-        let stdin = || InputSource::Files { paths: vec!["-".into()], reading: self.reading() };
-        self.source().unwrap_or_else(stdin)
+    pub fn source_or_stdin(&self, ui: &Ui) -> InputSource {
+        self.source().unwrap_or_else(|| {
+            if std::io::stdin().is_terminal() {
+                ui.status("reading items from the terminal, one per line, until Ctrl-D");
+            }
+            InputSource::Files { paths: vec!["-".into()], reading: self.reading() }
+        })
     }
 
     fn reading(&self) -> Reading {

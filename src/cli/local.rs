@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use tokio::sync::mpsc;
 
 use super::flags::OutputFlags;
@@ -13,6 +13,7 @@ use crate::items::InputSource;
 use crate::local::{LocalPlan, Resume, local};
 use crate::notice::{Observer as _, Warning};
 use crate::results::printing::ItemSink;
+use crate::run::script::Script;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::items::ItemPrinter;
 use crate::ui::json::local::LocalJson;
@@ -24,6 +25,7 @@ use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan, arguments
 
 /// Process items on this machine, without a cluster and without a broker
 ///
+/// Reads items from standard input, unless some are given, as `map` does.
 /// Starts the program once for each item, exactly as a worker in a pod does: the item is in place of
 /// `{}` in its arguments, or if there is none, on its standard input. WORKQUEUE_ITEM_ID and
 /// WORKQUEUE_ATTEMPT are in its environment. The item is done when the program exits with 0.
@@ -38,9 +40,13 @@ use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan, arguments
 pub struct LocalArgs {
     #[command(flatten)]
     items: ItemFlags,
-    /// The program to start for each item, and its arguments
-    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    /// The program to start for each item, and its arguments; with --script, the script's arguments
+    #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
+    /// Start this script for each item, or the script `main` or `main.*` in this directory, as `map` and
+    /// `run` do in the pods: with the interpreter of its first line, which this machine must have
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    script: Option<PathBuf>,
     /// Process this many items concurrently
     #[arg(short = 'j', long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     parallelism: u16,
@@ -93,14 +99,15 @@ const QUEUE: &str = "local";
 const RUN_LENGTH: usize = 5;
 
 pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let source = args.items.source().ok_or_else(usage::no_items_before_program)?;
     let json = args.output.is_json();
-    let checked = arguments::check(&args.program, args.runtime.runtime_api);
+    let program = args.command()?;
+    let checked = arguments::check(&program, args.runtime.runtime_api);
     checked.map_err(|error| usage::misplaced_item(&error))?;
+    let source = args.items.source_or_stdin(ui);
     let printer = ItemPrinter { ui, format: item_format(args.tag, args.format) };
     let is_whole = args.keep_order || args.tag || args.format.is_some();
     let sink = is_whole.then_some(&printer as &(dyn ItemSink + Sync));
-    let mut plan = plan(args, source, is_whole);
+    let mut plan = plan(args, program, source, is_whole);
     let (fits, reason) = limits::fit(plan.work.concurrency, limits::PerItem::of(&plan.work));
     if let Some(reason) = reason {
         ui.warn(Warning::Worker(&reason));
@@ -128,9 +135,21 @@ pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     })
 }
 
-fn plan(args: LocalArgs, source: InputSource, is_whole: bool) -> LocalPlan {
+impl LocalArgs {
+    /// What is started for each item.
+    fn command(&self) -> Result<Vec<OsString>, Failure> {
+        let Some(path) = &self.script else {
+            return if self.program.is_empty() { Err(usage::no_program()) } else { Ok(self.program.clone()) };
+        };
+        let script = Script::read(path)?.command(path);
+        let script = script.map_err(|error| usage::impossible("find the working directory", &error))?;
+        Ok(script.into_iter().chain(self.program.iter().cloned()).collect())
+    }
+}
+
+fn plan(args: LocalArgs, program: Vec<OsString>, source: InputSource, is_whole: bool) -> LocalPlan {
     let work = WorkerPlan {
-        program: args.program,
+        program,
         runtime: args.runtime.plan(),
         // The input says when it is over; a slow one is not an empty queue.
         mode: WorkerMode::Forever,

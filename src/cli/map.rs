@@ -103,7 +103,8 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     if run.mode == Mode::Coarse {
         return Err(usage::map_needs_fine_mode());
     }
-    run.items = Some(args.run.items.source_or_stdin());
+    run.items = Some(args.run.items.source_or_stdin(ui));
+    run.must_exist = false;
     let (cluster, run) = prepare(&args.run, run, ui).await?;
     let queue = run.queue.name.clone();
     let mapped = tokio::select! {

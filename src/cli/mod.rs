@@ -43,6 +43,8 @@ use crate::ui::{Data, Ui, Verbosity, usage};
 ///
 /// `up` deploys the broker, `enqueue` fills a queue, `run` starts a Job over the queue and follows
 /// it to its exit code, `down` deletes all of it. `render` prints every manifest for review.
+///
+/// -n, --context, --kubeconfig and --release may also come before the command.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-workqueue", bin_name = "kubectl workqueue", version, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -224,8 +226,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
     }
 }
 
+/// The command line with all of its flags.
+fn command_line() -> clap::Command {
+    Cli::command().args(flags::ClusterFlags::before_command())
+}
+
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, Commands), clap::Error> {
-    let mut root = Cli::command();
+    let mut root = command_line();
     let matches = root.try_get_matches_from_mut(args)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut root))?;
     Ok((cli, given::of(&root, &matches)))
@@ -251,12 +258,12 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command_line().debug_assert();
     }
 
     #[test]
     fn usage_lines_start_with_kubectl_workqueue() {
-        let mut command = Cli::command();
+        let mut command = command_line();
         command.build();
         for sub in command.get_subcommands_mut() {
             let usage = sub.render_usage().to_string();

@@ -50,7 +50,7 @@ pub async fn peek(args: PeekArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         }
         true
     });
-    let looked = looked.await?;
+    let looked = args.target.named(&reach, looked.await).await?;
     if json {
         ui.json(&PeekJson::of(queue, items));
     } else if looked.shown == 0 {
@@ -71,7 +71,7 @@ pub async fn dump(args: DumpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
             ui.bytes(&body)
         }
     });
-    let looked = looked.await?;
+    let looked = args.target.named(&reach, looked.await).await?;
     ui.status(&report::dumped(queue, &looked)?);
     Ok(ExitStatus::Success)
 }

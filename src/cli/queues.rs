@@ -3,11 +3,15 @@
 use clap::Args;
 
 use super::broker::BrokerQueueFlags;
+use crate::error::Error;
 use crate::queue::peek::{depth, purge as empty, queues as list};
 use crate::ui::Ui;
+use crate::ui::commands::is_default;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::queues::{PurgeJson, QueuesJson};
 use crate::ui::reports::queues as report;
+use workqueue_amqp as broker;
+use workqueue_core::names::QueueName;
 
 /// List the queues of a broker
 ///
@@ -35,6 +39,9 @@ pub struct PurgeArgs {
 pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
     let (rows, complete) = list(&reach, queue).await?;
+    if !is_default(queue) && !rows.iter().any(|row| row.name == *queue) {
+        return args.target.named(&reach, Err(missing(queue))).await;
+    }
     if args.target.output.is_json() {
         ui.json(&QueuesJson::of(&rows, complete));
         return Ok(ExitStatus::Success);
@@ -46,9 +53,15 @@ pub async fn queues(args: QueuesArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
+/// The error about a queue that does not exist.
+pub(super) fn missing(queue: &QueueName) -> Error {
+    broker::Error::NoQueue(queue.clone()).into()
+}
+
 pub async fn purge(args: PurgeArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (reach, queue) = args.target.reach().await?;
-    let found = depth(&reach, queue).await?.ok_or_else(|| report::no_queue(queue))?;
+    let found = depth(&reach, queue).await?.ok_or_else(|| missing(queue));
+    let found = args.target.named(&reach, found).await?;
     if !args.yes && !ui.may_delete(&report::what(queue, found.ready))? {
         return Ok(ExitStatus::Error);
     }

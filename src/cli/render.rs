@@ -1,10 +1,8 @@
 //! `render`: prints every manifest for review.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use super::flags::{ClusterFlags, ValueFlags};
+use super::flags::{ChartFlags, ClusterFlags};
 use crate::release::manifests::{DEFAULT_KUBE_VERSION, render};
 use crate::release::worker_maps;
 use crate::ui::Ui;
@@ -16,11 +14,8 @@ use crate::ui::failure::{ExitStatus, Failure};
 /// with a random password, unless values set one (auth.existingSecret, auth.password).
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// Read values from this file (`-` is standard input); later files override earlier ones
-    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    values: ValueFlags,
+    chart: ChartFlags,
     #[command(flatten)]
     cluster: ClusterFlags,
     /// Render for this version of Kubernetes
@@ -33,7 +28,7 @@ pub struct RenderArgs {
 }
 
 pub async fn run(args: RenderArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
-    let plan = args.values.plan(&args.files);
+    let plan = args.chart.plan();
     let chart = plan.load_chart()?;
     let values = plan.load_values(&chart)?;
     let namespace = args.cluster.offline_namespace().await;

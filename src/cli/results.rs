@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::flags::{ClusterFlags, QueueFlags};
-use crate::queue::connection::BrokerConnection;
+use crate::candidates::with_queues;
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::queue::connection::{BrokerConnection, BrokerTarget};
 use crate::results::outputs::{OutputFiles, OutputSink, OutputsPlan, outputs};
 use crate::results::read::{ResultsPlan, results};
+use crate::run::find::require_run;
 use crate::ui::Ui;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::reports::outputs::{Printed, read};
-use crate::ui::reports::results::{ResultsPrinter, summary};
+use crate::ui::reports::results::{ResultsPrinter, no_item, summary};
+use workqueue_core::names::ReleaseName;
 use workqueue_core::record::Status;
 
 /// Show what became of the items
@@ -105,20 +110,40 @@ pub async fn run(args: ResultsArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         joblog: args.joblog,
         results: args.results,
     };
+    let release = &args.cluster.release;
     let cluster = args.cluster.connect().await?;
-    let session =
-        BrokerConnection::open(&cluster, &args.cluster.release, "kubectl-workqueue results").await?;
+    let session = BrokerConnection::open(&cluster, release, "kubectl-workqueue results").await?;
+    let read = async {
+        let report = results(&session, &plan, &mut printer).await?;
+        match &plan.run {
+            Some(run) if report.selected == 0 => {
+                require_run(&cluster, release, &session, &plan.queue, run).await?;
+            }
+            _ => {}
+        }
+        Ok(report)
+    };
     let read = tokio::select! {
-        read = results(&session, &plan, &mut printer) => Some(read),
+        read = read => Some(read),
         // The reader has seen what it wanted.
         () = ui.unread() => None,
     };
     session.close().await;
     let Some(read) = read else { return Ok(ExitStatus::Success) };
-    let report = read?;
+    let report = match read {
+        Ok(report) => report,
+        Err(error) => return Err(with_queues(&target(cluster, release), error).await.into()),
+    };
+    if let Some(item) = plan.item.as_ref().filter(|_| report.selected == 0) {
+        return Err(no_item(&plan.queue, item));
+    }
     printer.finish(&report);
-    ui.status(&summary(plan.queue.as_str(), &report));
+    ui.status(&summary(plan.queue.as_str(), &report, plan.is_filtered()));
     Ok(ExitStatus::Success)
+}
+
+fn target(cluster: Cluster, release: &ReleaseName) -> BrokerTarget {
+    BrokerTarget::Release(cluster, release.clone())
 }
 
 /// Writes whole outputs.
@@ -128,12 +153,28 @@ async fn read_outputs(args: ResultsArgs, ui: &Ui) -> Result<ExitStatus, Failure>
         _ => Box::new(Printed(ui)),
     };
     let plan = OutputsPlan { queue: args.queue.queue, run: args.run, item: args.item, remove: args.remove };
+    let release = &args.cluster.release;
     let cluster = args.cluster.connect().await?;
-    let session =
-        BrokerConnection::open(&cluster, &args.cluster.release, "kubectl-workqueue results").await?;
-    let report = outputs(&session, &plan, &mut *sink).await;
+    let session = BrokerConnection::open(&cluster, release, "kubectl-workqueue results").await?;
+    let read_all = async {
+        session.require_queue(&plan.queue).await?;
+        match outputs(&session, &plan, &mut *sink).await {
+            Err(error @ Error::NoOutputs { .. }) => {
+                if let Some(run) = &plan.run {
+                    require_run(&cluster, release, &session, &plan.queue, run).await?;
+                }
+                Err(error)
+            }
+            read => read,
+        }
+    };
+    let report = read_all.await;
     session.close().await;
-    let (text, status) = read(&report?)?;
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => return Err(with_queues(&target(cluster, release), error).await.into()),
+    };
+    let (text, status) = read(&report)?;
     ui.status(&text);
     Ok(status)
 }

@@ -12,17 +12,20 @@ use super::flags::{ClusterFlags, OutputFlags, QueueSpecFlags, ValueFlags, durati
 use super::items::ItemFlags;
 use super::worker::WorkerFlags;
 use crate::build::{BuildPlan, ImageLocation, ImageSource, Push, build};
+use crate::candidates::with_queues;
 use crate::cluster::log_selection::LogSelection;
 use crate::cluster::{Cluster, Target};
 use crate::doctor::RunImages;
 use crate::doctor::quick::{self, RunPods};
 use crate::error::Error;
-use crate::image::{OutputMode, Reference};
+use crate::image::{self, OutputMode, Reference};
 use crate::notice::deadline_after;
+use crate::queue::connection::BrokerTarget;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::run::follow::{FollowPlan, IfStuck, follow};
 use crate::run::plan::{Mode, OutputsPlan, RunPlan, Worker};
 use crate::run::start::{Started, check, start};
+use crate::ui::commands::is_default;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::enqueue::EnqueueJson;
 use crate::ui::json::run::RunJson;
@@ -156,7 +159,14 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         parallelism: plan.parallelism,
     };
     let starting = start(&cluster, plan, ui, ui.interrupted());
-    let job = match quick::beside(starting, quick::of_run(&cluster, pods, ui)).await? {
+    let started = match quick::beside(starting, quick::of_run(&cluster, pods, ui)).await {
+        Ok(started) => started,
+        Err(error) => {
+            let target = BrokerTarget::Release(cluster, args.cluster.release);
+            return Err(with_queues(&target, error).await.into());
+        }
+    };
+    let job = match started {
         Started::Job { job, new } => {
             ui.done();
             ui.status(&report::started(&job, &queue, new));
@@ -234,9 +244,11 @@ pub(super) fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
     }
     Ok(RunPlan {
         release: args.cluster.release.clone(),
-        queue: args.queue.spec(),
-        items: args.items.source(),
+        must_exist: items.is_none() && !is_default(&queue.name),
+        queue,
+        items,
         batch: None,
+    let (queue, items) = (args.queue.spec(), args.items.source());
         max_item_size: args.items.max_item_size,
         enqueue_timeout: NO_PROGRESS,
         image: args.image(),
@@ -287,6 +299,9 @@ fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
         (_, true) => Push::Never,
         _ => Push::UnlessLoaded,
     };
+    // Before anybody is asked.
+    std::fs::metadata(context)
+        .map_err(|source| Error::Image(image::Error::Read { path: context.clone(), source }))?;
     Ok(Some(args.build_flags.plan(ImageSource::Path(context.clone()), image, push, ui)))
 }
 

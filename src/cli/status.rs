@@ -3,12 +3,14 @@
 use clap::Args;
 
 use super::flags::{ClusterFlags, OutputFlags, QueueFlags};
+use super::queues::missing;
+use crate::candidates::with_queues;
+use crate::queue::connection::BrokerTarget;
 use crate::release::status::status;
 use crate::ui::Ui;
-use crate::ui::commands::DEFAULT_QUEUE;
+use crate::ui::commands::is_default;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::json::status::StatusJson;
-use crate::ui::reports::queues::no_queue;
 use crate::ui::reports::status as report;
 
 /// Show the broker, the queues and the runs of a release
@@ -32,9 +34,9 @@ pub async fn run(args: StatusArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let cluster = args.cluster.connect().await?;
     let found = status(&cluster, &args.cluster.release, &args.queue.queue).await?;
     let queue = &args.queue.queue;
-    // The default is nobody's word, and other queues are shown as well.
-    if queue.as_str() != DEFAULT_QUEUE && !found.queues.iter().any(|(name, _)| name == queue) {
-        return Err(no_queue(queue));
+    if !is_default(queue) && !found.queues.iter().any(|(name, _)| name == queue) {
+        let target = BrokerTarget::Release(cluster, args.cluster.release);
+        return Err(with_queues(&target, missing(queue)).await.into());
     }
     if args.output.is_json() {
         ui.json(&StatusJson::from(&found));

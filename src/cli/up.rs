@@ -1,11 +1,10 @@
 //! `up`: brings the broker up.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::flags::{ClusterFlags, OutputFlags, RememberFlags, ValueFlags, duration};
+use super::flags::{ChartFlags, ClusterFlags, OutputFlags, RememberFlags, duration};
 use crate::cluster::Cluster;
 use crate::doctor::quick;
 use crate::error::Error;
@@ -25,11 +24,8 @@ use crate::ui::reports::up as words;
 /// --dry-run=client does not know them.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Read values from this file (`-` is standard input); later files override earlier ones
-    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',', help_heading = "Chart")]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    values: ValueFlags,
+    chart: ChartFlags,
     #[command(flatten)]
     remember: RememberFlags,
     #[command(flatten)]
@@ -77,7 +73,7 @@ impl From<DryRunFlag> for DryRun {
 pub async fn run(args: UpArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let mut plan = UpPlan {
         release: args.cluster.release.clone(),
-        chart: args.values.plan(&args.files),
+        chart: args.chart.plan(),
         remember: args.remember.remember(),
         dry_run: args.dry_run.into(),
         create_namespace: args.create_namespace,

@@ -29,7 +29,7 @@ impl Cluster {
     /// Finds the broker pod of a release.
     ///
     /// # Errors
-    /// [`Error::NotInstalled`] without a broker Service, [`Error::BrokerNotReady`] without a ready
+    /// [`Error::NamespaceMissing`], [`Error::NotInstalled`] without a broker Service, [`Error::BrokerNotReady`] without a ready
     /// pod.
     pub async fn broker_pod(&self, release: &ReleaseName) -> Result<BrokerPod, Error> {
         let selector = release.component_selector("broker");
@@ -38,6 +38,7 @@ impl Cluster {
         let plain = services.iter().find_map(|service| Some((service, amqp_port(service, PLAIN)?, false)));
         let with_tls = || services.iter().find_map(|service| Some((service, amqp_port(service, TLS)?, true)));
         let Some((service, port, tls)) = plain.or_else(with_tls) else {
+            self.require_namespace().await?;
             let (release, namespace) = (release.to_string(), self.namespace().to_owned());
             return Err(Error::NotInstalled { release, namespace });
         };

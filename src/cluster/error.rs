@@ -13,6 +13,9 @@ pub enum Error {
     /// There is no usable kubeconfig, or no such context.
     #[error("no cluster to talk to: {0}")]
     Config(String),
+    /// The same, and a flag has named the kubeconfig.
+    #[error("no cluster to talk to: {0}")]
+    ConfigFile(String),
     #[error("the client certificate in the kubeconfig is of X.509 version 1, which is not supported")]
     OldCertificate,
     /// The credential plugin of the kubeconfig.
@@ -172,7 +175,7 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Config(_) => {
+            Self::Config(_) | Self::ConfigFile(_) => {
                 "`kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig".to_owned()
             }
             Self::OldCertificate => {

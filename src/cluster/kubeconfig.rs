@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError, NamedCluster};
 
-use super::Target;
+use super::{Error, Target};
+use workqueue_core::causes::with_causes;
 
 /// The names of a context and its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,22 +33,34 @@ pub fn contexts(target: &Target) -> Vec<String> {
 }
 
 /// Loads the kubeconfig as kubectl does; without one, a pod's service account.
-pub(super) async fn load_config(target: &Target) -> Result<Config, String> {
+///
+/// # Errors
+/// [`Error::Config`]; [`Error::ConfigFile`] if a flag names a file that cannot be read.
+pub(super) async fn load_config(target: &Target) -> Result<Config, Error> {
     let kubeconfig = match read(target) {
         Ok(kubeconfig) => kubeconfig,
         Err(error) if target.kubeconfig.is_none() && target.context.is_none() => {
-            return Config::incluster().map_err(|_| error.to_string());
+            return Config::incluster().map_err(|_| Error::Config(with_causes(&error)));
         }
-        Err(error) => return Err(error.to_string()),
+        Err(error) if target.kubeconfig.is_some() => return Err(Error::ConfigFile(with_causes(&error))),
+        Err(error) => return Err(Error::Config(with_causes(&error))),
     };
     if let Some(wanted) = &target.context {
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
         if !known.contains(&wanted.as_str()) {
-            return Err(format!("there is no context {wanted:?}; there are: {}", known.join(", ")));
+            return Err(Error::Config(no_context(wanted, &known)));
         }
     }
     let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| error.to_string())
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    config.map_err(|error| Error::Config(with_causes(&error)))
+}
+
+fn no_context(wanted: &str, known: &[&str]) -> String {
+    match known {
+        [] => format!("there is no context {wanted:?}, and no other one"),
+        known => format!("there is no context {wanted:?}; there are: {}", known.join(", ")),
+    }
 }
 
 fn read(target: &Target) -> Result<Kubeconfig, KubeconfigError> {

@@ -48,6 +48,18 @@ impl Cluster {
         self.call(format!("reading namespace/{name}"), api.get_opt(name)).await
     }
 
+    /// Makes sure that our namespace exists, as far as the user may know.
+    ///
+    /// # Errors
+    /// [`Error::NamespaceMissing`].
+    pub async fn require_namespace(&self) -> Result<(), Error> {
+        match self.namespace_object().await {
+            Ok(None) => Err(Error::NamespaceMissing(self.namespace().to_owned())),
+            // Many users may not read it. The request that follows, or came before, says more.
+            Ok(Some(_)) | Err(_) => Ok(()),
+        }
+    }
+
     /// Whether an object exists.
     pub async fn exists(&self, object: &ObjectRef) -> Result<bool, Error> {
         let (_, api) = self.dynamic_api(&object.manifest()).await?;

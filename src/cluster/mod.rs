@@ -100,7 +100,7 @@ impl Cluster {
     /// # Errors
     /// [`Error::Config`] if there is no usable configuration, or no such context; [`Error::Plugin`].
     pub async fn connect(target: &Target) -> Result<Self, Error> {
-        let mut config = load_config(target).await.map_err(Error::Config)?;
+        let mut config = load_config(target).await?;
         if let Some(namespace) = &target.namespace {
             namespace.clone_into(&mut config.default_namespace);
         }

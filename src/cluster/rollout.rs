@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::diagnosis::Diagnosis;
+use super::pod_start::has_started;
 use super::pod_state::{pod_state, with_message};
 use super::stuck_pods::StuckPods;
 use super::warning_events::ObjectWarning;
@@ -120,6 +121,8 @@ struct View {
     /// Whether all pods that were there at the start are known.
     pods_known: bool,
     stuck: StuckPods,
+    /// The last warning about each pod that says why it cannot start, by the pod's UID.
+    explained: BTreeMap<String, ObjectWarning>,
     line: String,
 }
 
@@ -149,6 +152,21 @@ impl View {
         if warning.reason == "FailedCreate" && warning.kind != "Job" && warning.name == self.name {
             self.refusal = with_message(&warning.reason, Some(&warning.message));
         }
+        if warning.explains_pod() {
+            let earlier = self.explained.remove(&warning.uid);
+            self.explained.insert(warning.uid.clone(), warning.after(earlier));
+        }
+    }
+
+    /// The state of a pod; with the last warning about it, if its state says only that it is on its way.
+    fn state(&self, pod: &Pod) -> String {
+        let state = pod_state(pod);
+        let is_on_its_way = matches!(state.as_str(), "Pending" | "ContainerCreating" | "PodInitializing");
+        let warning = self.explained.get(pod.metadata.uid.as_deref().unwrap_or_default());
+        match warning.filter(|_| is_on_its_way && !has_started(pod)) {
+            Some(warning) => format!("{state}: {}: {}", warning.reason, warning.message),
+            None => state,
+        }
     }
 
     /// The line to show, if it has changed. None before both watches have answered: there may be nothing
@@ -157,7 +175,7 @@ impl View {
         if self.object.is_none() || !self.pods_known {
             return None;
         }
-        let states = self.pods.values().map(|pod| format!("{}: {}", pod.name_any(), pod_state(pod)));
+        let states = self.pods.values().map(|pod| format!("{}: {}", pod.name_any(), self.state(pod)));
         let line = states.collect::<Vec<_>>().join(", ");
         let line = match (&self.refusal, line.is_empty()) {
             (_, false) => line,
@@ -222,6 +240,7 @@ mod tests {
         let warning = |name: &str| ObjectWarning {
             kind: "StatefulSet".to_owned(),
             name: name.to_owned(),
+            uid: String::new(),
             reason: "FailedCreate".to_owned(),
             message: "exceeded quota: q".to_owned(),
         };
@@ -230,6 +249,33 @@ mod tests {
         assert_eq!(view.changed_line(), None);
         view.take_warning(warning("b"));
         assert_eq!(view.changed_line().as_deref(), Some("the first pod: FailedCreate: exceeded quota: q"));
+    }
+
+    #[test]
+    fn what_a_pod_waits_for_is_said_though_its_state_does_not() {
+        let mut view = View { object: Some(set(1, json!({}))), ..View::default() };
+        let pod = |uid: &str, state: Value| -> Pod {
+            let status = json!({"phase": "Pending", "containerStatuses": [{"name": "c", "image": "", "imageID": "",
+                "ready": false, "restartCount": 0, "state": state}]});
+            let metadata = json!({"name": "b-0", "uid": uid});
+            serde_json::from_value(json!({"metadata": metadata, "spec": {"containers": [{"name": "c"}]},
+                "status": status}))
+            .expect("a pod")
+        };
+        let creating = json!({"waiting": {"reason": "ContainerCreating"}});
+        let warning = |uid: &str, message: &str| {
+            let [kind, name, reason] = ["Pod", "b-0", "FailedMount"].map(str::to_owned);
+            ObjectWarning { kind, name, uid: uid.to_owned(), reason, message: message.to_owned() }
+        };
+        view.take_pod(watcher::Event::InitApply(pod("u2", creating)));
+        view.take_pod(watcher::Event::InitDone);
+        view.take_warning(warning("u1", "of an earlier pod"));
+        assert_eq!(view.changed_line().as_deref(), Some("b-0: ContainerCreating"));
+        view.take_warning(warning("u2", "secret \"tls\" not found"));
+        let why = "b-0: ContainerCreating: FailedMount: secret \"tls\" not found";
+        assert_eq!(view.changed_line().as_deref(), Some(why));
+        view.take_pod(watcher::Event::Apply(pod("u2", json!({"running": {}}))));
+        assert!(!view.changed_line().expect("it has changed").contains("FailedMount"));
     }
 
     #[test]

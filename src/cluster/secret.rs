@@ -154,6 +154,9 @@ impl Cluster {
     pub async fn secret_value(&self, name: &str, key: &str) -> Result<String, Error> {
         let missing = || format!("does not exist in namespace {:?} or has no key {key}", self.namespace());
         let found = self.find_secret_value(name, key).await?;
+        if found.is_none() {
+            self.require_namespace().await?;
+        }
         found.ok_or_else(|| Error::Secret { name: name.to_owned(), problem: missing() })
     }
 

@@ -34,6 +34,7 @@ impl Error {
                 "put workqueue-worker-linux-{architecture} from a release archive there, or keep the pods off these \
                   nodes with a node selector: --set 'worker.nodeSelector.kubernetes\\.io/arch=ARCHITECTURE'"
             )),
+            Self::OtherQueue { its, .. } => Some(format!("name its queue with --queue {its}")),
             Self::RunPaused(run) => Some(format!("resume it first with `kubectl workqueue resume {run}`")),
             _ => self.fixed_hint().map(str::to_owned),
         }
@@ -101,8 +102,12 @@ impl Error {
                 "the Job was deleted, and its items are still in the queue: fix the image and run it again, without \
                  items"
             }
-            Self::NoRun(Some(_)) => "`kubectl workqueue status` lists the runs",
-            Self::NoRun(None) => "`kubectl workqueue run` starts one",
+            Self::NoQueue { known, .. } if known.is_empty() => {
+                "`kubectl workqueue enqueue` creates a queue with the items that it is given"
+            }
+            Self::NoQueue { .. } => "name one of them with --queue",
+            Self::NoRun { known, .. } if known.is_empty() => "`kubectl workqueue run` starts one",
+            Self::NoRun { .. } => "`kubectl workqueue status` lists the runs",
             Self::SeveralRuns(_) => "name one of them",
             Self::RunEnded(_) => "`kubectl workqueue run` starts another run over the items in the queue",
             Self::NotResumable(_) => "without --resume, the first item is the first one to be enqueued",
@@ -145,9 +150,7 @@ fn broker_hint(error: &broker::Error) -> Option<&'static str> {
             "the broker reads its password from the Secret when it starts: if the Secret has changed since then, \
              restart the broker's pods"
         }
-        E::NoQueue(_) => {
-            "`kubectl workqueue queues` lists the queues; `kubectl workqueue enqueue` creates one"
-        }
+        E::NoQueue(_) => "`kubectl workqueue enqueue` creates a queue with the items that it is given",
         E::NoAnswer { .. } => "its node may be busy, down or starting: try again",
         E::LoginTimeout | E::Connection(_) | E::Unreachable { .. } => {
             "the broker may have been restarted: try again"

@@ -63,6 +63,19 @@ fn indented(lines: &[String]) -> String {
 }
 
 impl Error {
+    /// Whether a file that the command line names is wrong.
+    pub fn is_about_files(&self) -> bool {
+        matches!(
+            self,
+            Self::Read { .. }
+                | Self::NoDockerfile { .. }
+                | Self::NoShebang { .. }
+                | Self::CarriageReturn { .. }
+                | Self::NoBaseImage { .. }
+                | Self::WorkerNotStatic(_)
+        )
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {

@@ -93,6 +93,10 @@ impl Splitter for Delimited {
                 self.number += 1;
                 return Err(Error::NotText { position: self.position() }.into());
             }
+            if self.text == Text::Checked && self.number == 0 && ends_with_cr_alone(buffer) {
+                self.number += 1;
+                return Err(Error::NoNewlines { position: self.position() }.into());
+            }
             self.push(buffer.split().freeze(), out)?;
         }
         Ok(())
@@ -101,4 +105,9 @@ impl Splitter for Delimited {
     fn position(&self) -> Position {
         Position::Record { input: self.input.clone(), number: self.number }
     }
+}
+
+/// Whether an input without any newline has lines that end with CR: one that is not at the end.
+fn ends_with_cr_alone(input: &[u8]) -> bool {
+    memchr::memchr(b'\r', input).is_some_and(|at| at + 1 < input.len())
 }

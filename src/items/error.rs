@@ -20,6 +20,8 @@ pub enum Error {
     Kind { input: String, kind: &'static str, cure: Cure },
     #[error("{position}: the input ends with a NUL byte instead of a newline")]
     NotText { position: Position },
+    #[error("{position}: the lines of the input end with CR alone, without newlines")]
+    NoNewlines { position: Position },
     #[error("cannot open {}", path.display())]
     Open { path: PathBuf, source: std::io::Error },
     /// `position` is the last complete item.
@@ -38,6 +40,9 @@ impl Error {
             Self::Empty { .. } => "remove it, or leave out `--blank-lines refuse` to have it skipped",
             Self::NotText { .. } => {
                 "split at NUL bytes with -0, as `find -print0` writes them; or take the bytes as they are with --raw"
+            }
+            Self::NoNewlines { .. } => {
+                "split at CR with --delimiter '\\r'; or take the bytes as they are, as one item, with --raw"
             }
             Self::TooLarge { .. } => {
                 "store the data where the workers can read it and enqueue its address; or raise the limit with \

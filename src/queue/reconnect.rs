@@ -137,7 +137,9 @@ impl<'a> Reconnector<'a> {
         match error {
             Error::Broker(broker::Error::Refused { .. } | broker::Error::Address(_)) => false,
             Error::Broker(_) => true,
-            Error::Cluster(C::NotInstalled { .. } | C::NamespaceMissing(_) | C::Config(_)) => false,
+            Error::Cluster(
+                C::NotInstalled { .. } | C::NamespaceMissing(_) | C::Config(_) | C::ConfigFile(_),
+            ) => false,
             Error::Cluster(_) => true,
             _ => false,
         }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::cluster::rollout::Workload;
 use crate::error::Error;
+use crate::notice::{Observer, Warning};
 use workqueue_core::names::ReleaseName;
 
 /// A release series, such as 3.13.
@@ -71,6 +72,7 @@ pub(crate) async fn check(
     cluster: &Cluster,
     release: &ReleaseName,
     workloads: &[Workload],
+    observer: &dyn Observer,
 ) -> Result<(), Error> {
     let Some(broker) = cluster.broker_with_data(release).await? else { return Ok(()) };
     let images = workloads.iter().filter_map(|workload| image_of(&workload.manifest, &broker.container));
@@ -82,7 +84,33 @@ pub(crate) async fn check(
     let running = cluster.broker_version(&broker.pod).await.ok();
     let running = running.and_then(|version| Series::parse(&version));
     let Some(from) = running.or_else(|| Series::of_image(&broker.image)) else { return Ok(()) };
-    judge(from, to, &broker.pod, &broker.container)
+    judge(from, to, &broker.pod, &broker.container)?;
+    if from < to
+        && let Ok(flags) = cluster.disabled_feature_flags(&broker.pod).await
+        && let Some((message, hint)) = disabled_flags(from, &flags, &broker.pod, &broker.container)
+    {
+        observer.warn(Warning::Check { message: &message, hint: Some(&hint) });
+    }
+    Ok(())
+}
+
+/// What to say of feature flags that are disabled before an upgrade. It is no error: which of them a later
+/// version requires, only that version knows.
+/// <https://www.rabbitmq.com/docs/feature-flags#core-feature-flags>
+fn disabled_flags(from: Series, flags: &[String], pod: &str, container: &str) -> Option<(String, String)> {
+    if flags.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "stable feature flags of RabbitMQ {from} are disabled: {}; a later version may require them, and then does \
+         not boot",
+        flags.join(", ")
+    );
+    Some((message, format!("before you upgrade, enable them: `{}`", enable_flags(pod, container))))
+}
+
+fn enable_flags(pod: &str, container: &str) -> String {
+    format!("kubectl exec {pod} -c {container} -- rabbitmqctl enable_feature_flag all")
 }
 
 fn judge(from: Series, to: Series, pod: &str, container: &str) -> Result<(), Error> {
@@ -94,7 +122,7 @@ fn judge(from: Series, to: Series, pod: &str, container: &str) -> Result<(), Err
         return Ok(());
     }
     let steps = steps.iter().map(ToString::to_string).collect();
-    let enable = format!("kubectl exec {pod} -c {container} -- rabbitmqctl enable_feature_flag all");
+    let enable = enable_flags(pod, container);
     Err(Error::BrokerJump { from: from.to_string(), to: to.to_string(), steps, enable })
 }
 
@@ -132,6 +160,18 @@ mod tests {
         assert_eq!(path("4.0", "4.3"), "4.0 4.2 4.3");
         assert_eq!(path("4.2", "4.4"), "4.2 4.4", "later ones are not known");
         assert_eq!(path("4.0.1", "4.0.9"), "4.0");
+    }
+
+    #[test]
+    fn feature_flags_that_are_disabled_are_named_before_an_upgrade() {
+        let said = |flags: &[&str]| {
+            let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+            disabled_flags(Series(3, 12), &flags, "b-0", "rabbitmq")
+        };
+        assert_eq!(said(&[]), None);
+        let (message, hint) = said(&["quorum_queue", "stream_queue"]).expect("a warning");
+        assert!(message.contains("RabbitMQ 3.12 are disabled: quorum_queue, stream_queue;"), "{message}");
+        assert!(hint.contains("`kubectl exec b-0 -c rabbitmq -- rabbitmqctl enable_feature_flag all`"));
     }
 
     #[test]

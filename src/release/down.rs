@@ -58,6 +58,7 @@ pub async fn preview(
     // The release storage goes last: if we are interrupted, the next attempt finds the rest by it.
     objects.sort_by_key(|existing| storage::is_storage(&existing.object, &plan.release));
     let messages = if objects.is_empty() {
+        cluster.require_namespace().await?;
         Some(Vec::new())
     } else {
         observer.on(Notice::Waiting(Wait::Contents));

@@ -154,7 +154,7 @@ pub async fn up(
     refuse_renamed(&rendered.values)?;
     let installation = Installation::of(rendered, &plan.release, cluster.namespace());
     let workloads = installation.workloads.clone();
-    broker_upgrade::check(cluster, &plan.release, &workloads).await?;
+    broker_upgrade::check(cluster, &plan.release, &workloads, observer).await?;
     let mut report = apply(cluster, plan, loaded.values.merged()?, installation, observer).await?;
     if plan.dry_run == DryRun::None && plan.wait && !workloads.is_empty() {
         wait(cluster, &plan.release, &workloads, deadline, observer).await?;

@@ -34,6 +34,8 @@ pub struct ResultsReport {
     pub done: u64,
     /// Items that failed.
     pub failed: u64,
+    /// Records of the run and the item that were asked for, whatever their status.
+    pub selected: u64,
     /// Records that were skipped because there is a later one of the same item and run.
     pub repeated: u64,
     /// Messages, or lines of messages, that are not result records.
@@ -99,6 +101,7 @@ pub async fn results(
     files.finish()?;
     // Records may have been dropped from the stream between the two passes.
     report.repeated = u64::saturating_sub(selected, last);
+    report.selected = selected;
     report.unreadable = unreadable;
     Ok(report)
 }
@@ -199,6 +202,11 @@ async fn read(
 }
 
 impl ResultsPlan {
+    /// Whether some records are left out.
+    pub fn is_filtered(&self) -> bool {
+        self.run.is_some() || self.item.is_some() || self.status.is_some()
+    }
+
     /// Whether a record belongs to the requested run and item. Its status does not matter here: if an
     /// item has several records, the last one counts, whether or not it has the requested status.
     fn selects(&self, record: &ResultRecord) -> bool {

@@ -35,9 +35,9 @@ pub async fn find(
     queue: &QueueName,
     run: &str,
 ) -> Result<Deletable, Error> {
-    let job = match find_run(cluster, release, run).await {
-        Err(Error::NoRun(_)) => None,
-        found => Some(found?),
+    let (job, mut known) = match find_run(cluster, release, run).await {
+        Err(Error::NoRun { known, .. }) => (None, known),
+        found => (Some(found?), Vec::new()),
     };
     let run = job.as_ref().map_or(run, |job| &job.run).to_owned();
     let queue = job.as_ref().and_then(|job| job.queue.parse().ok()).unwrap_or_else(|| queue.clone());
@@ -45,9 +45,12 @@ pub async fn find(
         ledger::look(&connection.broker, &queue).await.map_err(|error| connection.explain(error))
     };
     let book = BrokerConnection::query(cluster, release, "kubectl-workqueue delete", look).await?;
-    let entry = book.and_then(|book| book.run(&run).cloned());
+    let entry = book.as_ref().and_then(|book| book.run(&run).cloned());
     if job.is_none() && entry.is_none() {
-        return Err(Error::NoRun(Some(run)));
+        let in_book = book.iter().flat_map(|book| &book.runs).map(|run| (run.run.clone(), queue.to_string()));
+        let gone: Vec<_> = in_book.filter(|run| !known.contains(run)).collect();
+        known.splice(0..0, gone);
+        return Err(Error::NoRun { name: Some(run), known });
     }
     Ok(Deletable { run, queue, job, entry })
 }
@@ -97,7 +100,7 @@ pub(super) async fn prune(
     let book = ledger::look(&connection.broker, queue).await.map_err(explain)?.unwrap_or_default();
     for run in obsolete(&book, kept) {
         match find_run(cluster, release, run).await {
-            Err(Error::NoRun(_)) => {}
+            Err(Error::NoRun { .. }) => {}
             job => {
                 for name in job?.names() {
                     cluster.delete_job(name).await?;

@@ -14,6 +14,8 @@ pub struct RunPlan {
     pub release: ReleaseName,
     /// Declared if it is missing.
     pub queue: QueueSpec,
+    /// Whether it has to exist: somebody has named it, and gives no items for it.
+    pub must_exist: bool,
     /// Items to enqueue first.
     pub items: Option<InputSource>,
     /// The batch that they become; `None` for a random one.

@@ -39,7 +39,7 @@ const ASK_EVERY: Duration = Duration::from_secs(60);
 /// # Errors
 /// [`Error::NoRun`] for a Job without a valid queue name; what the broker refuses.
 pub async fn count(connection: &BrokerConnection, job: &JobState) -> Result<RunCounts, Error> {
-    let Ok(queue) = job.queue.parse::<QueueName>() else { return Err(Error::NoRun(Some(job.run.clone()))) };
+    let Ok(queue) = job.queue.parse::<QueueName>() else { return Err(Error::no_run(&job.run)) };
     let ready = |queue: QueueName| async move {
         let depth = topology::depth(&connection.broker, &queue).await;
         Ok::<_, Error>(depth.map_err(|error| connection.explain(error))?.unwrap_or_default().ready)

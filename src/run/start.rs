@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cluster::Cluster;
 use crate::cluster::job::{HISTORY_LIMIT_ANNOTATION, JobState};
+use crate::cluster::{self, Cluster};
 use crate::error::Error;
 use crate::items::InputSource;
 use crate::notice::{Notice, Observer, Wait, Warning};
@@ -60,7 +60,8 @@ pub async fn start(
     interrupt: impl Future<Output = ()>,
 ) -> Result<Started, Error> {
     let preparing = Renderer::prepare(cluster, &plan);
-    let (mut renderer, ()) = tokio::try_join!(preparing, refuse_busy_queue(cluster, &plan))?;
+    let (mut renderer, (), ()) =
+        tokio::try_join!(preparing, refuse_busy_queue(cluster, &plan), require_broker(cluster, &plan))?;
     renderer.store_worker(cluster, observer).await?;
 
     let mut own = None;
@@ -133,6 +134,9 @@ pub(super) async fn start_job(
 ) -> Result<Started, Error> {
     observer.on(Notice::Waiting(Wait::Opening));
     let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
+    if plan.must_exist {
+        connection.require_queue(&plan.queue.name).await?;
+    }
     ensure_queue(&connection, &plan.queue, observer, matches!(input, Input::Ended(None))).await?;
     let mut contents = contents(&connection, &plan.queue.name).await?;
     contents.input_goes_on = matches!(input, Input::GoesOn(_));
@@ -277,6 +281,16 @@ async fn prune(
     let pruned = delete::prune(cluster, &plan.release, connection, &plan.queue.name, kept).await;
     if let Err(error) = pruned {
         observer.warn(Warning::OldRunsStay { reason: &error.to_string() });
+    }
+}
+
+/// Without a broker nothing is to be stored in the cluster. One that is not ready is waited for later.
+async fn require_broker(cluster: &Cluster, plan: &RunPlan) -> Result<(), Error> {
+    match cluster.broker_pod(&plan.release).await {
+        Err(error @ (cluster::Error::NotInstalled { .. } | cluster::Error::NamespaceMissing(_))) => {
+            Err(error.into())
+        }
+        _ => Ok(()),
     }
 }
 

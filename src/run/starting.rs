@@ -31,16 +31,6 @@ const SAID_RARELY: Duration = Duration::from_secs(600);
 /// How long a pod's event explains it. Kubelets repeat what still holds every two minutes.
 const EVENT_HOLDS: Duration = Duration::from_secs(180);
 
-/// Warnings that say why a pod cannot start, when its own state does not.
-const REASONS: [&str; 6] = [
-    "FailedAttachVolume",
-    "FailedCreatePodSandBox",
-    "FailedMapVolume",
-    "FailedMount",
-    "FailedToRetrieveImagePullSecret",
-    "NetworkNotReady",
-];
-
 /// The pods of a run that have not started.
 #[derive(Default)]
 pub(crate) struct Starting {
@@ -203,8 +193,9 @@ impl Waiting {
             let Some((name, message)) = rest.split_once("\": ") else { return };
             let failure = PullFailure::read(message, image.as_deref().unwrap_or(name));
             self.pull = Some((failure, message.to_owned()));
-        } else if REASONS.contains(&warning.reason.as_str()) {
-            self.event = Some((warning, now));
+        } else if warning.explains_pod() {
+            let earlier = self.event.take().map(|(earlier, _)| earlier);
+            self.event = Some((warning.after(earlier), now));
         }
         self.settle(now);
     }

@@ -7,10 +7,16 @@
 use std::ffi::OsStr;
 use std::sync::Mutex;
 
+use workqueue_core::names::QueueName;
 use workqueue_core::shell;
 
 /// The queue that commands use without `--queue`.
 pub const DEFAULT_QUEUE: &str = "job1";
+
+/// Whether a queue is the one that commands use without `--queue`: nobody has misspelt it.
+pub fn is_default(queue: &QueueName) -> bool {
+    queue.as_str() == DEFAULT_QUEUE
+}
 
 /// The flags that kubectl's own commands take, too.
 const KUBECTLS: [&str; 3] = ["namespace", "context", "kubeconfig"];

@@ -15,7 +15,7 @@ pub enum ExitStatus {
     Success = 0,
     /// Not done; the message says why.
     Error = 1,
-    /// The command line is wrong.
+    /// The command line is wrong, or a file that it names.
     Usage = 2,
     /// Not every item was enqueued.
     NotEnqueued = 3,
@@ -78,8 +78,15 @@ impl Failure {
                 ExitStatus::Deadline
             }
             E::Cluster(cluster::Error::BrokerNotReady { is_late: true, .. }) => ExitStatus::Deadline,
-            E::NoPreset { .. } => ExitStatus::Usage,
-            E::Chart(error) if is_about_values(error.kind()) => ExitStatus::Usage,
+            E::NoPreset { .. } | E::Read { .. } => ExitStatus::Usage,
+            E::Script { .. }
+            | E::ScriptTooLarge { .. }
+            | E::ScriptEntry { .. }
+            | E::NoFirstLine(_)
+            | E::NeedsPackages(_)
+            | E::Cluster(cluster::Error::ConfigFile(_)) => ExitStatus::Usage,
+            E::Image(error) if error.is_about_files() => ExitStatus::Usage,
+            E::Chart(error) if is_about_arguments(error.kind()) => ExitStatus::Usage,
             E::WorkersStuck { .. } => ExitStatus::JobFailed,
             E::Item(_) | E::QueueLost { .. } => ExitStatus::NotEnqueued,
             E::Image(image::Error::Interrupted(_)) => ExitStatus::Interrupted,
@@ -89,10 +96,10 @@ impl Failure {
     }
 }
 
-/// Whether the user's values are wrong, and not the chart.
-fn is_about_values(kind: chart::ErrorKind) -> bool {
+/// Whether what the user gave is wrong: values, or a directory that holds no chart.
+fn is_about_arguments(kind: chart::ErrorKind) -> bool {
     use chart::ErrorKind as K;
-    matches!(kind, K::Values | K::Schema | K::Refused)
+    matches!(kind, K::Values | K::Schema | K::Refused | K::Chart)
 }
 
 /// The message: the error with its causes, and the state of pods on lines of its own.

@@ -20,11 +20,6 @@ pub fn no_ids() -> Failure {
     )
 }
 
-/// `local` without items, where arguments after `--` are the program.
-pub fn no_items_before_program() -> Failure {
-    usage("there are no items", "give them as arguments before --, or as lines with -f FILE or -f -")
-}
-
 /// `{}` where no item can be.
 pub fn misplaced_item(error: &Misplaced) -> Failure {
     usage(error.to_string(), &error.hint())
@@ -32,7 +27,7 @@ pub fn misplaced_item(error: &Misplaced) -> Failure {
 
 /// Flags for a worker without a program that it could start.
 pub fn no_program() -> Failure {
-    usage("there is no program to start", "name it after --, or mount a script with --script")
+    usage("there is no program to start", "name it after --, or a script with --script")
 }
 
 /// `--outputs` with a worker that keeps none.

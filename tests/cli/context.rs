@@ -23,7 +23,7 @@ fn build(context: &str, file: &str, content: &str) -> Outcome {
 #[test]
 fn a_directory_without_a_dockerfile_and_without_a_script() {
     assert_snapshot!(build("empty", "empty/README", "nothing to run\n"), @"
-    exit code 1
+    exit code 2
     --- stderr
     error: empty has no Dockerfile
     hint: write one, or name a script: its Dockerfile is generated (see --print-dockerfile)
@@ -33,7 +33,7 @@ fn a_directory_without_a_dockerfile_and_without_a_script() {
 #[test]
 fn a_directory_with_a_script() {
     assert_snapshot!(build("work", "work/worker.py", SCRIPT), @"
-    exit code 1
+    exit code 2
     --- stderr
     error: work has no Dockerfile
     hint: write one, or build only the script: `kubectl workqueue build work/worker.py`
@@ -43,7 +43,7 @@ fn a_directory_with_a_script() {
 #[test]
 fn a_script_without_a_first_line() {
     assert_snapshot!(build("worker.py", "worker.py", "print(1)\n"), @"
-    exit code 1
+    exit code 2
     --- stderr
     error: worker.py is not an executable, and its first line names no interpreter
     hint: begin it with a line such as #!/usr/bin/env python3
@@ -53,7 +53,7 @@ fn a_script_without_a_first_line() {
 #[test]
 fn a_script_from_windows() {
     assert_snapshot!(build("worker.sh", "worker.sh", "#!/bin/sh\r\ncat\r\n"), @r"
-    exit code 1
+    exit code 2
     --- stderr
     error: the first line of worker.sh ends in a carriage return, as on Windows
     hint: fix it with: sed -i 's/\r$//' worker.sh
@@ -63,7 +63,7 @@ fn a_script_from_windows() {
 #[test]
 fn an_interpreter_without_a_known_image() {
     assert_snapshot!(build("worker.tcl", "worker.tcl", "#!/usr/bin/env tclsh\n"), @r#"
-    exit code 1
+    exit code 2
     --- stderr
     error: there is no default base image for "tclsh", the interpreter of worker.tcl
     hint: name an image that has it with --base-image
@@ -73,7 +73,7 @@ fn an_interpreter_without_a_known_image() {
 #[test]
 fn a_context_that_is_not_there() {
     assert_snapshot!(build("./nothing", "something", ""), @"
-    exit code 1
+    exit code 2
     --- stderr
     error: cannot read ./nothing: No such file or directory (os error 2)
     ");
@@ -98,7 +98,7 @@ fn a_directory_that_cannot_be_read() {
     let outcome = sandbox.finish(&mut command);
     locked(0o755);
     assert_snapshot!(outcome, @"
-    exit code 1
+    exit code 2
     --- stderr
     error: cannot read locked: Permission denied (os error 13)
     ");
@@ -117,7 +117,7 @@ fn no_worker_to_make_an_image_of() {
     hint: the installer includes one; in a checkout, `scripts/build-worker` builds it and --worker names it
     ");
     assert_snapshot!(sandbox.run(&[build.as_slice(), &["--worker", "worker"]].concat()), @"
-    exit code 1
+    exit code 2
     --- stderr
     error: worker is not a static executable
     hint: the installer includes one; in a checkout, `scripts/build-worker` builds it and --worker names it

@@ -83,6 +83,22 @@ fn windows_files_are_read_without_their_mark_and_their_line_ends_are_named_once(
 }
 
 #[test]
+fn lines_that_end_with_cr_alone_are_not_taken_for_one_item() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(dry_run(&sandbox, b"a\rb\rc\r", &[]), @r"
+    exit code 3
+    --- stderr
+    0 items, 0 bytes; nothing was enqueued
+    error: items:1: the lines of the input end with CR alone, without newlines
+    hint: split at CR with --delimiter '\r'; or take the bytes as they are, as one item, with --raw
+    ");
+    dry_run(&sandbox, b"a\rb\rc\r", &["--delimiter", r"\r"]).ok().says("3 items");
+    assert_eq!(local(b"a\rb", &["--raw"]).ok().stdout, "a\rb");
+    // As programs write them that show their progress.
+    dry_run(&sandbox, b"10 %\r20 %\ndone\n", &[]).ok().says("2 items");
+}
+
+#[test]
 fn files_that_are_not_text_are_named_with_their_cure_before_anything_is_sent() {
     let sandbox = Sandbox::new();
     let xz = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4F";

@@ -109,9 +109,26 @@ fn hints_name_commands_with_the_flags_that_were_given() {
     assert_snapshot!(outcome, @r#"
     exit code 1
     --- stderr
-    error: no cluster to talk to: there is no context "nonesuch"; there are: 
+    error: no cluster to talk to: there is no context "nonesuch", and no other one
     hint: `kubectl config get-contexts --kubeconfig 'my config'` lists the contexts; choose a file with --kubeconfig
     "#);
+}
+
+#[test]
+fn flags_for_the_cluster_are_taken_before_the_command_too() {
+    let sandbox = Sandbox::new();
+    sandbox.kubeconfig("c", "c");
+    assert_snapshot!(sandbox.run(&["-n", "ns", "--context", "nonesuch", "-v", "failed", "list", "--queue", "q"]), @r#"
+    exit code 1
+    --- stderr
+    error: no cluster to talk to: there is no context "nonesuch"; there are: c
+    hint: `kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig
+    "#);
+    // What follows `--` is the program's, and commands without a cluster do not mind.
+    let program = ["-n", "ns", "local", "apple", "--", "/bin/echo", "-n", "--context", "{}"];
+    assert_eq!(sandbox.run(&program).ok().stdout, "--context apple");
+    let rendered = sandbox.run(&["--namespace=ns", "--release", "r1", "render"]).ok().stdout;
+    assert!(rendered.contains("namespace: \"ns\"") && rendered.contains("r1-workqueue-credentials"));
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! What becomes of items and of the queue that holds them.
 
-use workqueue_test_support::{Bed, seed_worker};
+use std::io::Write as _;
+use std::process::Command;
+use std::time::Duration;
+
+use workqueue_test_support::{Bed, Outcome, Running, seed_worker};
 
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
@@ -133,4 +137,48 @@ fn an_item_over_the_brokers_limit_is_refused_by_name() {
     bed.workqueue_with_input(&["enqueue", "-f", "-"], &input).exits(3).says("stdin:2");
     // The broker closes the channel over it: what it had not confirmed by then is sent again.
     assert!((2..=3).contains(&bed.messages("job1")), "the rest goes on");
+}
+
+/// A command on a terminal of its own, which `script` makes, and what is typed there once the text appears.
+fn on_terminal(bed: &Bed, args: &[&str], text: &str, typed: &'static str) -> Outcome {
+    let plain = bed.command(args);
+    let words = [plain.get_program()].into_iter().chain(plain.get_args()).map(|word| word.to_string_lossy());
+    let line = words.collect::<Vec<_>>().join(" ");
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm");
+    script.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let (asked_tx, asked_rx) = std::sync::mpsc::channel::<()>();
+    let (ended_tx, ended_rx) = std::sync::mpsc::channel::<()>();
+    let mut running = Running::start_fed(&mut script, move |mut stdin| {
+        asked_rx.recv().ok();
+        stdin.write_all(typed.as_bytes())?;
+        // `script` hangs up once its input ends.
+        ended_rx.recv().ok();
+        Ok(())
+    });
+    running.wait_for_output(text);
+    // Time for what would overwrite the question.
+    std::thread::sleep(Duration::from_secs(1));
+    asked_tx.send(()).expect("it waits");
+    while !running.has_ended() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(ended_tx);
+    running.finish()
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn the_question_of_down_stays_on_the_terminal_until_it_is_answered() {
+    let bed = Bed::with_release("prompt");
+    bed.workqueue(&["enqueue", "apple"]).ok();
+    let asked = on_terminal(&bed, &["down"], "? [y/N] ", "n\n");
+    let (before, after) = asked.stdout.split_once("? [y/N] ").expect("it asks");
+    assert!(before.contains("\u{1b}[") && before.contains("queue job1 holds 1 item"), "{before:?}");
+    let after = after.replace('\r', "");
+    assert_eq!(after, "n\nnothing was deleted\n", "the question is erased");
+    assert_eq!(bed.messages("job1"), 1);
+    let agreed = on_terminal(&bed, &["down"], "? [y/N] ", "y\n").ok();
+    assert!(agreed.stdout.contains("? [y/N] y\r\n"), "{:?}", agreed.stdout);
+    assert_eq!(bed.names("statefulsets"), "");
 }

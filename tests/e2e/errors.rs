@@ -10,7 +10,7 @@ fn workqueue(args: &[&str]) -> Outcome {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn no_cluster_no_context_no_namespace() {
     workqueue(&["up", "--kubeconfig", "/nonexistent"])
-        .exits(1)
+        .exits(2)
         .says("error: no cluster to talk to")
         .says("hint:");
     workqueue(&["status", "--context", "nonesuch"]).exits(1).says("there is no context \"nonesuch\"");

@@ -33,7 +33,12 @@ fn map_brings_the_worker_too(bed: &Bed) {
     let image = image("debian:bookworm-slim");
     let map = ["map", "-k", "--queue", "squares", "--image", &image, "--script", &script];
     let squares: String = (1..=200).map(|n| format!("{}\n", n * n)).collect();
-    assert_eq!(bed.workqueue_with_input(&map, numbers(200)).ok().stdout, squares);
+    let mapped = bed.workqueue_with_input(&map, numbers(200)).ok();
+    assert_eq!(mapped.stdout, squares);
+    // The same line on this machine. Its script has no permission to be executed, and needs none.
+    let local = ["local", "-k", "--script", &script];
+    let here = run_with_input(&mut Sandbox::new().command(&local), numbers(200).as_bytes()).ok();
+    assert!(here.bytes == mapped.bytes, "{here}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod inject;
 mod ledger;
 mod logs;
 mod map;
+mod names;
 mod queues;
 mod render;
 mod residents;

@@ -12,12 +12,11 @@ const FAILS_ON_3: &str = "read x; echo out $x; echo err $x >&2; case $x in *3) e
 fn every_item_has_a_result_that_stays() {
     let bed = Bed::with_release("results");
     bed.enqueue_numbers(40);
-    bed.workqueue(&["results"]).ok().says("there are no such results");
-    let namespace = &bed.namespace;
+    bed.workqueue(&["results"]).ok().says("job1: there are no results yet");
     for command in [&["results"][..], &["failed", "list"], &["failed", "retry", "--all"], &["status"]] {
         let typo = bed.workqueue(&[command, &["--queue", "typo"]].concat()).exits(1);
-        let typo = typo.says("error: there is no queue typo");
-        typo.says(&format!("hint: `kubectl workqueue queues --queue typo -n {namespace}` lists the queues"));
+        typo.says("error: there is no queue typo; there are: job1\n")
+            .says("hint: name one of them with --queue");
     }
     bed.work("one", FAILS_ON_3).ok();
 
@@ -30,7 +29,10 @@ fn every_item_has_a_result_that_stays() {
     let id = ids(&all).into_iter().next().expect("there are 40");
     let lines = bed.workqueue(&["results", "--item", &id, "--run", "one", "-o", "jsonl"]).ok();
     assert_eq!(lines.json()["id"], id.as_str());
-    bed.workqueue(&["results", "--run", "other"]).ok().says("there are no such results");
+    bed.workqueue(&["results", "--run", "other"]).exits(1).says("error: there is no run \"other\"");
+    bed.workqueue(&["results", "--item", "other"])
+        .exits(1)
+        .says("there is no result of item other of queue job1");
 
     let files = Sandbox::new();
     let path = |name: &str| files.path(name).display().to_string();

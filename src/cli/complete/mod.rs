@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Arg, Args, Command, CommandFactory as _, ValueHint};
+use clap::{Arg, Args, Command, ValueHint};
 
-use super::Cli;
+use super::command_line;
 use crate::candidates;
 use crate::cluster::{Cluster, kubeconfig};
 use crate::ui::Ui;
@@ -37,7 +37,7 @@ pub struct CompleteArgs {
 /// Never fails: the shell could not show an error.
 pub async fn run(args: CompleteArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let words: Vec<String> = args.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut command = Cli::command();
+    let mut command = command_line();
     command.build();
     let question = Question::of(&command, &words);
     let answer = question.answer().await;
@@ -105,7 +105,7 @@ impl Question<'_> {
         Some(match id {
             "namespace" => plain(cluster.namespaces().await.unwrap_or_default()),
             "release" => plain(cluster.releases().await.unwrap_or_default()),
-            "queue" => plain(candidates::queues(&cluster, &release).await),
+            "queue" => plain(candidates::queues(&cluster, &release, candidates::SOON).await),
             "failed" => {
                 let default = || "job1".parse().expect("the default queue is legal");
                 let queue = self.given.queue.clone().unwrap_or_else(default);
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     async fn ask(words: &[&str]) -> (Vec<String>, u8) {
-        let mut command = Cli::command();
+        let mut command = command_line();
         command.build();
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         let answer = Question::of(&command, &words).answer().await;
@@ -155,6 +155,7 @@ mod tests {
         let (all, _) = ask(&[""]).await;
         assert!(all.contains(&"up".to_owned()) && !all.iter().any(|name| name.starts_with("__")), "{all:?}");
         assert_eq!(ask(&["up", "--create"]).await, (vec!["--create-namespace".to_owned()], NO_FILES));
+        assert_eq!(ask(&["-n", "ns", "up", "--create"]).await.0, ["--create-namespace"]);
         let (short, _) = ask(&["enqueue", "-"]).await;
         assert!(short.contains(&"-f".to_owned()) && short.contains(&"--file".to_owned()), "{short:?}");
     }

@@ -91,7 +91,7 @@ pub async fn attach(
     if !job.outputs {
         return Err(Error::KeepsNoOutputs(job.run));
     }
-    let queue = job.queue.parse().map_err(|_| Error::NoRun(Some(job.run.clone())))?;
+    let queue = job.queue.parse().map_err(|_| Error::no_run(&job.run))?;
     let mut driving = Driving { cluster, release, queue, job, observer, input: None, cut: None };
     driving.until_free().await?;
     let printing = printing(&driving.job, &map, true)?;

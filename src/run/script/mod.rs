@@ -2,6 +2,7 @@
 
 mod files;
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -46,8 +47,7 @@ impl Script {
     /// script without an interpreter in its first line.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let script = if path.is_dir() { Self::directory(path)? } else { Self::file(path)? };
-        let entry = script.files.iter().find(|file| file.path == script.entry);
-        let content = entry.map(|file| file.content.as_slice()).unwrap_or_default();
+        let content = script.entry_content();
         let path = if script.is_directory { path.join(&script.entry) } else { path.to_owned() };
         check_first_line(&path, content)?;
         if names_packages(content) {
@@ -82,6 +82,22 @@ impl Script {
             Ok([entry]) => Ok(Self { entry, files, is_directory: true }),
             Err(found) => Err(Error::ScriptEntry { path: path.display().to_string(), found }),
         }
+    }
+
+    /// The command that starts it on this machine, from the path where it was read: what the kernel makes of
+    /// the first line, although the file may not be executable here.
+    ///
+    /// # Errors
+    /// The system's: there is no working directory.
+    pub fn command(&self, path: &Path) -> std::io::Result<Vec<OsString>> {
+        let entry = if self.is_directory { path.join(&self.entry) } else { path.to_owned() };
+        let words = interpreter(self.entry_content()).into_iter().map(OsString::from);
+        Ok(words.chain([std::path::absolute(entry)?.into_os_string()]).collect())
+    }
+
+    fn entry_content(&self) -> &[u8] {
+        let entry = self.files.iter().find(|file| file.path == self.entry);
+        entry.map(|file| file.content.as_slice()).unwrap_or_default()
     }
 
     /// The ConfigMap with the files, for a Job that owns it and gives it its name.
@@ -141,14 +157,28 @@ fn text(content: &[u8]) -> Option<&str> {
 }
 
 fn check_first_line(path: &Path, content: &[u8]) -> Result<(), Error> {
-    if !content.starts_with(b"#!") {
-        return Err(Error::NoFirstLine(path.display().to_string()));
-    }
-    let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    if line.ends_with(b"\r") {
+    if first_line(content).ends_with(b"\r") {
         return Err(image::Error::CarriageReturn { path: path.to_owned() }.into());
     }
+    if interpreter(content).is_empty() {
+        return Err(Error::NoFirstLine(path.display().to_string()));
+    }
     Ok(())
+}
+
+fn first_line(content: &[u8]) -> &[u8] {
+    content.split(|&byte| byte == b'\n').next().unwrap_or_default()
+}
+
+/// The interpreter in the first line, and what Linux gives it as a single argument: all that follows. Empty
+/// if the line names none.
+fn interpreter(content: &[u8]) -> Vec<String> {
+    let Some(line) = first_line(content).strip_prefix(b"#!") else { return Vec::new() };
+    let line = String::from_utf8_lossy(line);
+    let words = line.trim_matches([' ', '\t']).split_once([' ', '\t']);
+    let (program, argument) = words.unwrap_or((line.trim_matches([' ', '\t']), ""));
+    let words = [program, argument.trim_start_matches([' ', '\t'])];
+    words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 /// Whether a Python script lists packages in its own comments, and is not started by a tool that installs
@@ -214,6 +244,21 @@ mod tests {
         let full = format!("#!/bin/sh\n{}", "#".repeat(MAX_VALUES - 10));
         assert!(read("full.sh", &full).is_ok());
         assert!(matches!(read("large.sh", &format!("{full}#")), Err(Error::ScriptTooLarge { .. })));
+    }
+
+    #[test]
+    fn a_script_is_started_here_as_linux_starts_it() {
+        let words = |line: &str| interpreter(format!("{line}\ncode\n").as_bytes()).join("|");
+        assert_eq!(words("#!/bin/sh"), "/bin/sh");
+        assert_eq!(words("#! /usr/bin/env -S python3 -u "), "/usr/bin/env|-S python3 -u");
+        assert_eq!(words("#!\t/bin/awk\t -f"), "/bin/awk|-f");
+        assert_eq!(words("#! "), "");
+        let dir = Dir::new("started");
+        dir.file("main.sh", "#!/bin/sh -e\n");
+        let command = Script::read(&dir.0).expect("valid").command(&dir.0).expect("a directory");
+        assert_eq!(command, ["/bin/sh".into(), "-e".into(), dir.0.join("main.sh").into_os_string()]);
+        let nothing = dir.file("nothing.sh", "#! \n");
+        assert!(matches!(Script::read(&nothing), Err(Error::NoFirstLine(_))));
     }
 
     #[test]

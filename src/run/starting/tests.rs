@@ -26,7 +26,7 @@ fn job(parallelism: u32, active: u32) -> JobState {
 
 fn warning(kind: &str, name: &str, reason: &str, message: &str) -> ObjectWarning {
     let [kind, name, reason, message] = [kind, name, reason, message].map(str::to_owned);
-    ObjectWarning { kind, name, reason, message }
+    ObjectWarning { kind, name, uid: String::new(), reason, message }
 }
 
 const fn seconds(seconds: u64) -> Duration {

@@ -32,11 +32,6 @@ pub fn incomplete(queue: &QueueName) -> String {
     )
 }
 
-/// There is no such queue.
-pub fn no_queue(queue: &QueueName) -> Failure {
-    Failure::new(format!("there is no queue {queue}"), "`kubectl workqueue queues` lists the queues")
-}
-
 /// What the user is asked about before a purge.
 pub fn what(queue: &QueueName, ready: u32) -> String {
     format!("{} of queue {queue}", count(ready, "item"))

@@ -2,10 +2,12 @@
 
 use crate::results::read::{RecordSink, ResultsReport};
 use crate::ui::Ui;
+use crate::ui::failure::Failure;
 use crate::ui::json::line;
 use crate::ui::json::list::StreamedList;
 use crate::ui::json::results::ResultsJson;
 use crate::ui::table::{Columns, plain};
+use workqueue_core::names::QueueName;
 use workqueue_core::record::{Reason, ResultRecord, Status};
 use workqueue_core::words::count;
 
@@ -118,10 +120,11 @@ fn exit(record: &ResultRecord) -> String {
 }
 
 /// How many results there are, and what is missing among them.
-pub fn summary(queue: &str, report: &ResultsReport) -> String {
-    let ResultsReport { done, failed, repeated, shortened, unreadable, truncated } = report;
+pub fn summary(queue: &str, report: &ResultsReport, is_filtered: bool) -> String {
+    let ResultsReport { done, failed, selected: _, repeated, shortened, unreadable, truncated } = report;
     let mut text = match done + failed {
-        0 => format!("{queue}: there are no such results"),
+        0 if is_filtered => format!("{queue}: there are no such results"),
+        0 => format!("{queue}: there are no results yet"),
         all => format!("{queue}: {}: {done} done, {failed} failed", count(all, "result")),
     };
     if *repeated > 0 {
@@ -141,6 +144,14 @@ pub fn summary(queue: &str, report: &ResultsReport) -> String {
     text
 }
 
+/// No worker has recorded this item.
+pub fn no_item(queue: &QueueName, item: &str) -> Failure {
+    Failure::new(
+        format!("there is no result of item {item} of queue {queue}"),
+        "it may not have ended, or have been dead-lettered by the broker: `kubectl workqueue failed list`",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,11 +159,13 @@ mod tests {
     #[test]
     fn the_summary_says_what_is_missing() {
         let report = ResultsReport { done: 3, failed: 1, truncated: true, ..ResultsReport::default() };
-        let words = summary("job1", &report);
+        let words = summary("job1", &report, false);
         assert!(words.starts_with("job1: 4 results: 3 done, 1 failed\nthe stream was full"), "{words}");
-        assert_eq!(summary("q", &ResultsReport::default()), "q: there are no such results");
+        let none = ResultsReport::default();
+        assert_eq!(summary("q", &none, true), "q: there are no such results");
+        assert_eq!(summary("q", &none, false), "q: there are no results yet", "nothing was asked for");
         let report = ResultsReport { done: 1, repeated: 1, ..ResultsReport::default() };
-        let words = summary("q", &report);
+        let words = summary("q", &report, true);
         assert_eq!(words, "q: 1 result: 1 done, 0 failed\n1 earlier record of the same items is not shown");
     }
 }

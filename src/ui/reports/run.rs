@@ -150,8 +150,8 @@ mod tests {
                  kubectl workqueue scale r2 --parallelism 4"
             )
         );
-        let other = if_several(|run| run.to_owned())(Error::NoRun(None));
-        assert_eq!(other, Failure::from(Error::NoRun(None)));
+        let other = if_several(|run| run.to_owned())(Error::no_run("r"));
+        assert_eq!(other, Failure::from(Error::no_run("r")));
     }
 
     #[test]
@@ -186,8 +186,8 @@ mod tests {
         assert_eq!(failure.message, "the workers cannot start: pod p: ErrImagePull");
         assert_eq!(failure.status, ExitStatus::JobFailed);
         assert!(failure.hint.expect("one").contains("`kubectl delete job w-r1 w-r1-2`"));
-        let other = Error::NoRun(None);
-        let hint = Failure::from(Error::NoRun(None)).hint;
+        let other = Error::no_run("r");
+        let hint = Failure::from(Error::no_run("r")).hint;
         assert_eq!(if_stuck(&job)(other).hint, hint);
     }
 }
