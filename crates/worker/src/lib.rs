@@ -24,7 +24,7 @@
 //! | `attempts` | one item in one slot: its attempts and its record |
 //! | the rules, `held_items` | decisions; which deliveries are held and at which stage |
 //! | `program`, `output`, `held_output`, `reaper` | one process group: started, fed, read, ended |
-//! | [`arguments`], [`limits`] | what a program is given; how many can run |
+//! | [`arguments`], [`limits`], [`script`] | what a program is given; how many can run; where a script comes from |
 //! | `plan`, `notice`, `error` | what a worker is to do; what it reports |
 
 pub mod arguments;
@@ -46,6 +46,7 @@ mod prefetch;
 mod program;
 mod reaper;
 mod retry;
+pub mod script;
 mod settling;
 mod shutdown;
 #[cfg(test)]
