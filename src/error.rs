@@ -54,6 +54,9 @@ pub enum Error {
     /// The worker for this architecture of some nodes is missing; `None` if there is none at all.
     #[error("{}", no_worker(*.0))]
     NoWorker(Option<&'static str>),
+    /// A worker that belongs to another version of the plugin.
+    #[error("{path} is {}, and this plugin is {}", worker_of(found.as_deref()), env!("CARGO_PKG_VERSION"))]
+    OtherWorker { path: String, found: Option<String> },
     /// The rendered Job has no init container with a worker.
     #[error("the chart does not bring workqueue-worker into the pods")]
     ChartLacksWorker,
@@ -83,9 +86,16 @@ pub enum Error {
     /// Somebody else collects the outputs of a run.
     #[error("somebody else collects the outputs of run {0}")]
     AlreadyCollected(String),
-    /// No place for what waits for its turn.
-    #[error("there is no home directory, so outputs cannot wait for those before them")]
+    /// No place for the position of the printing.
+    #[error("there is no home directory to save in how far outputs are printed")]
     NoHome,
+    /// The place for the position of the printing cannot be written.
+    #[error("how far outputs are printed cannot be saved in {directory}")]
+    NoPosition {
+        directory: String,
+        #[source]
+        source: std::io::Error,
+    },
     /// A run that keeps no outputs.
     #[error("run {0} keeps no outputs")]
     KeepsNoOutputs(String),
@@ -181,6 +191,9 @@ pub enum Error {
     /// A script, or a file beside it, cannot be mounted.
     #[error("{path}: {reason}")]
     Script { path: String, reason: String },
+    /// Somebody else has made the ConfigMap of a script.
+    #[error("config map {0} exists before this command has created it, so the Job was deleted")]
+    ScriptTaken(String),
     #[error("{path} is too large: the API server takes at most {limit} bytes in a ConfigMap")]
     ScriptTooLarge {
         path: String,
@@ -264,6 +277,13 @@ fn no_worker(architecture: Option<&str>) -> String {
             )
         }
         None => format!("there is no static workqueue-worker {WHERE}"),
+    }
+}
+
+fn worker_of(version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("the worker of version {version}"),
+        None => "a worker of an unknown version".to_owned(),
     }
 }
 

@@ -140,7 +140,7 @@ pub async fn local(
 
 /// Prints each item as a whole once it has ended.
 struct WholeItems<'a> {
-    printing: Printing<'a>,
+    printing: Printing<&'a (dyn ItemSink + Sync)>,
     /// Running items, unless they are large, by id.
     bodies: HashMap<String, Vec<u8>>,
 }

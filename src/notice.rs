@@ -96,6 +96,8 @@ pub enum Warning<'a> {
     InputCut { reason: &'a str },
     /// The broker could not be told in time that the input of a run has ended.
     InputStaysOpen { run: &'a str },
+    /// What there is of a run that could not start could not be deleted.
+    RunStays { run: &'a str, reason: &'a str },
     /// Old runs could not be deleted.
     OldRunsStay { reason: &'a str },
     /// ConfigMaps with workers of older versions could not be deleted.
@@ -118,8 +120,8 @@ pub enum Warning<'a> {
     PodDeleted { pod: &'a str },
     /// A pod does not end, long after its Job has.
     PodRemains { pod: &'a str },
-    /// A pod failed.
-    PodFailed { pod: &'a str, failure: &'a str },
+    /// A pod failed, and what cures it, if its node is the cause.
+    PodFailed { pod: &'a str, failure: &'a str, cure: Option<&'static str> },
     /// Lines are missing from the log of a pod.
     LogIncomplete { pod: &'a str, reason: &'a str },
     /// Some log lines did not arrive in time after the end of a run.
@@ -132,8 +134,10 @@ pub enum Warning<'a> {
     NotOutputs { queue: &'a QueueName },
     /// Nobody knows how much of an item was printed by a process that was killed.
     PrintedTwice { item: &'a str },
-    /// There is no directory to save the position of the printing in.
+    /// The user wants the position of the printing not to be saved.
     PositionNotSaved,
+    /// Outputs of a run that waited for those before them could not be printed, and are nowhere else.
+    OutputsLost { run: &'a str, outputs: u64 },
     /// The workers of a run wait because too many of its outputs are on the broker.
     OutputsFull { run: &'a str },
     /// An item has failed on this machine.

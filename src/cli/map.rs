@@ -1,11 +1,14 @@
 //! `map`: enqueues items, runs a Job over them, and prints what each wrote.
 
+use std::sync::Arc;
+
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::run::{RunArgs, not_enqueued, prepare, run_plan};
 use crate::cluster::log_selection::LogSelection;
 use crate::notice::deadline_after;
+use crate::queue::input_gate::READ_AHEAD;
 use crate::run::follow::{FollowPlan, IfStuck};
 use crate::run::map::{MapPlan, Mapped, attach, map};
 use crate::run::plan::Mode;
@@ -43,6 +46,15 @@ pub struct MapArgs {
     /// Print a JSON document a line for each item: id, status, item and output
     #[arg(long, value_name = "FORMAT", help_heading = OUTPUTS)]
     format: Option<FormatFlag>,
+    /// Stop reading the input while about so many items that were read wait for a worker, or to be printed
+    #[arg(long, value_name = "N", default_value_t = READ_AHEAD, help_heading = OUTPUTS)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    read_ahead: u64,
+    /// Do not save how far outputs were printed, where nothing can be written: if `map` is killed, outputs
+    /// may be printed twice. With -k, those that wait for earlier ones are printed when it is stopped, and
+    /// lost when it is killed
+    #[arg(long, help_heading = OUTPUTS)]
+    no_position: bool,
     /// Print what is left of the outputs of a run that `map` or `run --outputs` has started
     #[arg(long, value_name = "RUN", help_heading = OUTPUTS)]
     #[arg(conflicts_with_all = ["items", "file", "program", "build"])]
@@ -68,11 +80,11 @@ pub(super) fn item_format(tag: bool, format: Option<FormatFlag>) -> ItemFormat {
     }
 }
 
-pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+pub async fn run(mut args: MapArgs, ui: &Arc<Ui>) -> Result<ExitStatus, Failure> {
     if args.run.detach || args.run.output.is_json() {
         return Err(usage::not_in_map());
     }
-    let sink = ItemPrinter { ui, format: item_format(args.tag, args.format) };
+    let sink = ItemPrinter { ui: Arc::clone(ui), format: item_format(args.tag, args.format) };
     let if_stuck = if args.attach.is_some() { IfStuck::Leave } else { IfStuck::Delete };
     let deadline = deadline_after(args.run.timeout);
     let following = FollowPlan {
@@ -81,7 +93,13 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         if_stuck,
         logs: LogSelection::default(),
     };
-    let plan = MapPlan { following, keep_order: args.keep_order, sink: &sink };
+    let plan = MapPlan {
+        following,
+        keep_order: args.keep_order,
+        saves_position: !args.no_position,
+        read_ahead: args.read_ahead,
+        sink: Arc::new(sink),
+    };
     let (interrupted_tx, interrupted_rx) = watch::channel(false);
     let interrupting = async {
         ui.interrupted().await;
@@ -93,7 +111,7 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         let cluster = args.run.cluster.connect().await?;
         let release = &args.run.cluster.release;
         let report = tokio::select! {
-            report = attach(&cluster, release, run, plan, ui, interrupted_rx) => report?,
+            report = attach(&cluster, release, run, plan, &**ui, interrupted_rx) => report?,
             () = interrupting => return Ok(given_up(ui)),
         };
         return print_end(ui, &report);
@@ -108,7 +126,7 @@ pub async fn run(mut args: MapArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (cluster, run) = prepare(&args.run, run, ui).await?;
     let queue = run.queue.name.clone();
     let mapped = tokio::select! {
-        mapped = map(&cluster, run, plan, ui, interrupted_rx) => mapped?,
+        mapped = map(&cluster, run, plan, &**ui, interrupted_rx) => mapped?,
         () = interrupting => return Ok(given_up(ui)),
     };
     match mapped {

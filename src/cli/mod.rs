@@ -31,6 +31,7 @@ mod up;
 mod worker;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
@@ -166,7 +167,7 @@ impl Command {
         }
     }
 
-    async fn run(self, ui: &Ui) -> Result<ExitStatus, Failure> {
+    async fn run(self, ui: &Arc<Ui>) -> Result<ExitStatus, Failure> {
         match self {
             Self::Build(args) => build::run(args, ui).await,
             Self::Up(args) => up::run(args, ui).await,
@@ -213,7 +214,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
         }
     };
     let verbosity = Verbosity { quiet: cli.quiet, verbose: cli.verbose };
-    let ui = Ui::new(verbosity, cli.command.data()).with_commands(commands);
+    let ui = Arc::new(Ui::new(verbosity, cli.command.data()).with_commands(commands));
     match execute(cli.command, &ui) {
         Ok(status) => {
             ui.done();
@@ -238,7 +239,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, Commands), cl
     Ok((cli, given::of(&root, &matches)))
 }
 
-fn execute(command: Command, ui: &Ui) -> Result<ExitStatus, Failure> {
+fn execute(command: Command, ui: &Arc<Ui>) -> Result<ExitStatus, Failure> {
     let runtime = command.runtime().map_err(|error| usage::impossible("start threads", &error))?;
     if command.asks() {
         ui.expect_answer();

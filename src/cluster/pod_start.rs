@@ -109,13 +109,14 @@ pub fn start_failure(pod: &Pod) -> Option<StartFailure> {
         status.state.as_ref().filter(|state| state.running.is_none())?;
         let ended = [&status.state, &status.last_state].into_iter().flatten();
         let ended = ended.filter_map(|state| state.terminated.as_ref()).next()?;
+        let is_foreign = ended.message.as_deref().is_some_and(is_for_another_architecture);
         // 126 and 127 are what a shell answers, and the worker, for a program that it cannot start.
-        let failed_later = !could_not_run(ended) && !matches!(ended.exit_code, 126 | 127);
+        let failed_later = !could_not_run(ended) && !is_foreign && !matches!(ended.exit_code, 126 | 127);
         if failed_later || ended.message.as_deref().is_some_and(may_pass) {
             return None;
         }
         let is_init = inits.is_some_and(|inits| number < inits);
-        let ran = !could_not_run(ended) && !is_init;
+        let ran = !could_not_run(ended) && !is_foreign && !is_init;
         let reason = match ended.reason.as_deref() {
             Some("Error") | None if is_init => {
                 with_message(&format!("exited with {}", ended.exit_code), ended.message.as_deref())?
@@ -141,6 +142,13 @@ fn last_line(message: &str) -> Option<&str> {
 /// Docker.
 fn could_not_run(ended: &ContainerStateTerminated) -> bool {
     matches!(ended.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))
+}
+
+/// Whether nothing but the runtime has written a container's log, because the executable is for another
+/// architecture: runc up to 1.0 ends with 1 then, and later ones with 255.
+fn is_for_another_architecture(log: &str) -> bool {
+    let log = log.trim();
+    log.lines().count() == 1 && log.contains("exec ") && log.ends_with("exec format error")
 }
 
 /// Whether a container failed to start for a reason of its node, and not of its image.
@@ -259,6 +267,18 @@ mod tests {
         assert_eq!(start_failure(&failed(3)), None);
         let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
         assert_eq!(start_failure(&pod("Running", running, ended(127), 1)), None);
+    }
+
+    #[test]
+    fn an_executable_for_another_architecture_could_not_start() {
+        let ended = |code: i32, log: &str| json!({"terminated": {"exitCode": code, "reason": "Error", "message": log}});
+        let old = "standard_init_linux.go:228: exec user process caused: exec format error\n";
+        for (code, log) in [(1, old), (255, "exec /bin/sh: exec format error\n")] {
+            let failed = pod("Failed", ended(code, log), json!({}), 0);
+            assert_eq!(start_failure(&failed).map(|failure| failure.ran), Some(false), "{log}");
+        }
+        let later = "item 7: started\n/data/tool: exec format error\n";
+        assert_eq!(start_failure(&pod("Failed", ended(1, later), json!({}), 0)), None);
     }
 
     #[test]

@@ -59,6 +59,9 @@ impl Error {
             Self::NoFirstLine(_) => {
                 "begin the script with a line that names its interpreter, such as #!/usr/bin/env python3"
             }
+            Self::ScriptTaken(_) => {
+                "find out who writes ConfigMaps with the names of Jobs, and run it again, without items"
+            }
             Self::Incomplete(_) => {
                 "the chart's values disable it: check the output of `kubectl workqueue render`"
             }
@@ -66,6 +69,9 @@ impl Error {
                 "`cargo install` installs none: put the one from a release archive, or the one that \
                  `scripts/build-worker` builds, next to kubectl-workqueue; or use --worker-in-image if the image has \
                  it, or --worker-image if another one has it"
+            }
+            Self::OtherWorker { .. } => {
+                "put the worker from the same release archive next to kubectl-workqueue"
             }
             Self::ChartLacksWorker => {
                 "use --worker-in-image if the image has it; `kubectl workqueue chart` writes out the chart that \
@@ -79,7 +85,9 @@ impl Error {
                 "`run --outputs` keeps them, until they are collected or the run is deleted"
             }
             Self::AlreadyCollected(_) => "end the other `map` first; each output goes to one of them only",
-            Self::NoHome => "set HOME or XDG_STATE_HOME, or omit --keep-order",
+            Self::NoHome | Self::NoPosition { .. } => {
+                "set XDG_STATE_HOME to a directory that can be written and stays, or save nothing with --no-position"
+            }
             Self::KeepsNoOutputs(_) => "`map` and `run --outputs` keep them",
             Self::QueueInUse { .. } => {
                 "`map` prints outputs of its own items only: name another queue with --queue, or process these with `run`"

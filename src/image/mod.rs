@@ -22,4 +22,4 @@ pub use error::{Error, Tool};
 pub use local_cluster::LocalCluster;
 pub use reference::{Reference, ReferenceError};
 pub use subprocess::{Interrupt, OutputMode};
-pub use worker_binary::{ARCHITECTURES, WorkerBinary};
+pub use worker_binary::{ARCHITECTURES, WorkerBinary, worker_version};

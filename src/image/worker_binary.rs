@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use workqueue_core::worker_mark::{END, START};
 
 /// The executable's file name, on this machine and in images.
 pub(super) const NAME: &str = "workqueue-worker";
@@ -15,6 +16,9 @@ pub const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 /// Bytes read from the executable. Its ELF header and the program headers, which say whether it
 /// needs a loader, are at its start.
 const HEAD: u64 = 4096;
+
+/// The most bytes of a version.
+const MOST_VERSION: usize = 100;
 
 /// A worker executable that runs in any image of its architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +78,17 @@ impl WorkerBinary {
     pub fn read(&self) -> Result<Vec<u8>, Error> {
         std::fs::read(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })
     }
+}
+
+/// The version of the worker with this content; `None` if it has no mark, as before there were marks.
+pub fn worker_version(executable: &[u8]) -> Option<&str> {
+    let marks = memchr::memmem::find_iter(executable, START);
+    marks.into_iter().find_map(|at| {
+        let rest = &executable[at + START.len()..];
+        let end = rest.iter().take(MOST_VERSION).position(|&byte| byte == END as u8)?;
+        let version = std::str::from_utf8(&rest[..end]).ok()?;
+        version.starts_with(|c: char| c.is_ascii_digit()).then_some(version)
+    })
 }
 
 /// Where workers are looked for.
@@ -147,6 +162,16 @@ mod tests {
         assert_eq!(static_architecture(&executable(8, &[1])), None);
         assert_eq!(static_architecture(b"#!/bin/sh\n"), None);
         assert_eq!(static_architecture(&executable(62, &[1, 2, 1])[..100]), None);
+    }
+
+    #[test]
+    fn the_version_of_a_worker_is_found_in_its_executable() {
+        let with = |mark: &str| [b"\x7fELF code ", mark.as_bytes(), b" more code"].concat();
+        assert_eq!(worker_version(&with(workqueue_core::worker_mark::MARK)), Some(env!("CARGO_PKG_VERSION")));
+        let twice = with(&format!("{START}\0 and {START}1.2.3-rc.1{END}"));
+        assert_eq!(worker_version(&twice), Some("1.2.3-rc.1"));
+        assert_eq!(worker_version(&with(START)), None);
+        assert_eq!(worker_version(b"\x7fELF"), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cluster::config_maps::MAX_VALUES;
 use crate::error::Error;
-use crate::image::WorkerBinary;
+use crate::image::{WorkerBinary, worker_version};
 use workqueue_core::names::ReleaseName;
 
 /// The component of these ConfigMaps, by which they are found.
@@ -46,9 +46,15 @@ pub struct WorkerExecutable {
 
 impl WorkerExecutable {
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read; [`Error::OtherWorker`].
     pub fn open(binary: &WorkerBinary) -> Result<Self, Error> {
-        Ok(Self::new(binary.architecture(), binary.read()?))
+        let bytes = binary.read()?;
+        let found = worker_version(&bytes);
+        if found != Some(VERSION) {
+            let (path, found) = (binary.path().display().to_string(), found.map(str::to_owned));
+            return Err(Error::OtherWorker { path, found });
+        }
+        Ok(Self::new(binary.architecture(), bytes))
     }
 
     fn new(architecture: &'static str, bytes: Vec<u8>) -> Self {

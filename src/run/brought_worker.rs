@@ -57,9 +57,24 @@ impl BroughtWorker {
         Ok(())
     }
 
-    /// Stores it again if it is gone.
-    pub(crate) async fn restore(&self, cluster: &Cluster, observer: &dyn Observer) -> Result<(), Error> {
-        let found = list(cluster, &self.release).await?;
+    /// Notes that a run uses it, and stores it again if another plugin has pruned it. To be called once the
+    /// run's Job exists: whoever prunes has listed the ConfigMaps before the Jobs, so either the Job is among
+    /// these, or the ConfigMaps have changed since and stay.
+    pub(crate) async fn restore(
+        &self,
+        cluster: &Cluster,
+        run: &str,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        let archives = self.archives.as_object().into_iter().flat_map(|archives| archives.values());
+        let names = archives.flat_map(|archive| archive["configMaps"].as_array().into_iter().flatten());
+        let using = names.filter_map(Value::as_str).map(|name| cluster.use_config_map(name, run));
+        let found = match try_join_all(using).await {
+            Ok(exist) if exist.iter().all(|exists| *exists) => return Ok(()),
+            // Some were pruned; or this user may not patch them, and only creates what is missing.
+            Ok(_) | Err(cluster::Error::Forbidden { .. }) => list(cluster, &self.release).await?,
+            Err(error) => return Err(error.into()),
+        };
         self.complete(cluster, &found, observer).await?;
         Ok(())
     }
@@ -95,14 +110,15 @@ impl BroughtWorker {
         Ok(maps.into_iter().filter_map(|map| map.metadata.name).collect())
     }
 
-    /// Deletes the ConfigMaps of older versions that no active Job mounts.
+    /// Deletes the ConfigMaps of older versions that no active Job mounts, and that nobody has begun to use
+    /// since this command started.
     pub(crate) async fn prune(&self, cluster: &Cluster) -> Result<(), Error> {
         let current: Vec<&WorkerExecutable> = self.executables.iter().map(Arc::as_ref).collect();
         let obsolete = worker_maps::obsolete(&self.found, &current);
         if obsolete.is_empty() {
             return Ok(());
         }
-        let mounted = cluster.mounted_config_maps(&self.release).await?;
+        let mounted = cluster.mounted_config_maps().await?;
         let unused =
             obsolete.into_iter().filter(|map| map.name.as_ref().is_some_and(|name| !mounted.contains(name)));
         try_join_all(unused.map(|map| cluster.delete_config_map(map))).await?;

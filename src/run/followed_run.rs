@@ -11,6 +11,7 @@ use crate::cluster;
 use crate::cluster::job::JobState;
 use crate::cluster::job_watch::RunEvent;
 use crate::cluster::pod_event::PodEvent;
+use crate::cluster::pod_start::start_failure;
 use crate::cluster::pod_state::has_ended;
 use crate::cluster::warning_events::ObjectWarning;
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::run::followed_pods::FollowedPods;
 use crate::run::last_pods::LastPods;
 use crate::run::pod_stages::PodStages;
 use crate::run::queue_watch::QueueCount;
-use crate::run::start_failures::{StartFailures, cure};
+use crate::run::start_failures::{StartFailures, cure, node_cure};
 use crate::run::starting::Starting;
 
 pub(crate) struct FollowedRun<'a> {
@@ -115,7 +116,9 @@ impl<'a> FollowedRun<'a> {
                 // What a pod does that is being deleted is no failure.
                 let is_deleted = pod.metadata.deletion_timestamp.is_some();
                 if !is_deleted && let Some(failure) = self.pods.update(&pod) {
-                    self.observer.warn(Warning::PodFailed { pod: &pod.name_any(), failure: &failure });
+                    let words = start_failure(&pod).map(|failure| failure.reason);
+                    let cure = words.as_deref().and_then(node_cure);
+                    self.observer.warn(Warning::PodFailed { pod: &pod.name_any(), failure: &failure, cure });
                 }
             }
             PodEvent::Gone(pod) => {
@@ -264,6 +267,7 @@ mod tests {
                 Notice::Recovered(Recovery::ApiServer) => "API server back",
                 Notice::Recovered(Recovery::Broker) => "broker back",
                 Notice::Warning(Warning::PodDeleted { .. }) => "pod deleted",
+                Notice::Warning(Warning::PodFailed { cure: Some(_), .. }) => "pod failed, with a cure",
                 Notice::Warning(Warning::PodFailed { .. }) => "pod failed",
                 _ => return,
             };
@@ -319,6 +323,25 @@ mod tests {
         };
         assert_eq!(heard(1), [""; 0]);
         assert_eq!(heard(2), ["pod deleted"]);
+    }
+
+    #[test]
+    fn a_pod_on_a_node_of_another_architecture_is_told_with_its_cure() {
+        let failed = |name: &str, container: &str, message: &str| {
+            let ended = json!({"exitCode": 126, "reason": "Error", "message": message});
+            let status = json!({"name": container, "image": "x", "imageID": "", "ready": false,
+                "restartCount": 0, "state": {"terminated": ended}});
+            let pod = json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "worker"}]},
+                "status": {"phase": "Failed", "initContainerStatuses": [status]}});
+            PodEvent::Pod(serde_json::from_value(pod).expect("a pod"))
+        };
+        let heard = Heard::default();
+        let mut run = FollowedRun::new(job(0, 2), &heard);
+        run.on_pod_event(failed("a", "inject-worker", "no worker for linux/arm64 was brought along"));
+        run.on_pod_event(failed("b", "inject-worker", "exec /bin/sh: exec format error"));
+        run.on_pod_event(failed("c", "mine", "no such table"));
+        let heard = heard.0.into_inner().expect("not poisoned");
+        assert_eq!(heard, ["pod failed, with a cure", "pod failed, with a cure", "pod failed"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::run::outputs::room;
 use crate::run::plan::{Mode, RunPlan, Work, Worker};
 use helm_template::{Chart, ValueSources};
 use workqueue_core::names::RUN_LABEL;
+use workqueue_worker::script::SCRIPT_DIR;
 
 /// In characters: a Job's name becomes a label of its pods, which holds at most 63, and `scale`
 /// appends a number.
@@ -27,9 +28,9 @@ const MAX_NAME_LENGTH: usize = 58;
 /// The chart's init container that copies or unpacks the worker into the pod.
 pub(crate) const INJECTOR: &str = "inject-worker";
 
-/// Where the chart mounts an injected worker and a script.
+/// Where the chart mounts an injected worker, and a script for the worker to copy.
 const INJECTED_WORKER: &str = "/run/workqueue/bin/workqueue-worker";
-const SCRIPT_DIR: &str = "/run/workqueue/script";
+const SCRIPT_SOURCE: &str = "/run/workqueue/script-source";
 
 /// The worker in an image that includes it, on PATH.
 const WORKER_IN_IMAGE: &str = "workqueue-worker";
@@ -200,7 +201,7 @@ fn worker_values(
         _ => {}
     }
     if let Some(script) = &plan.script {
-        values["script"] = json!({"configMap": name});
+        values["script"] = json!({"configMap": name, "sha256": script.sha256()});
         let items = script.items();
         if !items.is_empty() {
             values["script"]["items"] = json!(items);
@@ -263,6 +264,12 @@ fn command(plan: &RunPlan, contents: Contents) -> Option<Vec<String>> {
         command
             .extend(["--runtime-api".to_owned(), format!("--runtime-concurrency={}", runtime.concurrency)]);
         command.extend(runtime.items_as.map(|items_as| format!("--items-as={items_as}")));
+    }
+    if let Some(script) = &plan.script {
+        command.extend([
+            format!("--script-source={SCRIPT_SOURCE}"),
+            format!("--script-sha256={}", script.sha256()),
+        ]);
     }
     command.push("--".to_owned());
     command.extend(plan.script.as_ref().map(|script| format!("{SCRIPT_DIR}/{}", script.entry)));

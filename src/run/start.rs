@@ -173,14 +173,12 @@ pub(super) async fn start_job(
     let (manifest, job) = match creating.await {
         Ok(created) => created,
         Err(error) => {
-            // The first error matters more than a ledger that stays.
-            delete::delete_ledger(&connection.broker, &plan.queue.name, &run).await.ok();
+            undo(cluster, &connection, plan, &run, None, observer).await;
             return Err(error);
         }
     };
     if let Err(error) = complete_job(cluster, renderer, plan, &manifest, &job, observer).await {
-        // Its pods would wait forever. The first error matters more than a Job that stays.
-        cluster.delete_job(&job.name).await.ok();
+        undo(cluster, &connection, plan, &run, Some(&job), observer).await;
         return Err(error);
     }
     prune(cluster, &connection, plan, &manifest, observer).await;
@@ -191,6 +189,28 @@ pub(super) async fn start_job(
     }
     connection.close().await;
     Ok(Started::Job { job, new: input.new_items() })
+}
+
+/// Deletes what there is of a run that cannot start: pods of its Job would wait for ever. The first error
+/// matters more than what stays, which is named.
+async fn undo(
+    cluster: &Cluster,
+    connection: &BrokerConnection,
+    plan: &RunPlan,
+    run: &str,
+    job: Option<&JobState>,
+    observer: &dyn Observer,
+) {
+    let deleting = async {
+        if let Some(job) = job {
+            cluster.delete_job(&job.name).await?;
+        }
+        let deleted = delete::delete_ledger(&connection.broker, &plan.queue.name, run).await;
+        deleted.map_err(|error| connection.explain(error))
+    };
+    if let Err(error) = deleting.await {
+        observer.warn(Warning::RunStays { run, reason: &error.to_string() });
+    }
 }
 
 /// Creates what the pods of a new Job wait for, and checks that it is the only one on its queue.
@@ -205,14 +225,18 @@ async fn complete_job(
     let script = async {
         if let Some(script) = &plan.script {
             // It is deleted with the Job, which owns it.
-            cluster.create(&script.config_map(manifest, &job.uid), false).await?;
+            let created = cluster.create(&script.config_map(manifest, &job.uid), false).await;
+            created.map_err(|error| match error.is_already_exists() {
+                true => Error::ScriptTaken(job.name.clone()),
+                false => error.into(),
+            })?;
         }
         Ok(())
     };
     // A newer plugin may have pruned it while items were enqueued. From now on it is in use.
     let worker = async {
         match &renderer.worker {
-            Some(worker) => worker.restore(cluster, observer).await,
+            Some(worker) => worker.restore(cluster, &job.run, observer).await,
             None => Ok(()),
         }
     };

@@ -119,13 +119,37 @@ impl StartFailures {
 const NAME_A_PROGRAM: &str =
     "name a program that is in the image after `--`, bring one with --script FILE, or use another --image";
 
+/// What cures pods that fail on some nodes only, by the words of their containers: nodes of an architecture
+/// that was not there when the run began, for one. Other pods may do the work.
+pub(crate) fn node_cure(words: &str) -> Option<&'static str> {
+    let says = |what: &str| words.contains(what);
+    if says("was brought along") {
+        Some(
+            "put the worker for this architecture next to kubectl-workqueue and run it again, or keep the pods off \
+             such nodes with worker.nodeSelector",
+        )
+    } else if says(INJECTOR) && says("exec format error") {
+        Some(
+            "the image that unpacks the worker is for another architecture than this node: set \
+             worker.inject.unpackImage to one for both, such as busybox, or keep the pods off such nodes with \
+             worker.nodeSelector",
+        )
+    } else {
+        None
+    }
+}
+
 /// What cures a program that cannot be started, by its container's words.
 pub(crate) fn cure(words: &str) -> &'static str {
     let says = |what: &str| words.contains(what);
     // What the worker says of the program; its lines begin with its own name.
     let program = says("cannot start ") && !says("exec:");
-    if says("exec format error") {
+    if let Some(cure) = node_cure(words) {
+        cure
+    } else if says("exec format error") {
         "build the image for the platform of the nodes: `kubectl workqueue build --platform`"
+    } else if says("written the ConfigMap of the script") {
+        "find out who writes ConfigMaps with the names of Jobs, and run it again"
     } else if says("/run/workqueue/script/") {
         "use an --image that has the interpreter in the first line of the script"
     } else if says("in a row before it took an item") {
@@ -134,9 +158,6 @@ pub(crate) fn cure(words: &str) -> &'static str {
         NAME_A_PROGRAM
     } else if says("in the ConfigMaps does not have") {
         "delete the ConfigMaps that are named and run again, which creates them again; find out who changed them"
-    } else if says("was brought along") {
-        "put the worker for this architecture next to kubectl-workqueue, or keep the pods off such nodes with \
-         worker.nodeSelector"
     } else if says("unpacks the worker") || says(INJECTOR) && says("/bin/sh") {
         "set worker.inject.unpackImage to an image that has sh, gzip and sha256sum, such as busybox"
     } else if says("/run/workqueue/bin/") || says(INJECTOR) {
@@ -249,10 +270,23 @@ mod tests {
             "delete"
         );
         assert_eq!(unpacking("no worker for linux/s390x was brought along"), "put");
+        // Docker, and containerd with an image of one platform only.
+        assert_eq!(
+            unpacking("standard_init_linux.go:228: exec user process caused: exec format error"),
+            "the"
+        );
+        assert_eq!(unpacking("exec /bin/sh: exec format error"), "the");
         assert_eq!(unpacking("the image that unpacks the worker has no gzip"), "set");
         assert_eq!(unpacking("exec: \"/bin/sh\": stat /bin/sh: no such file or directory"), "set");
         assert_eq!(unpacking("exec: \"install\": executable file not found in $PATH"), "name");
         assert_eq!(cured("exec /run/workqueue/bin/workqueue-worker: exec format error"), "build");
+        assert_eq!(
+            cured(
+                "exited with 126: workqueue-worker: error: the files in /run/workqueue/script-source do not have the \
+                   digest that the Job names: somebody else has written the ConfigMap of the script"
+            ),
+            "find"
+        );
         assert_eq!(cured("error: cannot start /run/workqueue/script/work.py: No such file"), "use");
         assert_eq!(cured("workqueue-worker: error: cannot start /bin/missing: No such file"), "name");
         assert_eq!(cured("worker: 3: amqp-consume: not found"), "--amqp-consume");

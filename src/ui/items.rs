@@ -1,5 +1,7 @@
 //! Prints items with what they wrote, each as a whole: `map` and `local` share it.
 
+use std::ops::Deref;
+
 use crate::results::printing::ItemSink;
 use crate::ui::Ui;
 use crate::ui::json::line;
@@ -31,12 +33,13 @@ impl ItemFormat {
 }
 
 /// Prints items on stdout.
-pub struct ItemPrinter<'a> {
-    pub ui: &'a Ui,
+pub struct ItemPrinter<U> {
+    /// The user interface, or a pointer to it.
+    pub ui: U,
     pub format: ItemFormat,
 }
 
-impl ItemSink for ItemPrinter<'_> {
+impl<U: Deref<Target = Ui>> ItemSink for ItemPrinter<U> {
     fn wants(&self, entry: &OutputEntry) -> bool {
         self.format == ItemFormat::JsonLines || (entry.status == Status::Done && !entry.output.is_empty())
     }

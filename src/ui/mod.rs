@@ -172,10 +172,17 @@ impl Ui {
     }
 
     fn raw(&self, data: &[u8]) -> bool {
-        let written = self.progress.suspend(|| {
+        let write = || {
             let mut stdout = std::io::stdout().lock();
             stdout.write_all(data).and_then(|()| stdout.flush())
-        });
+        };
+        let written = if self.progress.is_terminal(OutputStream::Stdout) {
+            self.progress.suspend(write)
+        } else {
+            // A reader that has stopped must not hold up what goes to stderr.
+            self.progress.heard();
+            write()
+        };
         self.note_written(written)
     }
 

@@ -65,6 +65,9 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
             "the broker or the API server does not answer: the workers of run {run} still wait for input until \
              `kubectl workqueue map --attach {run}` or `kubectl workqueue stop {run}`"
         ),
+        Warning::RunStays { run, reason } => format!(
+            "what there is of run {run} could not be deleted ({reason}): `kubectl workqueue delete {run}` does"
+        ),
         Warning::OldRunsStay { reason } => format!("old runs could not be deleted: {reason}"),
         Warning::OldWorkersStay { reason } => {
             format!("ConfigMaps with workers of older versions could not be deleted: {reason}")
@@ -101,7 +104,10 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
             "pod {pod} does not end, perhaps because its node is lost: items that it holds come back to the queue once \
              the broker notices"
         ),
-        Warning::PodFailed { pod, failure } => format!("pod {pod} {failure}"),
+        Warning::PodFailed { pod, failure, cure } => {
+            let cure = cure.map(|cure| format!("; {cure}")).unwrap_or_default();
+            format!("pod {pod} {failure}{cure}")
+        }
         Warning::LogIncomplete { pod, reason } => format!("the log of pod {pod} is incomplete: {reason}"),
         Warning::LogsLate => "some logs did not arrive in time; `kubectl logs` has them".to_owned(),
         Warning::ImageMisfit { image, nodes } => format!(
@@ -120,10 +126,14 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
              twice, the first time cut off"
         ),
         Warning::PositionNotSaved => {
-            "there is no home directory to save the position in: if this process is killed, some outputs may be \
-             printed twice"
+            "how far outputs are printed is not saved: if this process is killed, some may be printed twice, and with \
+             --keep-order those that wait for earlier ones are lost"
                 .to_owned()
         }
+        Warning::OutputsLost { run, outputs } => format!(
+            "{} of run {run} lost: nobody reads standard output, and without a saved position they were nowhere else",
+            are(*outputs, "output")
+        ),
         Warning::OutputsFull { run } => format!(
             "the workers of run {run} wait: the broker has no room for more outputs (worker.outputs.size); make \
              some with `kubectl workqueue results --run {run} --outputs DIR --remove`"

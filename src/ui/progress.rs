@@ -72,8 +72,13 @@ impl ProgressLine {
     /// Runs something that prints, with the progress line hidden.
     pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         let printed = self.bar.suspend(print);
-        self.lines.heard();
+        self.heard();
         printed
+    }
+
+    /// Something was printed, so nobody takes silence for a hang.
+    pub(super) fn heard(&self) {
+        self.lines.heard();
     }
 
     /// Writes a program's output with the progress line hidden. On a terminal the start of a line is

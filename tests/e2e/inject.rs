@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use workqueue_test_support::{Bed, Sandbox, kubectl, numbers, registry, run_with_input, worker_image};
+use workqueue_test_support::{
+    Bed, Sandbox, kubectl, numbers, registry, run as run_once, run_with_input, worker_image,
+};
 
 /// The ConfigMaps with the worker.
 const ARCHIVES: [&str; 3] = ["configmaps", "-l", "app.kubernetes.io/component=worker-archive"];
@@ -195,4 +197,98 @@ fn without_a_worker_the_cure_is_said_before_anything_starts() {
     let queues = bed.workqueue(&["queues"]).ok().stdout;
     assert!(!queues.contains("job1"), "{queues}");
     assert_eq!(bed.names("jobs"), "");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn two_builds_of_the_plugin_keep_each_others_workers_while_runs_use_them() {
+    let bed = Bed::with_worker("inject-two");
+    let image = image("debian:bookworm-slim");
+    let run = |queue: &'static str| {
+        ["run", "--image", &image, "--queue", queue, "--detach", "apple", "--", "sleep", "600"]
+    };
+    bed.workqueue(&run("q1")).ok();
+    let first = archives(&bed);
+    assert_eq!(first.len(), 3);
+    let has_first = || uids(&first).iter().all(|uid| uids(&archives(&bed)).contains(uid));
+
+    // The other build brings its own, and leaves those of a run at work.
+    run_once(&mut bed.other_command(&run("q2"))).ok();
+    assert_eq!(archives(&bed).len(), 6);
+    assert!(has_first());
+    // Whoever paused a run has not ended it.
+    let of_first = bed.get(&["jobs", "-l", "app.kubernetes.io/component=worker"]);
+    let runs = of_first["items"].as_array().expect("a list").iter();
+    let named = |queue: &str| {
+        let mut runs = runs.clone();
+        let job = runs.find(|job| job["metadata"]["name"].to_string().contains(queue)).expect("its job");
+        job["metadata"]["labels"]["kubectl-workqueue/run"].as_str().expect("a run").to_owned()
+    };
+    bed.workqueue(&["pause", &named("q1")]).ok();
+    run_once(&mut bed.other_command(&run("q3"))).ok();
+    assert!(has_first());
+    bed.workqueue(&["resume", &named("q1")]).ok();
+
+    // Once nobody uses them, the next run of the other build deletes them.
+    bed.workqueue(&["stop", &named("q1")]).ok();
+    run_once(&mut bed.other_command(&run("q4"))).ok();
+    assert!(uids(&first).iter().all(|uid| !uids(&archives(&bed)).contains(uid)));
+    assert_eq!(archives(&bed).len(), 3);
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_script_that_somebody_else_wrote_is_not_started() {
+    let bed = Bed::with_worker("inject-script");
+    let files = Sandbox::new();
+    let script = files.file("eat.sh", "#!/bin/sh\nread -r fruit; echo ate $fruit\n").display().to_string();
+    let image = image("debian:bookworm-slim");
+    let run = ["run", "--image", &image, "--parallelism", "1", "--script", &script];
+    bed.workqueue(&[&run[..], &["apple"]].concat()).ok().prints("ate apple");
+    forget(&bed);
+
+    // Nobody can start pods until the ConfigMap is another one.
+    let unschedulable = ["--set", "worker.nodeSelector.e2e-inject-script=yes", "--detach", "banana"];
+    bed.workqueue(&[&run[..], &unschedulable].concat()).ok();
+    let job = bed.names("jobs").trim().replace("job.batch/", "");
+    let mut map = bed.get(&["configmap", &job]);
+    map["data"]["eat.sh"] = json!("#!/bin/sh\necho stole it\n");
+    map["metadata"] = json!({"name": job});
+    bed.kubectl(&["delete", "configmap", &job]).ok();
+    let create = ["--namespace", &bed.namespace, "create", "-f", "-"];
+    run_with_input(kubectl().args(create), map.to_string().as_bytes()).ok();
+    let label = |value: &str| {
+        let nodes = ["label", "nodes", "--all", "--overwrite", value];
+        run_once(kubectl().args(nodes)).ok();
+    };
+    label("e2e-inject-script=yes");
+    let attached = bed.workqueue(&["attach"]);
+    label("e2e-inject-script-");
+    attached
+        .exits(4)
+        .says("somebody else has written the ConfigMap of the script")
+        .says("hint: find out who");
+    assert_eq!(bed.messages("job1"), 1, "the item is still there");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_run_that_cannot_start_leaves_nothing_behind() {
+    let bed = Bed::with_worker("inject-undone");
+    let files = Sandbox::new();
+    let script = files.file("eat.sh", "#!/bin/sh\ncat\n").display().to_string();
+    let image = image("debian:bookworm-slim");
+    let run = ["run", "--image", &image, "--outputs", "--script", &script];
+    bed.workqueue(&[&run[..], &["apple"]].concat()).ok();
+    let run_queues = || bed.rabbitmqctl(&["list_queues", "--silent", "name"]).stdout.lines().count();
+    let (before, jobs) = (run_queues(), bed.names("jobs"));
+    // The script's ConfigMap is created after the Job.
+    bed.kubectl(&["create", "quota", "none", "--hard=configmaps=1"]).ok();
+    bed.workqueue(&[&run[..], &["banana"]].concat())
+        .exits(1)
+        .says("exceeded quota")
+        .says("1 item is in queue job1: to continue, run it again without items");
+    assert_eq!((run_queues(), bed.names("jobs")), (before, jobs));
+    bed.kubectl(&["delete", "quota", "none"]).ok();
+    bed.workqueue(&run).ok().says("is complete: 1 done");
 }

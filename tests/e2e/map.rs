@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use workqueue_test_support::{Bed, Outcome, Running, Sandbox, run_with_input, seed_worker, worker_image};
@@ -45,6 +46,12 @@ impl Home {
     fn start(&self, flags: &[&str], script: &str, input: &str) -> Running {
         let args = with_worker(&self.image, &["map"], flags, script);
         Running::start_with_input(&mut self.command(&args), input.as_bytes())
+    }
+
+    /// The same, and nobody reads what is printed.
+    fn start_unread(&self, flags: &[&str], script: &str, input: &str) -> (Running, Sender<()>) {
+        let args = with_worker(&self.image, &["map"], flags, script);
+        Running::start_unread(&mut self.command(&args), input.as_bytes())
     }
 
     fn attach(&self, run: &str) -> Outcome {
@@ -102,7 +109,7 @@ fn outputs_are_those_of_local_and_of_xargs() {
 fn outputs_are_printed_while_the_input_goes_on() {
     let home = Home::new("endless");
     let args = with_worker(&home.image, &["map"], &[], "cat; echo");
-    let (more_tx, more_rx) = std::sync::mpsc::channel::<()>();
+    let (more_tx, more_rx) = channel::<()>();
     let mut running = Running::start_fed(&mut home.command(&args), move |mut stdin| {
         stdin.write_all(b"first\n")?;
         more_rx.recv().ok();
@@ -175,7 +182,7 @@ fn an_input_whose_reader_was_killed_is_not_called_complete() {
 fn an_input_that_was_left_with_ctrl_c_is_not_called_complete() {
     let home = Home::new("left-input");
     let args = with_worker(&home.image, &["map"], &[], "cat; echo");
-    let (more_tx, more_rx) = std::sync::mpsc::channel::<()>();
+    let (more_tx, more_rx) = channel::<()>();
     let mut running = Running::start_fed(&mut home.command(&args), move |mut stdin| {
         stdin.write_all(b"first\n")?;
         more_rx.recv().ok();
@@ -259,4 +266,88 @@ fn a_broker_that_is_replaced_meanwhile_loses_no_output_and_repeats_none() {
     let ended = running.finish().ok().says("each item is accounted for");
     let expected: String = (1..=150).map(|number| format!("item {number}\n")).collect();
     assert_eq!(ended.stdout, expected);
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_reader_that_has_stopped_holds_up_neither_ctrl_c_nor_what_is_said() {
+    let home = Home::new("unread");
+    // More than a pipe holds.
+    let print = "read n; printf '%01000d\n' $n; echo log of $n >&2";
+    let (mut running, may_read) = home.start_unread(&["--concurrency", "4"], print, &numbers(300));
+    // The run goes on to its end meanwhile.
+    running.wait_for("log of 300");
+    home.bed.kubectl(&["wait", "--for=condition=complete", "jobs", "--all", "--timeout=120s"]).ok();
+    running.signal("-INT");
+    running.wait_for_end();
+    may_read.send(()).expect("the test reads");
+    let stopped = running.finish().exits(130).says("was being printed, and nobody has read it to its end");
+    assert!(stopped.stdout.len() < 1001 * 300);
+    let rest = home.attach(&home.run()).ok().says("each item is accounted for");
+    let all = stopped.stdout + &rest.stdout;
+    let mut printed: Vec<&str> = all.lines().collect();
+    printed.sort_unstable();
+    let expected: Vec<String> = (1..=300).map(|number| format!("{number:01000}")).collect();
+    assert!(printed == expected, "{} lines", printed.len());
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn items_that_somebody_has_purged_do_not_hold_up_the_input() {
+    let home = Home::new("purged");
+    let flags = ["--read-ahead", "10", "--parallelism", "1"];
+    let args = with_worker(&home.image, &["map"], &flags, "cat; echo");
+    let (purged_tx, purged_rx) = channel::<()>();
+    let mut running = Running::start_fed(&mut home.command(&args), move |mut stdin| {
+        stdin.write_all(numbers(100).as_bytes())?;
+        purged_rx.recv().ok();
+        stdin.write_all(b"101\n102\n")
+    });
+    running.wait_for("works on the items of queue");
+    home.bed.workqueue(&["purge", "job1", "--yes"]).ok();
+    purged_tx.send(()).expect("it is fed");
+    running.wait_for_output("102\n");
+    let ended = running.finish();
+    assert!(ended.fed, "all of the input was read");
+    assert!(!ended.stdout.contains("\n100\n"), "it was purged");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_map_that_was_killed_is_attached_from_another_home() {
+    let home = Home::new("elsewhere");
+    let slow = "read n; sleep 0.1; echo item $n";
+    let mut running = home.start(&["--concurrency", "2"], slow, &numbers(60));
+    running.wait_for_output("item 10\n");
+    running.signal("-KILL");
+    let killed = running.finish();
+    let run = home.run();
+    let mut attach = home.command(&["map", "--attach", &run]);
+    attach.env("XDG_STATE_HOME", home.files.path("elsewhere"));
+    let rest = workqueue_test_support::run(&mut attach).exits(7).says("was collected elsewhere, or is gone");
+    let all = killed.stdout.clone() + &rest.stdout;
+    let expected: BTreeSet<String> = (1..=60).map(|number| format!("item {number}")).collect();
+    assert_eq!(lines(&all), expected.iter().map(String::as_str).collect());
+    assert!(all.lines().count() <= 61, "the last one at most may be there twice: {all}");
+    // Where it was started, nothing is left, and nothing is missing.
+    assert_eq!(home.attach(&run).ok().stdout, "");
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn a_home_that_cannot_be_written_is_said_before_anything_starts() {
+    let home = Home::new("read-only");
+    let map = |flags: &[&str]| {
+        let args = with_worker(&home.image, &["map", "-k"], flags, "cat; echo");
+        // Nobody can write there, not even root.
+        let mut command = home.bed.command(&args);
+        command.env_remove("XDG_STATE_HOME").env("HOME", "/proc/self");
+        run_with_input(&mut command, numbers(20).as_bytes())
+    };
+    map(&[])
+        .exits(1)
+        .says("how far outputs are printed cannot be saved in /proc/self/")
+        .says("--no-position");
+    assert_eq!(home.bed.names("jobs"), "");
+    assert_eq!(map(&["--no-position"]).ok().says("is not saved").stdout, numbers(20));
 }

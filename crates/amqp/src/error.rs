@@ -90,6 +90,12 @@ impl Error {
         }
     }
 
+    /// Whether the broker closed a channel because a message was not acknowledged within its
+    /// `consumer_timeout`. <https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout>
+    pub fn says_late_ack(reason: &str) -> bool {
+        reason.contains("delivery acknowledgement on channel") && reason.contains("timed out")
+    }
+
     /// Whether another attempt on a new connection may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Connection(_) | Self::LoginTimeout | Self::NoAnswer { .. })
@@ -129,6 +135,14 @@ mod tests {
         assert!(Error::refused(406, "reading queue q", starting.to_owned()).is_transient());
         assert!(!refused(406).is_transient());
         assert_eq!(refused(403).to_string(), "reading queue q was refused by the broker: why");
+    }
+
+    #[test]
+    fn an_ack_that_came_too_late_is_told_from_other_refusals() {
+        let late = "PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed out. Timeout value used: \
+                    1800000 ms. This timeout value can be configured, see consumers doc guide to learn more";
+        assert!(Error::says_late_ack(late));
+        assert!(!Error::says_late_ack("PRECONDITION_FAILED - unknown delivery tag 7"));
     }
 
     #[test]

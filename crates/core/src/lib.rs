@@ -11,6 +11,7 @@
 //! | [`mark`] | what workers tell each other about items that came back |
 //! | [`output`] | what items wrote, several to a message |
 //! | [`record`], [`item`] | the record of a settled item; items and their sources |
+//! | [`worker_mark`] | how the version of a worker is found in its executable |
 //! | [`names`], [`credentials`], [`duration`], [`causes`], [`words`], [`shell`] | names, logins, durations, errors, counts and command lines as text |
 //!
 //! ```
@@ -36,3 +37,4 @@ pub mod queue;
 pub mod record;
 pub mod shell;
 pub mod words;
+pub mod worker_mark;

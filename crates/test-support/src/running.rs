@@ -2,12 +2,13 @@
 
 use std::io::{self, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::stream::Stream;
+use crate::stream::{Held, Stream};
 
 /// No program takes longer to end, or it hangs.
 const DEADLINE: Duration = Duration::from_secs(240);
@@ -44,7 +45,17 @@ impl Running {
     /// Starts a program with nothing on standard input.
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
-        Self::spawn(command.stdin(Stdio::null()))
+        Self::spawn(command.stdin(Stdio::null()), None)
+    }
+
+    /// Starts a program whose standard output nobody reads until the sender is used or dropped.
+    #[track_caller]
+    pub fn start_unread(command: &mut Command, input: &[u8]) -> (Self, Sender<()>) {
+        let (may_read_tx, may_read_rx) = channel();
+        let mut running = Self::spawn(command.stdin(Stdio::piped()), Some(may_read_rx));
+        let (mut stdin, input) = (running.child.stdin.take().expect("piped"), input.to_vec());
+        running.feeder = Some(std::thread::spawn(move || stdin.write_all(&input)));
+        (running, may_read_tx)
     }
 
     #[track_caller]
@@ -59,21 +70,21 @@ impl Running {
         command: &mut Command,
         feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send + 'static,
     ) -> Self {
-        let mut running = Self::spawn(command.stdin(Stdio::piped()));
+        let mut running = Self::spawn(command.stdin(Stdio::piped()), None);
         let stdin = running.child.stdin.take().expect("piped");
         running.feeder = Some(std::thread::spawn(move || feed(stdin)));
         running
     }
 
     #[track_caller]
-    fn spawn(command: &mut Command) -> Self {
+    fn spawn(command: &mut Command, may_read_rx: Option<Receiver<()>>) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = {
             let _guard = hold_starts();
             command.spawn()
         };
         let mut child = started.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let stdout = Stream::of(child.stdout.take().expect("piped"));
+        let stdout = Stream::of(Held { pipe: child.stdout.take().expect("piped"), may_read_rx });
         let stderr = Stream::of(child.stderr.take().expect("piped"));
         Self { child, stdout, stderr, feeder: None }
     }
@@ -102,6 +113,16 @@ impl Running {
 
     /// Kills it, as the value's end does.
     pub fn kill(self) {}
+
+    /// Waits for the end of the process, whether or not its output is read.
+    #[track_caller]
+    pub fn wait_for_end(&mut self) {
+        let deadline = Instant::now() + DEADLINE / 2;
+        while !self.has_ended() {
+            assert!(Instant::now() < deadline, "it does not end:\n{}", self.stderr.so_far());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("our own child").is_some()

@@ -1,6 +1,7 @@
 //! What comes out of a pipe, read by a thread so that the writer never waits.
 
 use std::io::Read;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -8,6 +9,21 @@ use std::time::Instant;
 struct State {
     bytes: Vec<u8>,
     ended: bool,
+}
+
+/// A pipe whose reading begins once it is allowed.
+pub(crate) struct Held<R> {
+    pub pipe: R,
+    pub may_read_rx: Option<Receiver<()>>,
+}
+
+impl<R: Read> Read for Held<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if let Some(may_read_rx) = self.may_read_rx.take() {
+            may_read_rx.recv().ok();
+        }
+        self.pipe.read(buffer)
+    }
 }
 
 /// A pipe that is being read.

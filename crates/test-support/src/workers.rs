@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use workqueue_core::worker_mark::MARK;
+
 use crate::programs::outside_of_tests;
 use crate::{Bed, Outcome, Running, kubectl, plugin, registry, root, run, seed_worker, worker};
 
@@ -24,23 +26,34 @@ fn static_worker() -> &'static Path {
 /// architecture.
 pub(crate) fn plugin_with_worker() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        let dir = plugin().with_file_name("e2e-with-worker");
-        std::fs::create_dir_all(&dir).expect("writable");
-        // Another test program may run those that are there.
-        let place = |name: &str, make: &dyn Fn(&Path) -> std::io::Result<()>| {
-            let fresh = dir.join(format!(".{name}-{}", std::process::id()));
-            make(&fresh).and_then(|()| std::fs::rename(&fresh, dir.join(name))).expect("writable");
-        };
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut found = std::env::split_paths(&path).map(|dir| dir.join("kubectl"));
-        let kubectl = found.find(|file| file.is_file()).expect("kubectl is on PATH");
-        place("kubectl", &|fresh| std::os::unix::fs::symlink(&kubectl, fresh));
-        place("kubectl-workqueue", &|fresh| std::fs::copy(plugin(), fresh).map(|_| ()));
-        place("workqueue-worker", &|fresh| std::fs::copy(static_worker(), fresh).map(|_| ()));
-        place("workqueue-worker-linux-arm64", &|fresh| std::fs::write(fresh, static_program(183)));
-        dir
-    })
+    DIR.get_or_init(|| plugin_beside("e2e-with-worker", b""))
+}
+
+/// The same as another build: its worker is as good, and has another digest.
+fn other_plugin_with_worker() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| plugin_beside("e2e-with-other-worker", b"another build\n"))
+}
+
+/// Makes the directory, with something behind the end of the worker.
+fn plugin_beside(name: &str, more: &[u8]) -> PathBuf {
+    let dir = plugin().with_file_name(name);
+    std::fs::create_dir_all(&dir).expect("writable");
+    // Another test program may run those that are there.
+    let place = |name: &str, make: &dyn Fn(&Path) -> std::io::Result<()>| {
+        let fresh = dir.join(format!(".{name}-{}", std::process::id()));
+        make(&fresh).and_then(|()| std::fs::rename(&fresh, dir.join(name))).expect("writable");
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|dir| dir.join("kubectl"));
+    let kubectl = found.find(|file| file.is_file()).expect("kubectl is on PATH");
+    place("kubectl", &|fresh| std::os::unix::fs::symlink(&kubectl, fresh));
+    place("kubectl-workqueue", &|fresh| std::fs::copy(plugin(), fresh).map(|_| ()));
+    let worker = [&std::fs::read(static_worker()).expect("it was built"), more].concat();
+    place("workqueue-worker", &|fresh| std::fs::write(fresh, &worker));
+    let arm64 = [&static_program(183), MARK.as_bytes()].concat();
+    place("workqueue-worker-linux-arm64", &|fresh| std::fs::write(fresh, &arm64));
+    dir
 }
 
 /// The header of a static 64-bit executable for an ELF machine: 62 is amd64, 183 is arm64.
@@ -64,6 +77,13 @@ pub fn worker_image() -> &'static str {
 }
 
 impl Bed {
+    /// `kubectl workqueue …` of another build of the plugin, to be run in any way.
+    pub fn other_command(&self, args: &[&str]) -> Command {
+        let mut command = self.command(args);
+        command.env("PATH", other_plugin_with_worker());
+        command
+    }
+
     /// `run` with a worker that is copied into the tutorial's image, and a shell script for each item.
     pub fn run_script(&self, flags: &[&str], script: &str) -> Outcome {
         self.start_script(flags, script).finish()

@@ -26,7 +26,7 @@
 //! | `runtime_api` | programs that stay, and ask for one item after the other over HTTP |
 //! | `program`, `group`, `reaper` | one process group: started, fed, read, ended |
 //! | `hearing`, `output`, `held_output` | what becomes of what programs write |
-//! | [`arguments`], [`limits`] | what a program is given; how many can run |
+//! | [`arguments`], [`limits`], [`script`] | what a program is given; how many can run; where a script comes from |
 //! | `plan`, `notice`, `error` | what a worker is to do; what it reports |
 
 pub mod arguments;
@@ -51,6 +51,7 @@ mod program;
 mod reaper;
 mod retry;
 mod runtime_api;
+pub mod script;
 mod settling;
 mod shutdown;
 #[cfg(test)]

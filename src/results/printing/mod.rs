@@ -1,12 +1,18 @@
 //! In which order outputs are printed, and each once: as they come, or in the order of the items.
 
 mod position;
+mod printer;
+mod progress;
 mod spool;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::error::Error;
 pub(crate) use position::Position;
+pub(crate) use printer::Printer;
+pub use printer::SharedSink;
+pub(crate) use progress::PrintProgress;
 pub(crate) use spool::Spool;
 use workqueue_core::ledger::ItemId;
 use workqueue_core::output::OutputEntry;
@@ -21,19 +27,40 @@ pub trait ItemSink {
     fn print(&self, entry: &OutputEntry) -> bool;
 }
 
+impl<S: ItemSink + ?Sized> ItemSink for &S {
+    fn wants(&self, entry: &OutputEntry) -> bool {
+        (**self).wants(entry)
+    }
+
+    fn print(&self, entry: &OutputEntry) -> bool {
+        (**self).print(entry)
+    }
+}
+
+impl<S: ItemSink + ?Sized> ItemSink for Arc<S> {
+    fn wants(&self, entry: &OutputEntry) -> bool {
+        (**self).wants(entry)
+    }
+
+    fn print(&self, entry: &OutputEntry) -> bool {
+        (**self).print(entry)
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Took {
     /// All of it is printed, or waits in a file: it can be removed from the broker.
     All,
-    /// Nobody reads any more.
+    /// Not all: nobody reads any more, or the printing was stopped.
     Unread,
 }
 
 /// Prints items in some order.
-pub(crate) struct Printing<'a> {
-    sink: &'a (dyn ItemSink + Sync),
+pub(crate) struct Printing<S> {
+    sink: S,
     pub position: Position,
+    progress: Arc<PrintProgress>,
     /// The order of the items; `None` for that in which they come.
     order: Option<Order>,
     /// Outputs that were left out, since that item's had been printed.
@@ -78,9 +105,17 @@ impl Order {
     }
 }
 
-impl<'a> Printing<'a> {
-    pub(crate) fn new(sink: &'a (dyn ItemSink + Sync), position: Position, order: Option<Order>) -> Self {
-        Self { sink, position, order, repeated: 0 }
+impl<S: ItemSink> Printing<S> {
+    pub(crate) fn new(sink: S, position: Position, order: Option<Order>) -> Self {
+        let printing = Self { sink, position, progress: Arc::default(), order, repeated: 0 };
+        printing.count();
+        printing
+    }
+
+    /// Tells others how far it has come.
+    fn count(&self) {
+        self.progress.set_printed(self.position.count());
+        self.progress.set_waiting(self.order.as_ref().map_or(0, |order| order.spool.len()));
     }
 
     /// Takes the entries of a message.
@@ -124,7 +159,9 @@ impl<'a> Printing<'a> {
             self.repeated += 1;
             return Ok(());
         }
-        order.spool.put(number, entry)
+        order.spool.put(number, entry)?;
+        self.count();
+        Ok(())
     }
 
     /// Prints what has waited for the items before it.
@@ -139,6 +176,7 @@ impl<'a> Printing<'a> {
             if (is_printed || is_skipped) && !is_late_success {
                 order.next += 1;
                 order.spool.forget(next)?;
+                self.count();
                 continue;
             }
             let Some(entry) = order.spool.get(next)? else { return Ok(Took::All) };
@@ -165,14 +203,21 @@ impl<'a> Printing<'a> {
 
     /// Prints an item, and saves that it was.
     fn print(&mut self, entry: &OutputEntry) -> Result<Took, Error> {
+        if self.progress.is_stopped() {
+            return Ok(Took::Unread);
+        }
         let key = key(entry);
         if self.sink.wants(entry) {
             self.position.begin(&key)?;
-            if !self.sink.print(entry) {
+            self.progress.set_begun(Some(&entry.id));
+            let is_read = self.sink.print(entry);
+            self.progress.set_begun(None);
+            if !is_read {
                 return Ok(Took::Unread);
             }
         }
         self.position.end(&key)?;
+        self.count();
         Ok(Took::All)
     }
 
@@ -184,11 +229,6 @@ impl<'a> Printing<'a> {
     /// Whether items are printed in their order.
     pub(crate) fn keeps_order(&self) -> bool {
         self.order.is_some()
-    }
-
-    /// Whether something waits for items before it.
-    pub(crate) fn waits(&self) -> bool {
-        self.order.as_ref().is_some_and(|order| order.spool.first().is_some())
     }
 
     /// Deletes what was saved: everything was printed.

@@ -25,6 +25,8 @@ pub(crate) struct Position {
     file: Option<File>,
     lines: u64,
     printed: WrittenItems,
+    /// How many these are.
+    count: u64,
     /// Whether another process has started the run, so that outputs may have gone elsewhere.
     is_attached: bool,
     /// Held for as long as this process prints.
@@ -37,19 +39,35 @@ impl Position {
     /// The position of a run, which an `attached` process has not started.
     ///
     /// # Errors
-    /// [`Error::AlreadyCollected`] if another process on this machine prints; a file that is damaged, or
-    /// cannot be read or written.
+    /// Those of [`check`](Self::check); [`Error::AlreadyCollected`] if another process on this machine prints;
+    /// a file that is damaged, or cannot be read or written.
     pub(crate) fn open(run: &str, attached: bool) -> Result<Self, Error> {
-        match state_dir() {
-            Some(directory) => Self::open_in(&directory, run, attached),
-            None => Ok(Self::nowhere()),
-        }
+        Self::open_in(&Self::check()?, run, attached)
+    }
+
+    /// Makes sure that positions can be saved on this machine, before anything is started. Returns where.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`], [`Error::NoPosition`].
+    pub(crate) fn check() -> Result<PathBuf, Error> {
+        let directory = state_dir().ok_or(Error::NoHome)?;
+        let probe = directory.join(format!("probe-{}", std::process::id()));
+        let written = std::fs::create_dir_all(&directory).and_then(|()| File::create(&probe));
+        let written = written.and_then(|_| std::fs::remove_file(&probe));
+        let failed = |source| Error::NoPosition { directory: directory.display().to_string(), source };
+        written.map_err(failed)?;
+        Ok(directory)
+    }
+
+    /// A position that is not saved, as the user wants it.
+    pub(crate) fn unsaved(attached: bool) -> Self {
+        Self { is_attached: attached, ..Self::nowhere() }
     }
 
     /// A position that is not saved.
     pub(crate) fn nowhere() -> Self {
         let (path, printed) = (PathBuf::new(), WrittenItems::default());
-        Self { path, file: None, lines: 0, printed, is_attached: false, lock: None, in_doubt: None }
+        Self { path, file: None, lines: 0, printed, count: 0, is_attached: false, lock: None, in_doubt: None }
     }
 
     pub(crate) fn open_in(directory: &Path, run: &str, attached: bool) -> Result<Self, Error> {
@@ -67,7 +85,8 @@ impl Position {
             text => read(text).map_err(|error| failed(error.into()))?,
         };
         let Head { attached: is_attached, printed } = head;
-        let mut position = Self { path, printed, is_attached, lock, in_doubt, ..Self::nowhere() };
+        let count = printed.len();
+        let mut position = Self { path, printed, count, is_attached, lock, in_doubt, ..Self::nowhere() };
         position.rewrite()?;
         Ok(position)
     }
@@ -92,6 +111,11 @@ impl Position {
         &self.printed
     }
 
+    /// How many these are.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Notes that an item is about to be printed.
     ///
     /// # Errors
@@ -105,7 +129,7 @@ impl Position {
     /// # Errors
     /// As for [`begin`](Self::begin).
     pub(crate) fn end(&mut self, id: &str) -> Result<(), Error> {
-        self.printed.insert(id);
+        self.count += u64::from(self.printed.insert(id));
         self.append('=', id)?;
         if self.lines > MOST_LINES { self.rewrite() } else { Ok(()) }
     }

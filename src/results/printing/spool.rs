@@ -104,6 +104,11 @@ impl Spool {
         self.waiting.get(&number).map(|place| place.status)
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
     /// Adds an output. It is safe once [`sync`](Self::sync) returns.
     ///
     /// # Errors

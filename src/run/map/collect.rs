@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::remains::{Remains, RemainsWatch};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::notice::{Notice, Observer, Wait, Warning};
 use crate::queue::connection::{BrokerConnection, is_transient};
 use crate::queue::input_gate::InputGate;
-use crate::results::printing::{Printing, Took};
+use crate::results::printing::{Printer, Took};
 use workqueue_amqp as broker;
-use workqueue_amqp::consumer::DEAD_AFTER;
 use workqueue_amqp::outputs::{OutputCollector, OutputMessage};
 use workqueue_amqp::{ledger, topology};
 use workqueue_core::ledger::ItemSet;
@@ -21,9 +21,6 @@ use workqueue_core::names::{QueueName, ReleaseName};
 
 /// Pause before another attempt to connect.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// How long a lost connection may hold outputs: until the broker must have noticed.
-const LOST_FOR: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
 
 /// After this long without a message, none is on its way.
 const NONE_COMES: Duration = Duration::from_millis(300);
@@ -59,19 +56,19 @@ impl Collecting<'_> {
     /// [`Error::NoOutputs`] if their queue is gone; files that cannot be written; refusals.
     pub(super) async fn run(
         &self,
-        printing: &mut Printing<'_>,
-        ended_rx: &mut watch::Receiver<bool>,
+        printer: &Printer,
+        mut ended_rx: watch::Receiver<bool>,
     ) -> Result<Collected, Error> {
         let mut is_away = false;
         loop {
-            let error = match self.collect(printing, ended_rx, &mut is_away).await {
+            let error = match self.collect(printer, &mut ended_rx, &mut is_away).await {
                 Ok(collected) => return Ok(collected),
                 Err(error) => error,
             };
-            if matches!(error, Error::NoOutputs { .. }) && printing.waits() {
+            if matches!(error, Error::NoOutputs { .. }) && printer.progress().waiting() > 0 {
                 // What lies in a file here is not gone with the queue.
                 ended_rx.wait_for(|ended| *ended).await.ok();
-                tokio::task::block_in_place(|| printing.finish())?;
+                printer.finish().await?;
             }
             if !is_transient(&error) {
                 return Err(error);
@@ -87,26 +84,26 @@ impl Collecting<'_> {
     /// Collects over one connection.
     async fn collect(
         &self,
-        printing: &mut Printing<'_>,
+        printer: &Printer,
         ended_rx: &mut watch::Receiver<bool>,
         is_away: &mut bool,
     ) -> Result<Collected, Error> {
         let connection = BrokerConnection::open(self.cluster, self.release, "kubectl-workqueue map").await?;
-        let mut left_since = None;
+        let mut remains = RemainsWatch::default();
         loop {
-            let collected = self.collect_until_ended(&connection, printing, ended_rx, is_away).await;
+            let collected = self.collect_until_ended(&connection, printer, ended_rx, is_away).await;
             let Some(messages) = collected? else { return Ok(Collected::Unread) };
-            if self.is_empty(&connection, &mut left_since).await? {
+            if self.is_empty(&connection, &mut remains).await? {
                 break;
             }
             if messages == 0 {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
-        if tokio::task::block_in_place(|| printing.finish())? == Took::Unread {
+        if printer.finish().await? == Took::Unread {
             return Ok(Collected::Unread);
         }
-        let absent = self.absent(&connection, printing).await?;
+        let absent = self.absent(&connection, printer).await?;
         connection.close().await;
         Ok(Collected::All { absent })
     }
@@ -116,7 +113,7 @@ impl Collecting<'_> {
     async fn collect_until_ended(
         &self,
         connection: &BrokerConnection,
-        printing: &mut Printing<'_>,
+        printer: &Printer,
         ended_rx: &mut watch::Receiver<bool>,
         is_away: &mut bool,
     ) -> Result<Option<u64>, Error> {
@@ -139,13 +136,13 @@ impl Collecting<'_> {
                 () = none_comes => break,
             };
             messages += 1;
-            if self.take(connection, &collector, &message, printing).await? == Took::Unread {
+            if self.take(connection, &collector, message, printer).await? == Took::Unread {
                 return Ok(None);
             }
         }
         for message in collector.rest().await.map_err(explain)? {
             messages += 1;
-            if self.take(connection, &collector, &message, printing).await? == Took::Unread {
+            if self.take(connection, &collector, message, printer).await? == Took::Unread {
                 return Ok(None);
             }
         }
@@ -157,15 +154,14 @@ impl Collecting<'_> {
         &self,
         connection: &BrokerConnection,
         collector: &OutputCollector,
-        message: &OutputMessage,
-        printing: &mut Printing<'_>,
+        message: OutputMessage,
+        printer: &Printer,
     ) -> Result<Took, Error> {
-        match &message.entries {
-            // Whoever reads the outputs may be slow: that must not hold up this connection.
-            Some(entries) => match tokio::task::block_in_place(|| printing.take(entries))? {
+        match message.entries {
+            Some(entries) => match printer.take(entries).await? {
                 Took::All => {
                     if let Some(gate) = self.gate {
-                        gate.set_through(printing.position.printed().len());
+                        gate.set_printed(printer.progress().printed());
                     }
                 }
                 Took::Unread => return Ok(Took::Unread),
@@ -180,39 +176,39 @@ impl Collecting<'_> {
     async fn is_empty(
         &self,
         connection: &BrokerConnection,
-        left_since: &mut Option<Instant>,
+        remains: &mut RemainsWatch,
     ) -> Result<bool, Error> {
         let outputs = self.queue.outputs(self.run);
         let depth = topology::depth(&connection.broker, &outputs).await;
         let depth = depth.map_err(|error| self.explain(connection, error))?.unwrap_or_default();
-        if depth.ready > 0 {
-            *left_since = None;
-            return Ok(false);
+        match remains.judge(depth, Instant::now()) {
+            Remains::Nothing => Ok(true),
+            Remains::Some => Ok(false),
+            Remains::Held => {
+                let consumers = depth.consumers;
+                self.observer.on(Notice::Waiting(Wait::Consumers { queue: &outputs, consumers }));
+                Ok(false)
+            }
+            Remains::Kept => Err(Error::AlreadyCollected(self.run.to_owned())),
         }
-        if depth.consumers == 0 {
-            return Ok(true);
-        }
-        let since = *left_since.get_or_insert_with(Instant::now);
-        self.observer.on(Notice::Waiting(Wait::Consumers { queue: &outputs, consumers: depth.consumers }));
-        if since.elapsed() > LOST_FOR {
-            // It is alive, and may hold all of them: they must not be deleted.
-            return Err(Error::AlreadyCollected(self.run.to_owned()));
-        }
-        Ok(false)
     }
 
     /// The done items whose output was neither printed nor cut away as a whole.
-    async fn absent(&self, connection: &BrokerConnection, printing: &Printing<'_>) -> Result<ItemSet, Error> {
+    async fn absent(&self, connection: &BrokerConnection, printer: &Printer) -> Result<ItemSet, Error> {
         let pages = ledger::read_pages_marked(&connection.broker, self.queue, self.run).await;
         let pages = pages.map_err(|error| self.explain(connection, error))?;
         let done = pages.map(|pages| pages.sum.done).unwrap_or_default();
-        Ok(printing.position.printed().missing_of(&done))
+        Ok(printer.missing_of(done).await)
     }
 
     fn explain(&self, connection: &BrokerConnection, error: broker::Error) -> Error {
         match error {
             broker::Error::NoQueue(gone) if gone == self.queue.outputs(self.run) => {
                 Error::NoOutputs { run: Some(self.run.to_owned()), queue: self.queue.clone() }
+            }
+            // A reader of stdout may stop for longer than the broker waits for acks: it delivers them again.
+            broker::Error::Refused { reason, .. } if broker::Error::says_late_ack(&reason) => {
+                connection.explain(broker::Error::Connection(reason))
             }
             error => connection.explain(error),
         }

@@ -3,12 +3,11 @@
 use std::cell::OnceCell;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::collect::{Collected, Collecting};
-use super::input::{KILLED, LEFT, ReadInput, account, cut, is_set, read};
+use super::input::{KILLED, LAST_WAIT, LEFT, ReadInput, account, cut, is_set, read, while_wanted};
 use super::start::{Begun, Enqueued, FirstConfirm, begin, prepare};
 use super::{InputEnd, MapReport, Mapped};
 use crate::cluster::Cluster;
@@ -17,7 +16,7 @@ use crate::error::Error;
 use crate::notice::{Notice, Observer, Warning};
 use crate::queue::connection::BrokerTarget;
 use crate::queue::input_gate::InputGate;
-use crate::results::printing::{ItemSink, Order, Position, Printing, Spool};
+use crate::results::printing::{Order, Position, Printer, Printing, SharedSink, Spool};
 use crate::run::find::find_run;
 use crate::run::follow::{FollowPlan, RunEnd, RunReport, follow};
 use crate::run::plan::RunPlan;
@@ -26,15 +25,16 @@ use workqueue_core::names::{BATCH_LENGTH, QueueName, ReleaseName, random_suffix}
 /// The most ids that a report names.
 const NAMED: usize = 10;
 
-/// How long somebody who has stopped the command waits for the end of the input to reach the broker.
-const LAST_WAIT: Duration = Duration::from_secs(15);
-
 /// What to print, and how long to follow.
-pub struct MapPlan<'a> {
+pub struct MapPlan {
     pub following: FollowPlan,
     /// Print items in their order, and not as they come.
     pub keep_order: bool,
-    pub sink: &'a (dyn ItemSink + Sync),
+    /// Save how far the printing has come.
+    pub saves_position: bool,
+    /// The most items that may be read and wait.
+    pub read_ahead: u64,
+    pub sink: SharedSink,
 }
 
 /// Enqueues the plan's items, runs a Job over them and prints what they write, until all of it is printed
@@ -45,14 +45,17 @@ pub struct MapPlan<'a> {
 pub async fn map(
     cluster: &Cluster,
     mut plan: RunPlan,
-    map: MapPlan<'_>,
+    map: MapPlan,
     observer: &dyn Observer,
     interrupted_rx: watch::Receiver<bool>,
 ) -> Result<Mapped, Error> {
     let Some(source) = plan.items.take() else { return Ok(Mapped::Nothing) };
+    if map.saves_position {
+        Position::check()?;
+    }
     plan.batch = Some(random_suffix(BATCH_LENGTH));
     let renderer = prepare(cluster, &plan, observer).await?;
-    let gate = Arc::new(InputGate::default());
+    let gate = Arc::new(InputGate::new(map.read_ahead));
     let (confirmed_tx, mut confirmed_rx) = watch::channel(false);
     let telling = FirstConfirm { observer, confirmed_tx };
     let target = BrokerTarget::Release(cluster.clone(), plan.release.clone());
@@ -68,10 +71,10 @@ pub async fn map(
         Begun::NotEnqueued(ended) => return Ok(Mapped::NotEnqueued(Box::new(ended.0), ended.1.err())),
     };
     observer.on(Notice::RunStarted(&job));
-    let printing = printing(&job, &map, false)?;
+    let printer = printer(&job, &map, false, observer)?;
     let (queue, input) = (plan.queue.name.clone(), Some(ReadInput { gate, stop_tx }));
     let driving = Driving { cluster, release: &plan.release, queue, job, observer, input, cut: None };
-    let report = driving.drive(printing, map.following, reading, ended, interrupted_rx).await?;
+    let report = driving.drive(printer, map.following, reading, ended, interrupted_rx).await?;
     Ok(Mapped::Run(Box::new(report)))
 }
 
@@ -83,7 +86,7 @@ pub async fn attach(
     cluster: &Cluster,
     release: &ReleaseName,
     run: &str,
-    map: MapPlan<'_>,
+    map: MapPlan,
     observer: &dyn Observer,
     interrupted_rx: watch::Receiver<bool>,
 ) -> Result<MapReport, Error> {
@@ -94,28 +97,32 @@ pub async fn attach(
     let queue = job.queue.parse().map_err(|_| Error::no_run(&job.run))?;
     let mut driving = Driving { cluster, release, queue, job, observer, input: None, cut: None };
     driving.until_free().await?;
-    let printing = printing(&driving.job, &map, true)?;
-    if let Some(item) = printing.position.in_doubt() {
-        observer.warn(Warning::PrintedTwice { item });
-    }
+    let printer = printer(&driving.job, &map, true, observer)?;
     driving.cut = driving.input_goes_on().await?.then(|| KILLED.to_owned());
     let reading = std::pin::pin!(std::future::pending::<Enqueued>());
-    driving.drive(printing, map.following, reading, None, interrupted_rx).await
+    driving.drive(printer, map.following, reading, None, interrupted_rx).await
 }
 
-/// How the outputs of a run are printed, from where the last process has stopped.
-fn printing<'a>(job: &JobState, map: &MapPlan<'a>, attached: bool) -> Result<Printing<'a>, Error> {
-    let position = Position::open(&job.run, attached)?;
+/// What prints the outputs of a run, from where the last process has stopped.
+fn printer(job: &JobState, map: &MapPlan, attached: bool, observer: &dyn Observer) -> Result<Printer, Error> {
+    let position = if map.saves_position {
+        Position::open(&job.run, attached)?
+    } else {
+        observer.warn(Warning::PositionNotSaved);
+        Position::unsaved(attached)
+    };
+    if let Some(item) = position.in_doubt() {
+        observer.warn(Warning::PrintedTwice { item });
+    }
     let waiting = position.path().map(|path| path.with_extension("waiting"));
-    let order = match (&job.batch, waiting) {
+    let spool = match waiting {
         // What an earlier process has put aside is on the broker no longer.
-        (Some(batch), Some(waiting)) if map.keep_order || waiting.exists() => {
-            Some(Order::new(Some(batch.clone()), Spool::open(&waiting)?))
-        }
-        (Some(_), None) if map.keep_order => return Err(Error::NoHome),
+        Some(waiting) if map.keep_order || waiting.exists() => Some(Spool::open(&waiting)?),
+        None if map.keep_order => Some(Spool::temporary()?),
         _ => None,
     };
-    Ok(Printing::new(map.sink, position, order))
+    let order = job.batch.clone().zip(spool).map(|(batch, spool)| Order::new(Some(batch), spool));
+    Ok(Printer::start(Printing::new(map.sink.clone(), position, order)))
 }
 
 /// A run whose outputs are printed.
@@ -145,66 +152,96 @@ impl Driving<'_> {
     /// Reads, follows and prints to the end. `ended` is the end of the input, if that is known already.
     async fn drive(
         &self,
-        mut printing: Printing<'_>,
+        printer: Printer,
         following: FollowPlan,
         mut reading: Pin<&mut impl Future<Output = Enqueued>>,
         ended: Option<Box<Enqueued>>,
         interrupted_rx: watch::Receiver<bool>,
     ) -> Result<MapReport, Error> {
-        if printing.position.path().is_none() {
-            self.observer.warn(Warning::PositionNotSaved);
-        }
-        let is_here = printing.position.is_of_the_start();
         let mut parts = Parts { input: ended, run: None, collected: None, is_closed: false, is_late: false };
         let interrupting = interrupted_rx.clone();
-        let driven =
-            self.drive_parts(&mut parts, &mut printing, following, reading.as_mut(), interrupting).await;
-        self.end_input(&mut parts, reading, interrupted_rx).await?;
-        driven?;
-        let Parts { input, run, collected, is_late, .. } = parts;
+        let driven = self.drive_parts(&mut parts, &printer, following, reading.as_mut(), interrupting).await;
+        let mut report = self.report(&printer);
+        match parts.collected.take() {
+            Some(Collected::All { absent }) if driven.is_ok() => {
+                report.absent = absent.len();
+                report.absent_ids = absent.iter().take(NAMED).map(|item| item.to_string()).collect();
+                report.printed = printer.progress().printed();
+                self.end_input(&mut parts, reading, interrupted_rx).await?;
+                // Somebody else may still print what is absent here, and this goes on after them.
+                if absent.is_empty() {
+                    self.forget_outputs().await;
+                    printer.remove().await;
+                    report.position = None;
+                }
+                report.run.end = parts.run.as_ref().map_or(RunEnd::Detached, |run| run.end.clone());
+            }
+            _ => {
+                let (ended, stopped) = tokio::join!(
+                    self.end_input(&mut parts, reading, interrupted_rx),
+                    self.stop_printing(printer)
+                );
+                ended?;
+                driven?;
+                (report.printed, report.unread) = stopped;
+            }
+        }
+        Ok(self.complete(report, parts))
+    }
+
+    /// What is known of the printing before its end.
+    fn report(&self, printer: &Printer) -> MapReport {
+        MapReport {
+            run: self.detached(),
+            input: None,
+            printed: 0,
+            unread: None,
+            absent: 0,
+            absent_ids: Vec::new(),
+            is_here: printer.is_of_the_start(),
+            keeps_order: printer.keeps_order(),
+            position: printer.path().map(|path| path.display().to_string()),
+        }
+    }
+
+    /// Adds what is known of the input and of the run.
+    fn complete(&self, report: MapReport, parts: Parts) -> MapReport {
+        let Parts { input, run, is_late, .. } = parts;
         let mut run = run.unwrap_or_else(|| self.detached());
         if let Some(ended) = &input {
             account(&mut run, ended.0.items.len(), is_late);
         }
-        let printed = printing.position.printed().len();
-        let mut report = MapReport {
-            run: RunReport { end: RunEnd::Detached, ..run.clone() },
-            input: match (input, &self.input) {
-                (Some(ended), _) => Some(InputEnd::Read(Box::new(ended.0), ended.1.err())),
-                (None, Some(_)) => Some(InputEnd::Cut(LEFT.to_owned())),
-                (None, None) => self.cut.clone().map(InputEnd::Cut),
-            },
-            printed,
-            absent: 0,
-            absent_ids: Vec::new(),
-            is_here,
-            keeps_order: printing.keeps_order(),
-            position: printing.position.path().map(|path| path.display().to_string()),
+        run.end = report.run.end;
+        let input = match (input, &self.input) {
+            (Some(ended), _) => Some(InputEnd::Read(Box::new(ended.0), ended.1.err())),
+            (None, Some(_)) => Some(InputEnd::Cut(LEFT.to_owned())),
+            (None, None) => self.cut.clone().map(InputEnd::Cut),
         };
-        if let Some(Collected::All { absent }) = collected {
-            // Somebody else may still print what is absent here, and this goes on after them.
-            if absent.is_empty() {
-                self.forget_outputs().await;
-                printing.remove();
-                report.position = None;
-            }
-            report.run = run;
-            report.absent = absent.len();
-            report.absent_ids = absent.iter().take(NAMED).map(|item| item.to_string()).collect();
+        MapReport { run, input, ..report }
+    }
+
+    /// Ends the printing before its end. Returns the number of items that were printed, and the one that
+    /// nobody has read to its end.
+    async fn stop_printing(&self, printer: Printer) -> (u64, Option<String>) {
+        let lost = printer.save_what_waits().await;
+        if lost > 0 {
+            self.observer.warn(Warning::OutputsLost { run: &self.job.run, outputs: lost });
         }
-        Ok(report)
+        let printed = printer.progress().clone();
+        let unread = printer.stop().await;
+        (printed.printed(), unread)
     }
 
     /// Drives all parts until the run is over and everything is printed, or the user stops it.
     async fn drive_parts(
         &self,
         parts: &mut Parts,
-        printing: &mut Printing<'_>,
+        printer: &Printer,
         following: FollowPlan,
         mut reading: Pin<&mut impl Future<Output = Enqueued>>,
         mut interrupted_rx: watch::Receiver<bool>,
     ) -> Result<(), Error> {
-        let (ended_tx, mut ended_rx) = watch::channel(false);
+        let (ended_tx, ended_rx) = watch::channel(false);
         let collecting = Collecting {
             cluster: self.cluster,
             release: self.release,
@@ -214,7 +251,13 @@ impl Driving<'_> {
             gate: self.input.as_ref().map(|input| &*input.gate),
         };
         let mut following = std::pin::pin!(self.follow(following, interrupted_rx.clone()));
-        let mut collecting = std::pin::pin!(collecting.run(printing, &mut ended_rx));
+        let mut collecting = std::pin::pin!(collecting.run(printer, ended_rx));
+        let mut watching = std::pin::pin!(async {
+            match &self.input {
+                Some(input) => self.watch_gate(&input.gate, printer.progress()).await,
+                None => std::future::pending().await,
+            }
+        });
         let reads = self.input.is_some();
         if let Some(enqueued) = &parts.input {
             self.warn_if_cut(enqueued);
@@ -231,6 +274,7 @@ impl Driving<'_> {
                     self.warn_if_cut(&enqueued);
                     parts.input = Some(Box::new(enqueued));
                 }
+                never = watching.as_mut(), if !is_read => match never {},
                 closed = closing.as_mut(), if is_read && !parts.is_closed => {
                     closed?;
                     parts.is_closed = true;
@@ -279,14 +323,9 @@ impl Driving<'_> {
             }
             if parts.is_closed { Ok(()) } else { self.close_input(self.cut_of(parts)).await }
         };
-        let given_up = async {
-            is_set(&mut interrupted_rx).await;
-            tokio::time::sleep(LAST_WAIT).await;
-        };
-        tokio::select! {
-            biased;
-            ended = ending => ended,
-            () = given_up => {
+        match while_wanted(ending, &mut interrupted_rx, LAST_WAIT).await {
+            Some(ended) => ended,
+            None => {
                 self.observer.warn(Warning::InputStaysOpen { run: &self.job.run });
                 Ok(())
             }

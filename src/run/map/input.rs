@@ -1,6 +1,7 @@
 //! The input of `map`: whether all of it was enqueued, and whether the run accounts for what was.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -15,6 +16,9 @@ use crate::run::follow::{RunEnd, RunReport};
 use crate::run::plan::RunPlan;
 use crate::run::start::enqueue_plan;
 use workqueue_core::words::{are, count};
+
+/// How long somebody who has stopped the command waits for the end of the input to reach the broker.
+pub(super) const LAST_WAIT: Duration = Duration::from_secs(15);
 
 /// Why an input is incomplete whose reader is gone.
 pub(super) const KILLED: &str = "the process that read it was killed before its end";
@@ -51,6 +55,24 @@ pub(super) async fn read(
 pub(super) async fn is_set(state_rx: &mut watch::Receiver<bool>) {
     if state_rx.wait_for(|is| *is).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Does the last that is to be done; for `limit` only once the user has stopped the command. `None` if it was
+/// given up.
+pub(super) async fn while_wanted<T>(
+    ending: impl Future<Output = T>,
+    interrupted_rx: &mut watch::Receiver<bool>,
+    limit: Duration,
+) -> Option<T> {
+    let given_up = async {
+        is_set(interrupted_rx).await;
+        tokio::time::sleep(limit).await;
+    };
+    tokio::select! {
+        biased;
+        ended = ending => Some(ended),
+        () = given_up => None,
     }
 }
 
@@ -108,6 +130,17 @@ mod tests {
         let stopped = cut(&(report(3, 3, true), Ok(())));
         assert_eq!(stopped.as_deref(), Some("its reading was stopped after 3 items"));
         assert!(cut(&(report(3, 3, false), Err(Error::NoHome))).is_some());
+    }
+
+    #[tokio::test]
+    async fn who_has_stopped_the_command_waits_for_the_broker_for_a_while_only() {
+        let (interrupted_tx, mut interrupted_rx) = watch::channel(false);
+        let (soon, never) = (|| tokio::time::sleep(Duration::from_millis(50)), std::future::pending::<()>);
+        let ended = while_wanted(soon(), &mut interrupted_rx, Duration::ZERO).await;
+        assert_eq!(ended, Some(()), "nobody has stopped it");
+        interrupted_tx.send_replace(true);
+        assert_eq!(while_wanted(soon(), &mut interrupted_rx, LAST_WAIT).await, Some(()));
+        assert_eq!(while_wanted(never(), &mut interrupted_rx, Duration::from_millis(10)).await, None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod collect;
 mod driver;
 mod input;
 mod questions;
+mod remains;
 mod start;
 
 use crate::error::Error;
@@ -22,6 +23,8 @@ pub struct MapReport {
     pub input: Option<InputEnd>,
     /// Items that were printed here, or had nothing to print.
     pub printed: u64,
+    /// The item whose printing was left, since nobody has read it to its end.
+    pub unread: Option<String>,
     /// Done items without an output here.
     pub absent: u64,
     /// The first of these, by id.

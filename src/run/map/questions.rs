@@ -1,19 +1,22 @@
 //! What `map` asks and tells the broker about its run, over connections of their own.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::driver::Driving;
+use super::remains::LOST_FOR;
 use crate::error::Error;
 use crate::notice::{Notice, Wait, Warning};
 use crate::queue::connection::{BrokerConnection, is_transient};
+use crate::queue::input_gate::InputGate;
+use crate::results::printing::PrintProgress;
 use workqueue_amqp as broker;
-use workqueue_amqp::consumer::DEAD_AFTER;
 use workqueue_amqp::{Broker, topology};
 
-/// How long a collector that was killed may hold outputs: until the broker must have noticed.
-const LOST_FOR: Duration = Duration::from_secs(DEAD_AFTER.as_secs() + 15);
+/// How long nothing has to be printed before the broker is asked what there is to wait for.
+const GATE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Pause between two attempts at something that the broker does not answer.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -62,6 +65,30 @@ impl Driving<'_> {
                 closed => return closed,
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Lets the reading of the input go on when it waits for items that will never be printed: somebody has
+    /// purged them, or taken them out of the queue. Never ends.
+    pub(super) async fn watch_gate(&self, gate: &InputGate, progress: &PrintProgress) -> Infallible {
+        loop {
+            let before = progress.printed();
+            tokio::time::sleep(GATE_PAUSE).await;
+            let is_idle = progress.begun().is_none() && progress.printed() == before;
+            if !is_idle || !gate.is_closed() {
+                continue;
+            }
+            let outputs = self.queue.outputs(&self.job.run);
+            let looking = self.ask(async |broker| {
+                let items = topology::depth(broker, &self.queue).await?;
+                Ok((items, topology::depth(broker, &outputs).await?))
+            });
+            // What is wrong with the broker is said by those who follow and collect.
+            if let Ok((Some(items), Some(outputs))) = looking.await
+                && outputs.ready == 0
+            {
+                gate.set_waiting(u64::from(items.ready) + progress.waiting());
+            }
         }
     }
 

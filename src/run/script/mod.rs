@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::image;
 use files::{File, read_all, refused, take_file, walk};
+use workqueue_worker::script::digest;
 
 /// Files at the top of a directory that say which packages a program needs.
 const PACKAGE_FILES: [&str; 12] = [
@@ -98,6 +99,11 @@ impl Script {
     fn entry_content(&self) -> &[u8] {
         let entry = self.files.iter().find(|file| file.path == self.entry);
         entry.map(|file| file.content.as_slice()).unwrap_or_default()
+    }
+
+    /// The digest of the files, as the worker computes it.
+    pub(crate) fn sha256(&self) -> String {
+        digest(self.files.iter().map(|file| (file.path.as_str(), file.content.as_slice())))
     }
 
     /// The ConfigMap with the files, for a Job that owns it and gives it its name.

@@ -107,6 +107,10 @@ fn detached(report: &MapReport) -> String {
             }
         }
     }
+    if let Some(item) = &report.unread {
+        text +=
+            &format!("\nitem {item} was being printed, and nobody has read it to its end: it comes again");
+    }
     let order = if report.keeps_order { " -k" } else { "" };
     text += &format!(
         "\n  print the rest:  kubectl workqueue map --attach {run}{order}\n  stop it:         kubectl workqueue stop {run}"
@@ -131,6 +135,7 @@ mod tests {
             run: RunReport { job, end, failed_pods: Vec::new(), verdict: Some(verdict) },
             input: None,
             printed: 3,
+            unread: None,
             absent: 0,
             absent_ids: Vec::new(),
             is_here: true,
@@ -171,6 +176,16 @@ mod tests {
         let (text, _) =
             end(&MapReport { keeps_order: true, ..report(RunEnd::Detached) }).expect("it detaches");
         assert!(text.contains("kubectl workqueue map --attach r1 -k\n"), "{text}");
+    }
+
+    #[test]
+    fn an_item_that_nobody_has_read_is_named() {
+        let unread = Some("k2x9bcdf.2".to_owned());
+        let (text, _) = end(&MapReport { unread, ..report(RunEnd::Detached) }).expect("it detaches");
+        assert!(
+            text.contains("\nitem k2x9bcdf.2 was being printed, and nobody has read it to its end"),
+            "{text}"
+        );
     }
 
     #[test]

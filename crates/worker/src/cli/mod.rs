@@ -7,13 +7,14 @@ mod install;
 mod signals;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::output::console;
+use crate::script::{self, SCRIPT_DIR};
 use crate::{
     Ending, Error, MAX_DEATHS, Reaper, StopSignal, WorkerMode, WorkerPlan, arguments, limits, run as work,
 };
@@ -33,6 +34,9 @@ pub use signals::stop_signals;
 /// Exit codes that do not depend on an item.
 const ERROR: u8 = 1;
 const USAGE: u8 = 2;
+
+/// What shells answer for a program that they cannot start.
+const CANNOT_EXECUTE: u8 = 126;
 
 /// The time between the end of the grace period and the end of a pod, with a margin.
 const AFTER_GRACE: Duration = Duration::from_secs(15);
@@ -114,6 +118,12 @@ struct RunArgs {
     /// Stay while the queue QUEUE.input.RUN exists: there may be more items
     #[arg(long, requires = "ledger", conflicts_with = "once")]
     await_input: bool,
+    /// Before the first item, copy the files of a script from this directory into /run/workqueue/script
+    #[arg(long, value_name = "DIR", requires = "script_sha256")]
+    script_source: Option<PathBuf>,
+    /// With --script-source: the digest that the files must have
+    #[arg(long, value_name = "DIGEST", requires = "script_source")]
+    script_sha256: Option<String>,
     /// Log when each item starts and when it is done
     #[arg(short, long)]
     verbose: bool,
@@ -152,6 +162,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn start(args: RunArgs) -> Result<u8, String> {
+    if let (Some(source), Some(sha256)) = (&args.script_source, &args.script_sha256)
+        && let Err(error) = script::place(source, Path::new(SCRIPT_DIR), sha256)
+    {
+        say(&format!("error: {error}"));
+        return Ok(CANNOT_EXECUTE);
+    }
     let settled_is_success = args.settled_is_success;
     let (mut consumer, mut plan, verbose) = plans(args)?;
     let (fits, reason) = limits::fit(plan.concurrency, limits::PerItem::of(&plan));
@@ -201,7 +217,7 @@ fn start(args: RunArgs) -> Result<u8, String> {
 fn error_code<Q: std::error::Error>(error: &Error<Q>) -> u8 {
     match error {
         Error::Program { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
-        Error::Program { .. } => 126,
+        Error::Program { .. } => CANNOT_EXECUTE,
         Error::Queue(_) => ERROR,
     }
 }
