@@ -7,6 +7,7 @@ use kube::api::ListParams;
 
 use super::pod_state::is_ready;
 use super::pod_stream::PodPort;
+use super::secret::{PASSWORD, USERNAME};
 use super::{Cluster, Error};
 use workqueue_core::credentials::Credentials;
 use workqueue_core::names::ReleaseName;
@@ -14,6 +15,12 @@ use workqueue_core::names::ReleaseName;
 /// Names and numbers of the AMQP ports in the chart's Service, without and with TLS.
 const PLAIN: (&str, i32) = ("amqp", 5672);
 const TLS: (&str, i32) = ("amqps", 5671);
+
+/// The annotation of a broker's pods that names a Secret: that of a user (`look`, `run`, `workers`), or the
+/// cookie's.
+pub(crate) fn secret_annotation(name: &str) -> String {
+    format!("kubectl-workqueue/{name}-secret")
+}
 
 /// A broker pod to open a tunnel to.
 #[derive(Debug, Clone)]
@@ -48,20 +55,41 @@ impl Cluster {
             let diagnosis = self.diagnose(&selector).await;
             return Err(Error::BrokerNotReady { seconds: 0, is_late: false, diagnosis });
         };
+        let port = PodPort { number: container_port(pod, port), tls };
+        Ok(BrokerPod { pod: pod.name_any(), port, credentials: self.credentials(pod).await? })
+    }
+
+    /// The credentials of a broker's pod: those of the user who runs, or looks, whichever Secret may be read.
+    async fn credentials(&self, pod: &Pod) -> Result<Credentials, Error> {
+        let mut refused = None;
+        for user in ["run", "look"] {
+            let Some(secret) = pod.annotations().get(&secret_annotation(user)) else { continue };
+            match self.login_in(secret).await {
+                Err(error) if error.is_refusal() => refused = refused.or(Some(error)),
+                found => return found,
+            }
+        }
+        match refused {
+            Some(error) => self.default_login(pod).await.map_err(|_| error),
+            None => self.default_login(pod).await,
+        }
+    }
+
+    async fn login_in(&self, secret: &str) -> Result<Credentials, Error> {
+        let (username, password) =
+            tokio::try_join!(self.secret_value(secret, USERNAME), self.secret_value(secret, PASSWORD))?;
+        Ok(Credentials { username, password })
+    }
+
+    /// The login of a broker that has only one user: the chart of an earlier version, or another chart.
+    async fn default_login(&self, pod: &Pod) -> Result<Credentials, Error> {
         let (username, password) = tokio::try_join!(
             self.pod_env(pod, "RABBITMQ_DEFAULT_USER"),
             self.pod_env(pod, "RABBITMQ_DEFAULT_PASS")
         )?;
         // RabbitMQ's own defaults, for a pod without these variables.
         let guest = || "guest".to_owned();
-        Ok(BrokerPod {
-            pod: pod.name_any(),
-            port: PodPort { number: container_port(pod, port), tls },
-            credentials: Credentials {
-                username: username.unwrap_or_else(guest),
-                password: password.unwrap_or_else(guest),
-            },
-        })
+        Ok(Credentials { username: username.unwrap_or_else(guest), password: password.unwrap_or_else(guest) })
     }
 
     /// Whether a release has a broker, ready or not.

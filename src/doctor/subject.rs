@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::notice::Observer;
+use crate::release::credentials;
 use crate::release::manifests::{self, ChartPlan, Installation};
 use crate::release::remembered::{self, Remember};
 use helm_template::{Chart, Rendered, ValueSources};
@@ -105,7 +106,7 @@ impl Subject {
         // Brokers first: workers need what is left.
         pods.sort_by_key(|group: &PodGroup| group.role == Role::Worker);
         let installation = Installation::of(rendered, release, namespace);
-        let credentials = installation.workloads.iter().find_map(|it| manifests::secret_of(&it.manifest));
+        let credentials = installation.workloads.iter().find_map(|it| credentials::secret_of(&it.manifest));
         Self { objects: installation.objects, pods, claims, credentials, faults }
     }
 

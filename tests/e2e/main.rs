@@ -18,6 +18,8 @@ mod half_open;
 mod inject;
 mod ledger;
 mod map;
+mod migration;
+mod privilege;
 mod queues;
 mod render;
 mod results;
