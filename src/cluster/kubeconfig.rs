@@ -36,9 +36,9 @@ pub(super) async fn load_config(target: &Target) -> Result<Config, String> {
     let kubeconfig = match read(target) {
         Ok(kubeconfig) => kubeconfig,
         Err(error) if target.kubeconfig.is_none() && target.context.is_none() => {
-            return Config::incluster().map_err(|_| error.to_string());
+            return Config::incluster().map_err(|_| words(&error));
         }
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(words(&error)),
     };
     if let Some(wanted) = &target.context {
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
@@ -47,7 +47,14 @@ pub(super) async fn load_config(target: &Target) -> Result<Config, String> {
         }
     }
     let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| error.to_string())
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| words(&error))
+}
+
+/// What is wrong, and where. A parser's own words quote lines, and there are passwords in them.
+fn words(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(reason) = error else { return error.to_string() };
+    let place = reason.location().map(|place| format!(", line {}, column {}", place.line(), place.column()));
+    format!("the kubeconfig is not readable as YAML{}", place.unwrap_or_default())
 }
 
 fn read(target: &Target) -> Result<Kubeconfig, KubeconfigError> {
@@ -90,6 +97,20 @@ fn provider(entry: &NamedCluster) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unreadable_kubeconfig_is_not_quoted() {
+        for bad in [
+            "users:\n- name: u\n  user: {token: s3cret, password: [s3cret",
+            "users:\n- name: u\n  user: s3cret",
+            "users: s3cret",
+            "{users: [{name: u, user: {username: {s3cret: 1}}}]}",
+        ] {
+            let said = words(&Kubeconfig::from_yaml(bad).expect_err("it is broken"));
+            assert!(said.starts_with("the kubeconfig is not readable as YAML"), "{said}");
+            assert!(!said.contains("s3cret"), "{said}");
+        }
+    }
 
     #[test]
     fn minikubes_profile_is_known_by_its_extension() {
