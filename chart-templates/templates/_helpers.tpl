@@ -37,10 +37,6 @@ Names.
 {{- default (printf "%s-worker" (include "workqueue.fullname" . | trunc 56 | trimSuffix "-")) .Values.worker.name }}
 {{- end }}
 
-{{- define "workqueue.operatorName" -}}
-{{- printf "%s-operator" (include "workqueue.fullname" .) }}
-{{- end }}
-
 {{/*
 Labels. The argument is a dict with `root` and, if the object has one,
 `component`.

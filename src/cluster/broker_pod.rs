@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use super::pod_state::is_ready;
 use super::pod_stream::PodPort;
 use super::secret::{PASSWORD, USERNAME};
-use super::{Cluster, Error};
+use super::{Cluster, Error, MissingRule};
 use workqueue_core::credentials::Credentials;
 use workqueue_core::names::ReleaseName;
 
@@ -28,8 +28,33 @@ pub struct BrokerPod {
     pub pod: String,
     /// The container's AMQP port.
     pub port: PodPort,
-    /// The credentials that the pod was started with.
+    /// The credentials of the user who runs, or else of the one who looks.
     pub credentials: Credentials,
+    /// Why they are not those of the user who runs.
+    pub limit: Option<LoginLimit>,
+}
+
+/// Why the login may only look: the Secret of the user who runs may not be read.
+#[derive(Debug, Clone)]
+pub struct LoginLimit {
+    what: String,
+    message: String,
+    rule: Option<MissingRule>,
+}
+
+impl LoginLimit {
+    fn of(error: Error) -> Option<Self> {
+        match error {
+            Error::Forbidden { what, message, rule } => Some(Self { what, message, rule }),
+            _ => None,
+        }
+    }
+}
+
+impl From<LoginLimit> for Error {
+    fn from(LoginLimit { what, message, rule }: LoginLimit) -> Self {
+        Self::Forbidden { what, message, rule }
+    }
 }
 
 impl Cluster {
@@ -56,22 +81,24 @@ impl Cluster {
             return Err(Error::BrokerNotReady { seconds: 0, is_late: false, diagnosis });
         };
         let port = PodPort { number: container_port(pod, port), tls };
-        Ok(BrokerPod { pod: pod.name_any(), port, credentials: self.credentials(pod).await? })
+        let (credentials, limit) = self.credentials(pod).await?;
+        Ok(BrokerPod { pod: pod.name_any(), port, credentials, limit })
     }
 
     /// The credentials of a broker's pod: those of the user who runs, or looks, whichever Secret may be read.
-    async fn credentials(&self, pod: &Pod) -> Result<Credentials, Error> {
+    async fn credentials(&self, pod: &Pod) -> Result<(Credentials, Option<LoginLimit>), Error> {
         let mut refused = None;
         for user in ["run", "look"] {
             let Some(secret) = pod.annotations().get(&secret_annotation(user)) else { continue };
             match self.login_in(secret).await {
                 Err(error) if error.is_refusal() => refused = refused.or(Some(error)),
-                found => return found,
+                found => return Ok((found?, refused.and_then(LoginLimit::of))),
             }
         }
+        let login = self.default_login(pod).await;
         match refused {
-            Some(error) => self.default_login(pod).await.map_err(|_| error),
-            None => self.default_login(pod).await,
+            Some(error) => Ok((login.map_err(|_| error)?, None)),
+            None => Ok((login?, None)),
         }
     }
 

@@ -207,7 +207,7 @@ impl Error {
             Self::Forbidden { rule, .. } => {
                 let rule = rule.as_ref()?;
                 format!(
-                    "ask for a Role with this rule: {{{rule}}} (the chart includes a Role with all required rules: see operatorRole in its values)"
+                    "ask for a Role with this rule: {{{rule}}} (the chart includes Roles with all required rules: see roles in its values)"
                 )
             }
             Self::NamespaceMissing(name) => {

@@ -64,8 +64,19 @@ fn user_of(service: &Value, username: &str, role: &str) -> Holds {
     }
 }
 
+/// The Secrets that a broker's pods refer to.
+pub(crate) fn secrets_of(workload: &Value) -> Vec<String> {
+    let others = ["look", "run", "workers", "cookie"].map(|name| annotated_secret(workload, name));
+    secret_of(workload).into_iter().chain(others.into_iter().flatten()).collect()
+}
+
+/// The Secret with the login of the user who runs.
+pub(crate) fn login_of(workload: &Value) -> Option<String> {
+    annotated_secret(workload, "run").or_else(|| secret_of(workload))
+}
+
 /// The Secret that holds the password of a broker's administrator.
-pub(crate) fn secret_of(workload: &Value) -> Option<String> {
+fn secret_of(workload: &Value) -> Option<String> {
     let containers = workload.pointer("/spec/template/spec/containers")?.as_array()?;
     let variables = containers.iter().filter_map(|container| container["env"].as_array()).flatten();
     let mut passwords = variables.filter(|variable| variable["name"] == "RABBITMQ_DEFAULT_PASS");

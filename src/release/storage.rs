@@ -103,6 +103,11 @@ fn values_name(release: &ReleaseName) -> String {
     format!("kubectl-workqueue.{release}.values")
 }
 
+/// The Secrets of the release storage.
+pub(crate) fn secret_names(release: &ReleaseName) -> [String; 2] {
+    [secret_name(release), values_name(release)]
+}
+
 /// The values for runs that `up` stored; `None` if the release was installed by Helm or by hand.
 async fn stored_values(cluster: &Cluster, release: &ReleaseName) -> Result<Option<Value>, Error> {
     if let Some(text) = cluster.find_secret_value(&values_name(release), VALUES_KEY).await? {
