@@ -55,6 +55,6 @@ mod tests {
         assert_eq!(chart.name(), "workqueue");
         assert!(preset(&chart, "ephemeral").is_ok());
         let known = preset(&chart, "nonesuch").expect_err("there is none");
-        assert_eq!(known, ["ephemeral", "production", "tutorial"]);
+        assert_eq!(known, ["ephemeral", "hardened", "production", "tutorial"]);
     }
 }

@@ -139,6 +139,7 @@ pub async fn count(connection: &BrokerConnection, queue: &QueueName) -> Result<u
 
 /// Deletes all failed items and returns how many there were.
 pub async fn purge(connection: &BrokerConnection, queue: &QueueName) -> Result<u64, Error> {
+    connection.require_login_to_run()?;
     let purged = failed_queue::purge(&connection.broker, queue).await;
     let purged = purged.map_err(|error| connection.explain(error))?;
     if purged > 0 {

@@ -6,12 +6,16 @@
 # than one cluster, whatever order they start in, and no need to ask the API
 # server.
 #
-# The user is loaded at every start, not only into an empty database. So the
-# password is always the one in the Secret, even if the data was kept from an
-# earlier release or the Secret has changed.
+# The users are loaded at every start, not only into an empty database. So their
+# passwords are always those in the Secrets, even if the data was kept from an
+# earlier release or a Secret has changed.
 #
-# Reads SET_NAME (pods are SET_NAME-0, SET_NAME-1, ...), REPLICAS, PORT, and the
-# user's name and password.
+# Workers with a token are known by its signature. Its key is that of the user
+# who runs.
+#
+# Reads SET_NAME (pods are SET_NAME-0, SET_NAME-1, ...), REPLICAS, PORT, the names
+# and passwords of the users, WORKERS_WRITE, to what workers may publish, and
+# TOKEN_KEY, if there are tokens.
 set -eu
 home=/var/lib/rabbitmq
 me=$HOSTNAME
@@ -39,16 +43,38 @@ json() {
   text=${text//$'\n'/\\n}
   printf '"%s"\n' "$text"
 }
-user=$(json "$RABBITMQ_DEFAULT_USER")
-password=$(json "$RABBITMQ_DEFAULT_PASS")
-(umask 077 && cat > "$home/user.json" <<END
+user() {
+  printf '{"name": %s, "password": %s, "tags": "%s"}' "$(json "$1")" "$(json "$2")" "$3"
+}
+permission() {
+  printf '{"user": %s, "vhost": "/", "configure": "%s", "write": %s, "read": ".*"}' \
+    "$(json "$1")" "$2" "$(json "$3")"
+}
+(umask 077 && cat > "$home/users.json" <<END
 {
-  "users": [{"name": $user, "password": $password, "tags": "administrator"}],
+  "users": [
+    $(user "$RABBITMQ_DEFAULT_USER" "$RABBITMQ_DEFAULT_PASS" administrator),
+    $(user "$LOOK_USER" "$LOOK_PASS" monitoring),
+    $(user "$RUN_USER" "$RUN_PASS" ""),
+    $(user "$WORKERS_USER" "$WORKERS_PASS" "")
+  ],
   "vhosts": [{"name": "/"}],
-  "permissions": [{"user": $user, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}]
+  "permissions": [
+    $(permission "$RABBITMQ_DEFAULT_USER" ".*" ".*"),
+    $(permission "$LOOK_USER" "^$" "^$"),
+    $(permission "$RUN_USER" ".*" ".*"),
+    $(permission "$WORKERS_USER" "^$" "$WORKERS_WRITE")
+  ]
 }
 END
 )
+tokens=
+if [ -n "${TOKEN_KEY:-}" ]; then
+  key="#{<<\"kty\">> => <<\"MAC\">>, <<\"alg\">> => <<\"HS256\">>, <<\"value\">> => <<$(json "$TOKEN_KEY")>>}"
+  keys="{key_config, [{default_key, <<\"workers\">>}, {signing_keys, #{<<\"workers\">> => {map, $key}}}]}"
+  tokens="{rabbitmq_auth_backend_oauth2, [{resource_server_id, <<\"workqueue\">>}, $keys]}"
+fi
+(umask 077 && echo "[$tokens]." > "$home/advanced.config")
 #
 peer=$me
 if [ ! -e "$home/mnesia/rabbit@$me" ]; then

@@ -37,10 +37,6 @@ Names.
 {{- default (printf "%s-worker" (include "workqueue.fullname" . | trunc 56 | trimSuffix "-")) .Values.worker.name }}
 {{- end }}
 
-{{- define "workqueue.operatorName" -}}
-{{- printf "%s-operator" (include "workqueue.fullname" .) }}
-{{- end }}
-
 {{/*
 Labels. The argument is a dict with `root` and, if the object has one,
 `component`.
@@ -93,19 +89,55 @@ Credentials.
 {{- default (printf "%s-credentials" (include "workqueue.fullname" .)) .Values.auth.existingSecret }}
 {{- end }}
 
+{{/* The Secret of one of the broker's other users, or the one with the cookie. The argument is a dict with `root` and `name`. */}}
+{{- define "workqueue.secretName" -}}
+{{- default (printf "%s-%s" (include "workqueue.fullname" .root) .name) (get .root.Values.auth.existingSecrets .name) }}
+{{- end }}
+
+{{/*
+A Secret of the release as it is in the cluster; nothing if another tool has made it, for example
+`kubectl workqueue up`. The argument is a dict with `root` and `name`.
+*/}}
+{{- define "workqueue.isForeign" -}}
+{{- $there := lookup "v1" "Secret" .root.Release.Namespace .name | default dict }}
+{{- $owner := dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there }}
+{{- if and $there (ne $owner .root.Release.Name) -}}
+true
+{{- end }}
+{{- end }}
+
+{{/* What is in a Secret in the cluster, decoded. The argument is a dict with `root`, `name` and `key`. */}}
+{{- define "workqueue.secretValue" -}}
+{{- $there := lookup "v1" "Secret" .root.Release.Namespace .name | default dict }}
+{{- get ($there.data | default dict) .key | default "" | b64dec }}
+{{- end }}
+
+{{/*
+A password where the cluster is not seen, and a random one would change with every rendering: derived
+from the administrator's by scrypt, so that workers do not find that by trying. The argument is a dict
+with `root` and `name`.
+*/}}
+{{- define "workqueue.derivedPassword" -}}
+{{- derivePassword 1 "maximum" .root.Values.auth.password .name (printf "%s/%s" .root.Release.Namespace (include "workqueue.credentialsName" .root)) | sha256sum | trunc 40 }}
+{{- end }}
+
 {{/* The Secret, and its key, with the URL that workers connect to. */}}
 {{- define "workqueue.urlSecretName" -}}
-{{- if .Values.externalBroker.existingSecret }}
+{{- if .Values.worker.urlSecret.name }}
+{{- .Values.worker.urlSecret.name }}
+{{- else if .Values.externalBroker.existingSecret }}
 {{- .Values.externalBroker.existingSecret }}
 {{- else if .Values.externalBroker.url }}
 {{- printf "%s-external-broker" (include "workqueue.fullname" .) }}
 {{- else }}
-{{- include "workqueue.credentialsName" . }}
+{{- include "workqueue.secretName" (dict "root" . "name" "workers") }}
 {{- end }}
 {{- end }}
 
 {{- define "workqueue.urlSecretKey" -}}
-{{- if .Values.externalBroker.existingSecret }}
+{{- if .Values.worker.urlSecret.name }}
+{{- .Values.worker.urlSecret.key }}
+{{- else if .Values.externalBroker.existingSecret }}
 {{- .Values.externalBroker.secretKey }}
 {{- else -}}
 url
@@ -196,7 +228,11 @@ true
 {{- $broker := .Values.broker -}}
 log.console = true
 log.file = false
-load_definitions = /var/lib/rabbitmq/user.json
+load_definitions = /var/lib/rabbitmq/users.json
+{{- if .Values.auth.tokens }}
+auth_backends.1 = internal
+auth_backends.2 = rabbit_auth_backend_oauth2
+{{- end }}
 {{- if $broker.tls.enabled }}
 {{- if $broker.tls.only }}
 listeners.tcp = none
@@ -242,6 +278,9 @@ cluster_formation.discovery_retry_interval = 1000
 {{- end }}
 {{- if .Values.broker.prometheus.enabled }}
 {{- $plugins = append $plugins "rabbitmq_prometheus" }}
+{{- end }}
+{{- if .Values.auth.tokens }}
+{{- $plugins = append $plugins "rabbitmq_auth_backend_oauth2" }}
 {{- end }}
 {{- $plugins = concat $plugins (default list .Values.broker.extraPlugins) | uniq -}}
 [{{ join "," $plugins }}].

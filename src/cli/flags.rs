@@ -129,7 +129,7 @@ pub struct ValueFlags {
     /// Use the chart in this directory instead of the bundled one
     #[arg(help_heading = CHART, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     chart: Option<PathBuf>,
-    /// Start from one of the chart's presets: ephemeral, production, tutorial
+    /// Start from one of the chart's presets: ephemeral, hardened, production, tutorial
     #[arg(help_heading = CHART, long, value_name = "NAME")]
     preset: Option<String>,
     /// Set a value, in Helm's syntax: a.b=c,d={x,y}

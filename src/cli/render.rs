@@ -10,8 +10,8 @@ use crate::ui::failure::{ExitStatus, Failure};
 
 /// Print the manifests that `up` would apply, as YAML
 ///
-/// Contacts no cluster. The Secret with the credentials is not part of the output: `up` creates it
-/// with a random password, unless values set one (auth.existingSecret, auth.password).
+/// Contacts no cluster. The Secrets with the credentials are not part of the output: `up` creates them
+/// with random passwords, unless values set one (auth.existingSecret, auth.password).
 #[derive(Debug, Args)]
 pub struct RenderArgs {
     #[command(flatten)]

@@ -16,7 +16,7 @@ use crate::ui::reports::up as words;
 
 /// Deploy the broker, or bring it up to date
 ///
-/// Creates a Secret with random credentials unless there is one, applies the chart's manifests
+/// Creates the Secrets with random credentials that are missing, applies the chart's manifests
 /// server-side, and waits until the broker accepts a login. If run again, it changes only what is
 /// different.
 ///

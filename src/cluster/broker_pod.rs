@@ -7,7 +7,8 @@ use kube::api::ListParams;
 
 use super::pod_state::is_ready;
 use super::pod_stream::PodPort;
-use super::{Cluster, Error};
+use super::secret::{PASSWORD, USERNAME};
+use super::{Cluster, Error, MissingRule};
 use workqueue_core::credentials::Credentials;
 use workqueue_core::names::ReleaseName;
 
@@ -15,14 +16,45 @@ use workqueue_core::names::ReleaseName;
 const PLAIN: (&str, i32) = ("amqp", 5672);
 const TLS: (&str, i32) = ("amqps", 5671);
 
+/// The annotation of a broker's pods that names a Secret: that of a user (`look`, `run`, `workers`), or the
+/// cookie's.
+pub(crate) fn secret_annotation(name: &str) -> String {
+    format!("kubectl-workqueue/{name}-secret")
+}
+
 /// A broker pod to open a tunnel to.
 #[derive(Debug, Clone)]
 pub struct BrokerPod {
     pub pod: String,
     /// The container's AMQP port.
     pub port: PodPort,
-    /// The credentials that the pod was started with.
+    /// The credentials of the user who runs, or else of the one who looks.
     pub credentials: Credentials,
+    /// Why they are not those of the user who runs.
+    pub limit: Option<LoginLimit>,
+}
+
+/// Why the login may only look: the Secret of the user who runs may not be read.
+#[derive(Debug, Clone)]
+pub struct LoginLimit {
+    what: String,
+    message: String,
+    rule: Option<MissingRule>,
+}
+
+impl LoginLimit {
+    fn of(error: Error) -> Option<Self> {
+        match error {
+            Error::Forbidden { what, message, rule } => Some(Self { what, message, rule }),
+            _ => None,
+        }
+    }
+}
+
+impl From<LoginLimit> for Error {
+    fn from(LoginLimit { what, message, rule }: LoginLimit) -> Self {
+        Self::Forbidden { what, message, rule }
+    }
 }
 
 impl Cluster {
@@ -49,20 +81,43 @@ impl Cluster {
             let diagnosis = self.diagnose(&selector).await;
             return Err(Error::BrokerNotReady { seconds: 0, is_late: false, diagnosis });
         };
+        let port = PodPort { number: container_port(pod, port), tls };
+        let (credentials, limit) = self.credentials(pod).await?;
+        Ok(BrokerPod { pod: pod.name_any(), port, credentials, limit })
+    }
+
+    /// The credentials of a broker's pod: those of the user who runs, or looks, whichever Secret may be read.
+    async fn credentials(&self, pod: &Pod) -> Result<(Credentials, Option<LoginLimit>), Error> {
+        let mut refused = None;
+        for user in ["run", "look"] {
+            let Some(secret) = pod.annotations().get(&secret_annotation(user)) else { continue };
+            match self.login_in(secret).await {
+                Err(error) if error.is_refusal() => refused = refused.or(Some(error)),
+                found => return Ok((found?, refused.and_then(LoginLimit::of))),
+            }
+        }
+        let login = self.default_login(pod).await;
+        match refused {
+            Some(error) => Ok((login.map_err(|_| error)?, None)),
+            None => Ok((login?, None)),
+        }
+    }
+
+    async fn login_in(&self, secret: &str) -> Result<Credentials, Error> {
+        let (username, password) =
+            tokio::try_join!(self.secret_value(secret, USERNAME), self.secret_value(secret, PASSWORD))?;
+        Ok(Credentials { username, password })
+    }
+
+    /// The login of a broker that has only one user: the chart of an earlier version, or another chart.
+    async fn default_login(&self, pod: &Pod) -> Result<Credentials, Error> {
         let (username, password) = tokio::try_join!(
             self.pod_env(pod, "RABBITMQ_DEFAULT_USER"),
             self.pod_env(pod, "RABBITMQ_DEFAULT_PASS")
         )?;
         // RabbitMQ's own defaults, for a pod without these variables.
         let guest = || "guest".to_owned();
-        Ok(BrokerPod {
-            pod: pod.name_any(),
-            port: PodPort { number: container_port(pod, port), tls },
-            credentials: Credentials {
-                username: username.unwrap_or_else(guest),
-                password: password.unwrap_or_else(guest),
-            },
-        })
+        Ok(Credentials { username: username.unwrap_or_else(guest), password: password.unwrap_or_else(guest) })
     }
 
     /// Whether a release has a broker, ready or not.

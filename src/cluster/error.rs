@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kube::client::UpgradeConnectionError;
+use kube::client::{AuthError, UpgradeConnectionError};
 
 use super::diagnosis::Diagnosis;
 use super::exec_plugin::PluginError;
@@ -90,7 +90,7 @@ impl Error {
                 Self::Forbidden { what, message, rule: Some(MissingRule::portforward()) }
             }
             kube::Error::Auth(error) => {
-                Self::Config(format!("the credentials cannot be obtained: {}", with_causes(&error)))
+                Self::Config(format!("the credentials cannot be obtained: {}", auth_problem(&error)))
             }
             kube::Error::Service(source) if plugin_error(&*source).is_some() => {
                 Self::Plugin(plugin_error(&*source).unwrap_or(PluginError::NoCommand))
@@ -115,6 +115,21 @@ impl Error {
     /// Whether the object already exists.
     pub fn is_already_exists(&self) -> bool {
         matches!(self, Self::Api { code: Some(409), .. })
+    }
+}
+
+/// Why there are no credentials. The words of a program that was run for them, its arguments and its output
+/// may be secret.
+fn auth_problem(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecRun { out, .. } => {
+            format!("the program of the kubeconfig's auth provider failed ({})", out.status)
+        }
+        AuthError::AuthExecStart(reason) => {
+            format!("the program of the kubeconfig's auth provider cannot be started: {reason}")
+        }
+        AuthError::ReadTokenFile(..) | AuthError::AuthExec(_) => with_causes(error),
+        _ => "what the kubeconfig says, or the program of its auth provider, is not usable".to_owned(),
     }
 }
 
@@ -195,7 +210,7 @@ impl Error {
             Self::Forbidden { rule, .. } => {
                 let rule = rule.as_ref()?;
                 format!(
-                    "ask for a Role with this rule: {{{rule}}} (the chart includes a Role with all required rules: see operatorRole in its values)"
+                    "ask for a Role with this rule: {{{rule}}} (the chart includes Roles with all required rules: see roles in its values)"
                 )
             }
             Self::NamespaceMissing(name) => {

@@ -40,10 +40,10 @@ pub(super) async fn load_config(target: &Target) -> Result<Config, Error> {
     let kubeconfig = match read(target) {
         Ok(kubeconfig) => kubeconfig,
         Err(error) if target.kubeconfig.is_none() && target.context.is_none() => {
-            return Config::incluster().map_err(|_| Error::Config(with_causes(&error)));
+            return Config::incluster().map_err(|_| Error::Config(words(&error)));
         }
-        Err(error) if target.kubeconfig.is_some() => return Err(Error::ConfigFile(with_causes(&error))),
-        Err(error) => return Err(Error::Config(with_causes(&error))),
+        Err(error) if target.kubeconfig.is_some() => return Err(Error::ConfigFile(words(&error))),
+        Err(error) => return Err(Error::Config(words(&error))),
     };
     if let Some(wanted) = &target.context {
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
@@ -53,7 +53,14 @@ pub(super) async fn load_config(target: &Target) -> Result<Config, Error> {
     }
     let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    config.map_err(|error| Error::Config(with_causes(&error)))
+    config.map_err(|error| Error::Config(words(&error)))
+}
+
+/// What is wrong, and where. A parser's own words quote lines, and there are passwords in them.
+fn words(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(reason) = error else { return with_causes(error) };
+    let place = reason.location().map(|place| format!(", line {}, column {}", place.line(), place.column()));
+    format!("the kubeconfig is not readable as YAML{}", place.unwrap_or_default())
 }
 
 fn no_context(wanted: &str, known: &[&str]) -> String {
@@ -103,6 +110,20 @@ fn provider(entry: &NamedCluster) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unreadable_kubeconfig_is_not_quoted() {
+        for bad in [
+            "users:\n- name: u\n  user: {token: s3cret, password: [s3cret",
+            "users:\n- name: u\n  user: s3cret",
+            "users: s3cret",
+            "{users: [{name: u, user: {username: {s3cret: 1}}}]}",
+        ] {
+            let said = words(&Kubeconfig::from_yaml(bad).expect_err("it is broken"));
+            assert!(said.starts_with("the kubeconfig is not readable as YAML"), "{said}");
+            assert!(!said.contains("s3cret"), "{said}");
+        }
+    }
 
     #[test]
     fn minikubes_profile_is_known_by_its_extension() {

@@ -8,6 +8,7 @@ pub mod access;
 pub mod api_server;
 pub mod apply;
 pub mod broker_pod;
+pub mod broker_users;
 mod client_certificate;
 pub mod config_maps;
 mod container_log;

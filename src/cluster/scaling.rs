@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -75,28 +76,44 @@ impl Cluster {
             message: error.to_string(),
             code: None,
         };
-        let manifest = copy_of(serde_json::to_value(&job).map_err(unreadable)?, new, pods);
+        let mut manifest = copy_of(serde_json::to_value(&job).map_err(unreadable)?, new, pods);
+        let script = rename_script(&mut manifest, new);
         let added = self.create_job(&manifest).await?;
-        self.share_script(&manifest, &added).await?;
+        if let Some(script) = script {
+            self.copy_script(&script, &added).await?;
+        }
         Ok(added)
     }
 
-    /// A script is deleted with its owner, the first Job of the run. Makes the added Job an owner as
-    /// well, so that the script lives as long as any of them.
-    async fn share_script(&self, manifest: &Value, job: &JobState) -> Result<(), Error> {
-        let volumes = manifest["spec"]["template"]["spec"]["volumes"].as_array();
-        let script = volumes.into_iter().flatten().find(|volume| volume["name"] == SCRIPT_VOLUME);
-        let Some(script) = script.and_then(|volume| volume["configMap"]["name"].as_str()) else {
-            return Ok(());
-        };
-        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": job.uid});
-        let patch = Patch::Strategic(json!({"metadata": {"ownerReferences": [owner]}}));
+    /// A script is deleted with the Job that owns it. The added Job gets a copy of its own: for that, nobody
+    /// needs the right to change ConfigMaps.
+    async fn copy_script(&self, script: &str, job: &JobState) -> Result<(), Error> {
         let maps = self.api::<ConfigMap>();
-        let params = PatchParams::default();
-        let patching = maps.patch(script, &params, &patch);
-        self.call(format!("sharing config map {script}"), patching).await?;
-        Ok(())
+        let mut copy = self.call(format!("reading config map {script}"), maps.get(script)).await?;
+        let owner = OwnerReference {
+            api_version: "batch/v1".to_owned(),
+            kind: "Job".to_owned(),
+            name: job.name.clone(),
+            uid: job.uid.clone(),
+            ..OwnerReference::default()
+        };
+        copy.metadata = ObjectMeta {
+            name: Some(job.name.clone()),
+            labels: copy.metadata.labels,
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        };
+        self.create_config_map(&copy).await
     }
+}
+
+/// Gives the volume with a script another ConfigMap. Returns the one that it had, if there is a script.
+fn rename_script(manifest: &mut Value, new: &str) -> Option<String> {
+    let volumes = manifest.pointer_mut("/spec/template/spec/volumes")?.as_array_mut()?;
+    let script = volumes.iter_mut().find(|volume| volume["name"] == SCRIPT_VOLUME)?;
+    let name = script["configMap"]["name"].as_str()?.to_owned();
+    script["configMap"]["name"] = json!(new);
+    Some(name)
 }
 
 /// The manifest of a Job with the template of another, without the fields that the server has set.
@@ -142,6 +159,18 @@ mod tests {
     use super::*;
     use crate::cluster::job::ITEMS_ANNOTATION;
     use workqueue_core::names::RUN_LABEL;
+
+    #[test]
+    fn an_added_job_has_a_script_of_its_own() {
+        let volumes = json!([{"name": "other", "configMap": {"name": "c"}},
+            {"name": SCRIPT_VOLUME, "configMap": {"name": "w-r1", "defaultMode": 365}}]);
+        let mut manifest = json!({"spec": {"template": {"spec": {"volumes": volumes}}}});
+        assert_eq!(rename_script(&mut manifest, "w-r1-2").as_deref(), Some("w-r1"));
+        let volumes = &manifest["spec"]["template"]["spec"]["volumes"];
+        assert_eq!(volumes[1]["configMap"], json!({"name": "w-r1-2", "defaultMode": 365}));
+        assert_eq!(volumes[0]["configMap"]["name"], "c");
+        assert_eq!(rename_script(&mut json!({"spec": {}}), "x"), None);
+    }
 
     #[test]
     fn a_copied_job_has_no_labels_of_the_controller() {

@@ -1,5 +1,5 @@
-//! The Secret with the broker's credentials. It is created once; user and password are never
-//! overwritten and never printed.
+//! The Secrets with the broker's users, and with the cookie of its nodes. Each is created once; user and
+//! password are never overwritten and never printed.
 
 use std::collections::BTreeMap;
 
@@ -12,60 +12,98 @@ use serde_json::{Value, json};
 use super::apply::Change;
 use super::{Cluster, Error, FIELD_MANAGER};
 
-/// The keys of the Secret that the chart's templates read.
-const USERNAME: &str = "username";
-const PASSWORD: &str = "password";
+/// The keys of the Secrets that the chart's templates read.
+pub(super) const USERNAME: &str = "username";
+pub(super) const PASSWORD: &str = "password";
 const COOKIE: &str = "erlang-cookie";
-const URL: &str = "url";
+pub(super) const URL: &str = "url";
+/// The key by which the broker recognizes the tokens of workers.
+pub(super) const TOKEN_KEY: &str = "token-key";
 
 /// Length of a generated password or cookie. Letters and digits need no escaping in a URL, and 40
 /// random ones have 238 bits.
 const GENERATED_LENGTH: usize = 40;
 
-/// The user in a generated Secret.
-const GENERATED_USERNAME: &str = "workqueue";
-
-/// The Secret that a release's broker and workers refer to.
+/// A Secret that a release's broker refers to, and its workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialsSpec {
     pub name: String,
     pub labels: BTreeMap<String, String>,
-    /// `amqp` or `amqps`, for the URL that workers read.
-    pub scheme: String,
-    /// Host and port of the client Service, for that URL.
-    pub authority: String,
     /// Whether to create the Secret if it is missing. If false, the user has named an existing one.
     pub generate: bool,
+    pub holds: Holds,
+}
+
+/// What a Secret holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    User {
+        /// The user's name in a generated Secret.
+        username: String,
+        /// `amqp` or `amqps`, for the URL that workers read.
+        scheme: String,
+        /// Host and port of the client Service, for that URL.
+        authority: String,
+        /// Whether somebody reads the URL.
+        needs_url: bool,
+        /// Whether the user makes tokens for workers.
+        makes_tokens: bool,
+    },
+    Cookie {
+        /// The Secret that held the cookie in earlier versions. Brokers that are restarted one by one
+        /// keep that, or they would not understand each other.
+        keep_from: Option<String>,
+    },
+}
+
+impl Holds {
+    fn keys(&self) -> &'static [&'static str] {
+        match self {
+            Self::User { needs_url: true, .. } => &[USERNAME, PASSWORD, URL],
+            Self::User { .. } => &[USERNAME, PASSWORD],
+            Self::Cookie { .. } => &[COOKIE],
+        }
+    }
 }
 
 impl CredentialsSpec {
-    fn manifest(&self) -> Value {
-        let (password, cookie) = (random_text(), random_text());
-        let url = format!("{}://{GENERATED_USERNAME}:{password}@{}/%2f", self.scheme, self.authority);
+    /// The generated Secret. A cookie that is kept replaces the random one.
+    fn manifest(&self, cookie: Option<String>) -> Value {
+        let data = match &self.holds {
+            Holds::User { username, scheme, authority, makes_tokens, .. } => {
+                let password = random_text();
+                let url = format!("{scheme}://{username}:{password}@{authority}/%2f");
+                let mut data = json!({USERNAME: username, PASSWORD: password, URL: url});
+                if *makes_tokens {
+                    data[TOKEN_KEY] = json!(random_text());
+                }
+                data
+            }
+            Holds::Cookie { .. } => json!({COOKIE: cookie.unwrap_or_else(random_text)}),
+        };
         json!({
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": self.name, "labels": self.labels},
             "type": "Opaque",
-            "stringData": {USERNAME: GENERATED_USERNAME, PASSWORD: password, COOKIE: cookie, URL: url},
+            "stringData": data,
         })
     }
-}
 
-impl CredentialsSpec {
     /// The new URL for a Secret that we created, if its URL is out of date, for example because it has
     /// the plaintext port. `None` if it is current, or if the user wrote it.
     fn moved_url(&self, secret: &Secret) -> Option<String> {
+        let Holds::User { scheme, authority, .. } = &self.holds else { return None };
         let text = |key| String::from_utf8(value(secret, key)?.to_vec()).ok();
         let (username, password, url) = (text(USERNAME)?, text(PASSWORD)?, text(URL)?);
         let login = format!("{username}:{password}");
         let (_, rest) = url.split_once("://")?;
         let (own_login, rest) = rest.rsplit_once('@')?;
-        let (authority, virtual_host) = rest.split_once('/')?;
-        let (host, _) = authority.split_once(':')?;
+        let (own_authority, virtual_host) = rest.split_once('/')?;
+        let (host, _) = own_authority.split_once(':')?;
         let is_ours =
-            own_login == login && virtual_host == "%2f" && self.authority.starts_with(&format!("{host}:"));
-        let wanted = format!("{}://{login}@{}/%2f", self.scheme, self.authority);
+            own_login == login && virtual_host == "%2f" && authority.starts_with(&format!("{host}:"));
+        let wanted = format!("{scheme}://{login}@{authority}/%2f");
         (self.generate && is_ours && url != wanted).then_some(wanted)
     }
 }
@@ -92,7 +130,7 @@ impl Cluster {
         match self.inspect(spec).await? {
             Found::Complete => Ok(Change::Unchanged),
             Found::Outdated(_, url) => self.set_url(spec, &url, dry_run).await,
-            Found::Missing => match self.create(&spec.manifest(), dry_run).await {
+            Found::Missing => match self.create(&self.generated(spec).await?, dry_run).await {
                 Ok(_) => Ok(Change::Created),
                 // Somebody else has just created it; theirs is as good.
                 Err(error) if error.is_already_exists() => Ok(Change::Unchanged),
@@ -117,8 +155,16 @@ impl Cluster {
                 moved.data.get_or_insert_default().insert(URL.to_owned(), ByteString(url.into_bytes()));
                 Some((Some(json!(secret)), json!(moved)))
             }
-            Found::Missing => Some((None, spec.manifest())),
+            Found::Missing => Some((None, self.generated(spec).await?)),
         })
+    }
+
+    async fn generated(&self, spec: &CredentialsSpec) -> Result<Value, Error> {
+        let cookie = match &spec.holds {
+            Holds::Cookie { keep_from: Some(earlier) } => self.find_secret_value(earlier, COOKIE).await?,
+            _ => None,
+        };
+        Ok(spec.manifest(cookie))
     }
 
     async fn inspect(&self, spec: &CredentialsSpec) -> Result<Found, Error> {
@@ -127,7 +173,7 @@ impl Cluster {
             let missing = || problem(format!("does not exist in namespace {:?}", self.namespace()));
             return if spec.generate { Ok(Found::Missing) } else { Err(missing()) };
         };
-        let keys = [USERNAME, PASSWORD, COOKIE, URL].into_iter();
+        let keys = spec.holds.keys().iter().copied();
         let missing: Vec<&str> = keys.filter(|key| value(&secret, key).is_none()).collect();
         if !missing.is_empty() {
             return Err(problem(format!("has no key {}", missing.join(", "))));
@@ -185,16 +231,29 @@ fn value<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
+    fn user(scheme: &str, authority: &str) -> Holds {
+        let (username, scheme, authority) = ("workqueue".to_owned(), scheme.to_owned(), authority.to_owned());
+        Holds::User { username, scheme, authority, needs_url: true, makes_tokens: false }
+    }
+
+    #[test]
+    fn a_cookie_is_random_unless_brokers_share_an_earlier_one() {
+        let holds = Holds::Cookie { keep_from: None };
+        let spec = CredentialsSpec { name: "s".to_owned(), labels: BTreeMap::new(), generate: true, holds };
+        let cookie = |kept: Option<&str>| spec.manifest(kept.map(str::to_owned))["stringData"].clone();
+        assert_ne!(cookie(None), cookie(None));
+        assert_eq!(cookie(Some("old")), json!({COOKIE: "old"}));
+    }
+
     #[test]
     fn generated_secrets_differ_and_their_url_needs_no_escaping() {
         let spec = CredentialsSpec {
             name: "s".to_owned(),
             labels: BTreeMap::new(),
-            scheme: "amqp".to_owned(),
-            authority: "broker:5672".to_owned(),
             generate: true,
+            holds: user("amqp", "broker:5672"),
         };
-        let (first, second) = (spec.manifest(), spec.manifest());
+        let (first, second) = (spec.manifest(None), spec.manifest(None));
         assert_ne!(first["stringData"][PASSWORD], second["stringData"][PASSWORD]);
         let password = first["stringData"][PASSWORD].as_str().expect("text");
         assert!(password.len() == 40 && password.chars().all(|c| c.is_ascii_alphanumeric()));
@@ -212,9 +271,8 @@ mod tests {
         let spec = CredentialsSpec {
             name: "s".to_owned(),
             labels: BTreeMap::new(),
-            scheme: "amqps".to_owned(),
-            authority: "broker:5671".to_owned(),
             generate: true,
+            holds: user("amqps", "broker:5671"),
         };
         let moved = spec.moved_url(&secret("amqp://u:p@broker:5672/%2f"));
         assert_eq!(moved.as_deref(), Some("amqps://u:p@broker:5671/%2f"));

@@ -9,6 +9,7 @@ use super::subject::Subject;
 use crate::cluster::access::Right;
 use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::{self, Cluster};
+use crate::release::storage;
 use workqueue_core::names::ReleaseName;
 
 /// How many rights are asked for at the same time.
@@ -32,8 +33,8 @@ pub(super) fn purposes(subject: &Subject, release: &ReleaseName, installed: bool
     };
     let look = "look at the release and its runs, and reach the broker";
     vec![
-        purpose("rights-look", look, to_look(subject, release), false),
-        purpose("rights-run", "start, change and delete runs", to_run(), false),
+        purpose("rights-look", look, to_look(), false),
+        purpose("rights-run", "start, change and delete runs", to_run(subject, release), false),
         purpose(
             "rights-up",
             "install, change and delete the release",
@@ -48,22 +49,25 @@ fn verbs(verbs: &[&str], group: &str, resource: &str) -> Vec<Right> {
     verbs.iter().map(|verb| Right::new(verb, group, resource)).collect()
 }
 
-fn to_look(subject: &Subject, release: &ReleaseName) -> Vec<Right> {
-    let secrets = [subject.credentials.clone(), Some(format!("kubectl-workqueue.{release}"))];
-    let secrets = secrets.iter().flatten().map(|name| Right::new("get", "", "secrets").named(name));
+fn to_look() -> Vec<Right> {
     let mut rights = verbs(&["get", "list", "watch"], "", "pods");
     rights.extend(verbs(&["get"], "", "pods/log"));
     rights.extend(verbs(&["list"], "", "services"));
     // Older servers open a port-forward with GET, newer ones ask for `create`, too.
     rights.extend(verbs(&["get", "create"], "", "pods/portforward"));
     rights.extend(verbs(&["get", "list", "watch"], "batch", "jobs"));
-    rights.extend(secrets);
     rights
 }
 
-fn to_run() -> Vec<Right> {
-    let jobs = verbs(&["create", "patch", "delete"], "batch", "jobs");
-    jobs.into_iter().chain(verbs(&["list", "create", "patch", "delete"], "", "configmaps")).collect()
+fn to_run(subject: &Subject, release: &ReleaseName) -> Vec<Right> {
+    let mut rights = verbs(&["create", "patch", "delete"], "batch", "jobs");
+    rights.extend(verbs(&["get", "list", "create"], "", "configmaps"));
+    rights.extend(verbs(&["list"], "apps", "statefulsets"));
+    rights.extend(verbs(&["create"], "", "secrets"));
+    let [_, values] = storage::secret_names(release);
+    let read = subject.login.iter().chain([&values]);
+    rights.extend(read.map(|name| Right::new("get", "", "secrets").named(name)));
+    rights
 }
 
 fn to_install(subject: &Subject, release: &ReleaseName) -> Vec<Right> {
@@ -149,7 +153,7 @@ mod tests {
         assert_eq!(judged("rights-up", false, &policy).state, State::Error);
         assert_eq!(judged("rights-up", true, &policy).state, State::Warning);
         let release = "workqueue".parse().expect("legal");
-        let subject = subject(&["networkPolicy.enabled=true", "operatorRole.create=true"]);
+        let subject = subject(&["networkPolicy.enabled=true", "roles.create=true"]);
         let rights = named(purposes(&subject, &release, false), "rights-up").rights;
         for (group, plural) in
             [("networking.k8s.io", "networkpolicies"), ("rbac.authorization.k8s.io", "roles")]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::notice::Observer;
+use crate::release::credentials;
 use crate::release::manifests::{self, ChartPlan, Installation};
 use crate::release::remembered::{self, Remember};
 use helm_template::{Chart, Rendered, ValueSources};
@@ -66,8 +67,10 @@ pub(super) struct Subject {
     pub(super) objects: Vec<Value>,
     pub(super) pods: Vec<PodGroup>,
     pub(super) claims: Vec<ClaimGroup>,
-    /// The Secret with the broker's credentials, if pods refer to one.
-    pub(super) credentials: Option<String>,
+    /// The Secrets that the broker's pods refer to.
+    pub(super) credentials: Vec<String>,
+    /// The one with the login of who runs.
+    pub(super) login: Option<String>,
     /// Manifests whose pods or PVCs cannot be read, and why.
     pub(super) faults: Vec<String>,
 }
@@ -105,8 +108,10 @@ impl Subject {
         // Brokers first: workers need what is left.
         pods.sort_by_key(|group: &PodGroup| group.role == Role::Worker);
         let installation = Installation::of(rendered, release, namespace);
-        let credentials = installation.workloads.iter().find_map(|it| manifests::secret_of(&it.manifest));
-        Self { objects: installation.objects, pods, claims, credentials, faults }
+        let workloads = installation.workloads.iter().map(|workload| &workload.manifest);
+        let credentials = workloads.clone().flat_map(credentials::secrets_of).collect();
+        let login = workloads.clone().find_map(credentials::login_of);
+        Self { objects: installation.objects, pods, claims, credentials, login, faults }
     }
 
     /// The images of a role's pods, each once.
@@ -238,7 +243,8 @@ pub(super) mod tests {
         let claims = &subject.claims[0];
         assert_eq!(claims.names.last().map(String::as_str), Some("data-r1-workqueue-broker-2"));
         assert_eq!(claims.size(), Some("8Gi"));
-        assert_eq!(subject.credentials.as_deref(), Some("r1-workqueue-credentials"));
+        assert_eq!(subject.credentials.len(), 5, "four users and the cookie: {:?}", subject.credentials);
+        assert_eq!(subject.login.as_deref(), Some("r1-workqueue-run"));
         let images: Vec<_> = subject.images().into_iter().filter(|(role, _)| *role == "worker").collect();
         assert_eq!(images, [("worker", "i:1".to_owned()), ("worker", "w:1".to_owned())]);
     }

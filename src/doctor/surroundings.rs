@@ -130,8 +130,9 @@ impl Surroundings {
         let hard = self.quotas.iter().flatten().filter_map(|quota| quota.spec.as_ref()?.hard.as_ref());
         let counted: Vec<&String> = hard.flat_map(BTreeMap::keys).collect();
         // The release storage, and credentials that the chart does not render.
-        let secrets = [subject.credentials.clone(), Some(format!("kubectl-workqueue.{release}"))];
-        let secrets = secrets.iter().flatten().map(|name| ObjectRef::new("v1", "Secret", name));
+        let storage = crate::release::storage::secret_names(release);
+        let secrets = subject.credentials.iter().chain(&storage);
+        let secrets = secrets.map(|name| ObjectRef::new("v1", "Secret", name));
         let rendered = subject.objects.iter().filter_map(ObjectRef::of);
         let mut objects: Vec<ObjectRef> = Vec::new();
         for object in rendered.chain(secrets) {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::cluster;
 use crate::cluster::Cluster;
+use crate::cluster::broker_pod::LoginLimit;
 use crate::cluster::tunnel::Tunnel;
 use crate::error::Error;
 use crate::notice::Deadline;
@@ -45,6 +46,8 @@ pub struct BrokerConnection {
     pub(crate) tunnel: Option<Tunnel>,
     /// Where to open further connections.
     pub(crate) endpoint: Endpoint,
+    /// Why its user may only look.
+    limit: Option<LoginLimit>,
 }
 
 impl BrokerConnection {
@@ -64,7 +67,7 @@ impl BrokerConnection {
         let address = tunnel.address();
         let endpoint = Endpoint::plain(address.ip().to_string(), address.port(), target.credentials);
         match Broker::connect(&endpoint, purpose).await {
-            Ok(broker) => Ok(Self { broker, tunnel: Some(tunnel), endpoint }),
+            Ok(broker) => Ok(Self { broker, tunnel: Some(tunnel), endpoint, limit: target.limit }),
             Err(error) => Err(explain(Some(&tunnel), error)),
         }
     }
@@ -75,7 +78,7 @@ impl BrokerConnection {
             BrokerTarget::Release(cluster, release) => Self::open(cluster, release, purpose).await,
             BrokerTarget::Direct(endpoint) => {
                 let broker = Broker::connect(endpoint, purpose).await?;
-                Ok(Self { broker, tunnel: None, endpoint: endpoint.clone() })
+                Ok(Self { broker, tunnel: None, endpoint: endpoint.clone(), limit: None })
             }
         }
     }
@@ -148,9 +151,23 @@ impl BrokerConnection {
         Err(broker::Error::NoQueue(queue.clone()).into())
     }
 
+    /// Refuses what whoever may only look must not do, although the broker would let them: with the
+    /// permission to read a queue, it is emptied too.
+    ///
+    /// # Errors
+    /// The Secret that may not be read.
+    pub(crate) fn require_login_to_run(&self) -> Result<(), Error> {
+        self.limit.clone().map_or(Ok(()), |limit| Err(Error::Cluster(limit.into())))
+    }
+
     /// Replaces an error by the tunnel's own failure if there is one: it says more than the AMQP
-    /// client's "connection reset".
+    /// client's "connection reset". A refusal to a user who may only look is the lack of another login.
     pub fn explain(&self, error: broker::Error) -> Error {
+        if let (broker::Error::Refused { reason, .. }, Some(limit)) = (&error, &self.limit)
+            && reason.contains("ACCESS_REFUSED")
+        {
+            return Error::Cluster(limit.clone().into());
+        }
         explain(self.tunnel.as_ref(), error)
     }
 

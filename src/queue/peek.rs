@@ -47,6 +47,7 @@ pub async fn depth(target: &BrokerTarget, queue: &QueueName) -> Result<Option<De
 /// As for [`peek()`].
 pub async fn purge(target: &BrokerTarget, queue: &QueueName) -> Result<u32, Error> {
     let connection = BrokerConnection::open_target(target, PURPOSE).await?;
+    connection.require_login_to_run()?;
     let purged =
         topology::purge(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
     connection.close().await;

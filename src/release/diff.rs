@@ -38,11 +38,11 @@ pub async fn diff(
     let mut diffs = Vec::new();
     let mut kept = Vec::new();
     let installation = Installation::of(rendered, release, cluster.namespace());
-    if let Some(spec) = &installation.credentials
-        && let Some((before, after)) = cluster.plan_credentials(spec).await?
-    {
-        let (before, after) = mask(before, Some(after));
-        diffs.push(ObjectDiff { object: ObjectRef::new("v1", "Secret", &spec.name), before, after });
+    for spec in &installation.credentials {
+        if let Some((before, after)) = cluster.plan_credentials(spec).await? {
+            let (before, after) = mask(before, Some(after));
+            diffs.push(ObjectDiff { object: ObjectRef::new("v1", "Secret", &spec.name), before, after });
+        }
     }
     for manifest in &installation.objects {
         let planned = cluster.plan(manifest, force_conflicts).await?;

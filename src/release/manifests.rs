@@ -1,6 +1,5 @@
 //! Turns a chart and its values into manifests, for `render`, `up`, `diff` and `run`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -12,6 +11,7 @@ use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::rollout::Workload;
 use crate::cluster::secret::CredentialsSpec;
 use crate::error::Error;
+use crate::release::credentials;
 use helm_template::{Chart, KubeVersion, NoCluster, Release, Rendered, ValueSources, ValuesFile};
 use workqueue_core::names::{CHART, ReleaseName};
 
@@ -153,8 +153,8 @@ pub struct Installation {
     pub left_out: Vec<ObjectRef>,
     /// The workloads to wait for.
     pub workloads: Vec<Workload>,
-    /// The Secret that the workloads refer to, unless it is among the objects.
-    pub credentials: Option<CredentialsSpec>,
+    /// The Secrets that the workloads refer to, as far as they are not among the objects.
+    pub credentials: Vec<CredentialsSpec>,
 }
 
 impl Installation {
@@ -170,54 +170,14 @@ impl Installation {
         let workloads: Vec<Workload> = of_kind(&objects, &["StatefulSet", "ReplicationController"])
             .map(|manifest| Workload { manifest: manifest.clone() })
             .collect();
-        let credentials = credentials(&objects, &workloads, &values);
+        let credentials = credentials::specs(&objects, &workloads, &values);
         let left_out = jobs.iter().filter_map(ObjectRef::of).collect();
         Self { objects, left_out, workloads, credentials }
     }
 }
 
-fn of_kind<'a>(objects: &'a [Value], kinds: &'a [&str]) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn of_kind<'a>(objects: &'a [Value], kinds: &'a [&str]) -> impl Iterator<Item = &'a Value> {
     objects.iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)))
-}
-
-/// The Secret that `up` has to create for the workloads; `None` if the chart renders it, or if they
-/// refer to none.
-fn credentials(objects: &[Value], workloads: &[Workload], values: &Value) -> Option<CredentialsSpec> {
-    let name = workloads.iter().find_map(|workload| secret_of(&workload.manifest))?;
-    if of_kind(objects, &["Secret"]).any(|secret| secret["metadata"]["name"].as_str() == Some(&name)) {
-        return None;
-    }
-    let service = of_kind(objects, &["Service"]).find(|service| service["spec"]["clusterIP"] != "None")?;
-    // The first port is named after its scheme: amqps if the broker only accepts TLS.
-    let scheme = service.pointer("/spec/ports/0/name").and_then(Value::as_str).unwrap_or("amqp");
-    Some(CredentialsSpec {
-        labels: text_map(&service["metadata"]["labels"]),
-        scheme: scheme.to_owned(),
-        authority: authority(service),
-        // A Secret that the user named is the user's to create.
-        generate: values.pointer("/auth/existingSecret").is_none_or(|name| name == ""),
-        name,
-    })
-}
-
-/// The Secret that holds the password of a broker's pods.
-pub(crate) fn secret_of(workload: &Value) -> Option<String> {
-    let containers = workload.pointer("/spec/template/spec/containers")?.as_array()?;
-    let variables = containers.iter().filter_map(|container| container["env"].as_array()).flatten();
-    let mut passwords = variables.filter(|variable| variable["name"] == "RABBITMQ_DEFAULT_PASS");
-    passwords
-        .find_map(|variable| variable.pointer("/valueFrom/secretKeyRef/name")?.as_str().map(str::to_owned))
-}
-
-fn authority(service: &Value) -> String {
-    let name = service["metadata"]["name"].as_str().unwrap_or_default();
-    let port = service.pointer("/spec/ports/0/port").and_then(Value::as_u64).unwrap_or(5672);
-    format!("{name}:{port}")
-}
-
-fn text_map(value: &Value) -> BTreeMap<String, String> {
-    let pairs = value.as_object().into_iter().flatten();
-    pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod broker_upgrade;
 pub(crate) mod contents;
+pub(crate) mod credentials;
 pub mod diff;
 pub mod down;
 pub mod export;

@@ -198,7 +198,7 @@ async fn apply(
         StoredRelease { objects: all, ..stored.clone() }.save(cluster, &plan.release).await?;
     }
     let mut report = UpReport { objects: Vec::new(), left_out: installation.left_out, ready_after: None };
-    if let Some(credentials) = &installation.credentials {
+    for credentials in &installation.credentials {
         let change = cluster.ensure_credentials(credentials, dry_run).await?;
         report_change(&mut report, observer, ObjectRef::new("v1", "Secret", &credentials.name), change);
     }

@@ -121,8 +121,11 @@ impl BroughtWorker {
         let mounted = cluster.mounted_config_maps().await?;
         let unused =
             obsolete.into_iter().filter(|map| map.name.as_ref().is_some_and(|name| !mounted.contains(name)));
-        try_join_all(unused.map(|map| cluster.delete_config_map(map))).await?;
-        Ok(())
+        match try_join_all(unused.map(|map| cluster.delete_config_map(map))).await {
+            // Whoever may delete them does so with the next run.
+            Err(error) if error.is_refusal() => Ok(()),
+            deleted => Ok(deleted.map(drop)?),
+        }
     }
 }
 

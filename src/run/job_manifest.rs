@@ -17,6 +17,7 @@ use crate::release::storage;
 use crate::run::brought_worker::BroughtWorker;
 use crate::run::outputs::room;
 use crate::run::plan::{Mode, RunPlan, Work, Worker};
+use crate::run::workers_login::WorkersLogin;
 use helm_template::{Chart, ValueSources};
 use workqueue_core::names::RUN_LABEL;
 use workqueue_worker::script::SCRIPT_DIR;
@@ -72,6 +73,8 @@ pub(crate) struct Renderer {
     version: String,
     /// The worker that the plugin brings, if no image has it.
     pub(crate) worker: Option<BroughtWorker>,
+    /// Where its pods find the URL of the broker, unless the chart knows.
+    login: Option<WorkersLogin>,
 }
 
 impl Renderer {
@@ -81,9 +84,10 @@ impl Renderer {
         let chart = plan.chart.load_chart()?;
         let values = storage::values_for(cluster, &plan.release, &chart, &plan.chart);
         let version = async { Ok(cluster.server_version().await?) };
-        let (values, version) = tokio::try_join!(values, version)?;
+        let login = WorkersLogin::find(cluster, &plan.release, &plan.queue.name);
+        let (values, version, login) = tokio::try_join!(values, version, login)?;
         let namespace = cluster.namespace().to_owned();
-        let mut renderer = Self { chart, values, namespace, version, worker: None };
+        let mut renderer = Self { chart, values, namespace, version, worker: None, login };
         let contents = Contents { items: 1, ..Contents::default() };
         if plan.worker == Worker::Injected(None) {
             let job = renderer.rendered(plan, "sample", "sample", contents)?;
@@ -115,11 +119,26 @@ impl Renderer {
         }
     }
 
+    /// Stores the login of the workers, if they have one of their own.
+    ///
+    /// # Errors
+    /// What the cluster refuses.
+    pub(crate) async fn store_login(&self, cluster: &Cluster) -> Result<(), Error> {
+        match &self.login {
+            Some(login) => login.store(cluster).await,
+            None => Ok(()),
+        }
+    }
+
     /// The chart's Job.
     fn rendered(&self, plan: &RunPlan, name: &str, run: &str, contents: Contents) -> Result<Value, Error> {
         let mut values = self.values.clone();
         let archives = self.worker.as_ref().map(BroughtWorker::archives);
-        values.overrides.push(json!({"worker": worker_values(plan, name, run, contents, archives)}));
+        let mut worker = worker_values(plan, name, run, contents, archives);
+        if let Some(login) = &self.login {
+            worker["urlSecret"] = json!({"name": login.secret, "key": "url"});
+        }
+        values.overrides.push(json!({"worker": worker}));
         let rendered =
             manifests::render(&self.chart, &values, &plan.release, &self.namespace, &self.version)?;
         let mut objects = rendered.manifests.into_iter().map(|manifest| manifest.object);

@@ -21,3 +21,4 @@ pub mod start;
 pub(crate) mod start_failures;
 pub(crate) mod starting;
 pub mod stop;
+pub(crate) mod workers_login;

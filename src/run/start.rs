@@ -167,6 +167,7 @@ pub(super) async fn start_job(
     let creating = async {
         let manifest = renderer.job(plan, &run, contents)?;
         declare_outputs(&connection, plan, &run, &manifest, contents).await?;
+        renderer.store_login(cluster).await?;
         let job = cluster.create_job(&manifest).await?;
         Ok::<_, Error>((manifest, job))
     };

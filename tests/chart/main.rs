@@ -128,7 +128,7 @@ fn sets_render_as_with_helm() {
 #[test]
 fn helm_lint_accepts_the_chart() {
     for kube in ["1.20.0", "1.35.0"] {
-        for preset in ["ephemeral", "production", "tutorial"] {
+        for preset in ["ephemeral", "hardened", "production", "tutorial"] {
             let values = chart().join("presets").join(format!("{preset}.yaml"));
             let mut lint = Command::new(helm());
             lint.args(["lint", "--strict", "--kube-version", kube]).arg(chart()).arg("-f").arg(values);

@@ -83,7 +83,7 @@ fn values_and_presets_that_the_chart_does_not_have() {
     assert_snapshot!(said(&["--preset", "ephemral"]), @r#"
     exit code 2
     --- stderr
-    error: the chart has no preset "ephemral"; it has: ephemeral, production, tutorial; did you mean ephemeral?
+    error: the chart has no preset "ephemral"; it has: ephemeral, hardened, production, tutorial; did you mean ephemeral?
     "#);
     let incomplete = sandbox.run(&["render", "--set", "broker.tls.enabled=true"]).exits(2);
     incomplete.says("broker.tls.existingSecret: name the Secret");

@@ -24,7 +24,7 @@ fn a_broker_is_reached_without_a_tunnel() {
 }
 
 /// Makes an authority (`ca.pem`) and its certificate for a DNS name (`cert.pem`, `key.pem`).
-fn make_certificates(files: &Sandbox, name: &str) {
+pub(crate) fn make_certificates(files: &Sandbox, name: &str) {
     let script = r#"cd "$1"; umask 077
         openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=ca -keyout ca.key -out ca.pem \
             -addext basicConstraints=critical,CA:TRUE

@@ -93,12 +93,12 @@ fn an_object_in_another_namespace_is_pruned_there_and_not_its_namesake() {
 fn what_is_no_longer_rendered_is_pruned_and_nothing_else() {
     let bed = Bed::new("prune");
     bed.kubectl(&["create", "configmap", "theirs", "--from-literal=a=b"]).ok();
-    bed.up(&["--no-wait", "--set", "operatorRole.create=true"]).ok();
-    let role = "role.rbac.authorization.k8s.io/workqueue-operator";
+    bed.up(&["--no-wait", "--set", "roles.create=true"]).ok();
+    let role = "role.rbac.authorization.k8s.io/workqueue-look";
     assert!(bed.names("roles").contains(role));
 
     let shown = bed.diff(&[]).exits(1).stdout;
-    assert!(shown.contains("+++ /dev/null") && shown.contains("workqueue-operator"), "{shown}");
+    assert!(shown.contains("+++ /dev/null") && shown.contains("workqueue-look"), "{shown}");
     let pruned = bed.up(&["--no-wait"]).ok().stdout;
     assert!(pruned.contains(&format!("{role} pruned")), "{pruned}");
     assert_eq!(bed.names("roles"), "");

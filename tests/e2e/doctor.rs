@@ -82,8 +82,8 @@ fn a_missing_verb_is_one_red_line_and_what_may_not_be_seen_is_none() {
     config["users"][0]["user"]["as"] = "limited".into();
     let files = Sandbox::new();
     let config = files.file("kubeconfig", config.to_string()).display().to_string();
-    let subject = "operatorRole.subjects[0].kind=User,operatorRole.subjects[0].name=limited,\
-        operatorRole.subjects[0].apiGroup=rbac.authorization.k8s.io";
+    let subject = "roles.create=true,roles.subjects.run[0].kind=User,roles.subjects.run[0].name=limited,\
+        roles.subjects.run[0].apiGroup=rbac.authorization.k8s.io";
     bed.up(&["--set", subject]).ok();
     let limited = ["--kubeconfig", config.as_str()];
 
@@ -97,13 +97,13 @@ fn a_missing_verb_is_one_red_line_and_what_may_not_be_seen_is_none() {
         assert!(unknown.contains(&format!("{check}: \"not allowed to look")), "{check} is not in\n{unknown}");
     }
 
-    let role = "workqueue-operator";
+    let role = "workqueue-run";
     let rules = bed.get(&["role", role])["rules"].clone();
-    let jobs = rules.as_array().expect("a list").iter().position(|rule| rule["resources"][0] == "jobs");
+    let changes_jobs =
+        |rule: &serde_json::Value| rule["resources"][0] == "jobs" && rule["verbs"][0] == "create";
+    let jobs = rules.as_array().expect("a list").iter().position(changes_jobs);
     let verbs = format!("/rules/{}/verbs", jobs.expect("it has one"));
-    let patch = format!(
-        r#"[{{"op": "replace", "path": "{verbs}", "value": ["get", "list", "watch", "create", "patch"]}}]"#
-    );
+    let patch = format!(r#"[{{"op": "replace", "path": "{verbs}", "value": ["create", "patch"]}}]"#);
     bed.kubectl(&["patch", "role", role, "--type=json", "--patch", &patch]).ok();
     let outcome = doctor(&bed, &limited);
     only_error(&outcome, "rights-run", "not allowed to delete jobs");

@@ -71,8 +71,8 @@ fn a_missing_right_is_named_with_its_rule() {
         .says(r#"resources: ["pods/portforward"], verbs: ["get", "create"]"#);
 
     // The Role that the chart ships is enough.
-    let subject = "operatorRole.subjects[0].kind=User,operatorRole.subjects[0].name=nobody,\
-        operatorRole.subjects[0].apiGroup=rbac.authorization.k8s.io";
+    let subject = "roles.create=true,roles.subjects.run[0].kind=User,roles.subjects.run[0].name=nobody,\
+        roles.subjects.run[0].apiGroup=rbac.authorization.k8s.io";
     bed.up(&["--set", subject]).ok();
     bed.kubectl(&["delete", "rolebinding", "reader"]).ok();
     bed.workqueue(&[&["run", "--image", &seed_worker(), "apple"], &forbidden[..]].concat()).ok();

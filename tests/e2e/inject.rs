@@ -84,8 +84,8 @@ fn any_image_runs_a_program_right_after_up() {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn the_charts_role_allows_to_bring_workers_for_all_architectures() {
     let bed = Bed::with_worker("inject-role");
-    let subject = "operatorRole.subjects[0].kind=User,operatorRole.subjects[0].name=nobody,\
-        operatorRole.subjects[0].apiGroup=rbac.authorization.k8s.io";
+    let subject = "roles.create=true,roles.subjects.run[0].kind=User,roles.subjects.run[0].name=nobody,\
+        roles.subjects.run[0].apiGroup=rbac.authorization.k8s.io";
     bed.up(&["--set", subject]).ok();
     let mut config = bed.kubectl(&["config", "view", "--raw", "--minify", "-o", "json"]).ok().json();
     config["users"][0]["user"]["as"] = "nobody".into();

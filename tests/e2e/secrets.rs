@@ -16,9 +16,7 @@ struct Search {
 impl Search {
     fn new(bed: Bed) -> Self {
         let mut search = Self { bed, secrets: Vec::new() };
-        for key in ["password", "erlang-cookie", "url"] {
-            search.secrets.push(search.bed.credential(key));
-        }
+        search.collect();
         let config = search.bed.kubectl(&["config", "view", "--raw", "-o", "json"]).ok().json();
         for user in config["users"].as_array().into_iter().flatten() {
             for key in ["client-key-data", "token", "password"] {
@@ -27,6 +25,22 @@ impl Search {
         }
         assert!(search.secrets.iter().all(|secret| secret.len() >= 16), "short ones are found anywhere");
         search
+    }
+
+    /// Notes the values of all Secrets with logins that there are now.
+    fn collect(&mut self) {
+        const KEYS: [&str; 5] = ["password", "url", "erlang-cookie", "token-key", "token"];
+        let secrets = self.bed.get(&["secrets"]);
+        for secret in secrets["items"].as_array().expect("a list") {
+            for value in KEYS.into_iter().filter_map(|key| secret["data"][key].as_str()) {
+                let value = STANDARD.decode(value).expect("base64");
+                self.secrets.push(String::from_utf8(value).expect("text"));
+            }
+        }
+        // The last part of a token alone is worth as much as all of it.
+        let signed = |secret: &String| Some(secret.split('@').next()?.rsplit_once('.')?.1.to_owned());
+        let signatures = self.secrets.iter().filter(|secret| secret.contains("://token:")).filter_map(signed);
+        self.secrets.extend(signatures.collect::<Vec<_>>());
     }
 
     /// Fails the test if a text shows a secret, as it is or in base64.
@@ -64,13 +78,18 @@ fn shown(outcome: &Outcome) -> String {
 fn no_command_shows_or_stores_a_secret() {
     let bed = Bed::new("secrets");
     let first = bed.up(&["-v"]).ok();
-    let search = Search::new(bed);
+    let mut search = Search::new(bed);
     search.look("up", &shown(&first));
 
     let image = seed_worker();
     let run = ["run", "--image", &image, "--worker-image", worker_image(), "--retries", "0"];
     let program = ["--", "sh", "-c", "echo out; echo err >&2; read item; [ $item != bad ]"];
     search.run(&[&run[..], &["good", "bad"], &program].concat()).exits(6);
+    search.collect();
+    assert!(
+        search.secrets.iter().any(|secret| secret.contains("://token:")),
+        "workers have a login of their own"
+    );
     search.look_at_processes();
     let report = search.run(&["status", "-o", "json"]).ok().json();
     let name = report["runs"][0]["run"].as_str().expect("the run").to_owned();

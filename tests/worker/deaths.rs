@@ -137,6 +137,7 @@ async fn a_stream_of_marks_that_is_deleted_is_made_again() {
 async fn work_goes_on_without_a_stream_of_marks() {
     let bench = Bench::with_items(&["a", "b"]).await;
     // Another kind of queue is in its place.
+    bench.delete(".starts").await;
     Bench::attach(&bench.url, &format!("{}.starts", bench.queue)).await.declare().await;
     let flags = ["--forever", "--concurrency", "2", "--grace", "0s"];
     returns(&bench, &flags, 2).await;

@@ -3,7 +3,7 @@
 use lapin::{Channel, Confirmation};
 
 use crate::broker::{close_channel, within};
-use crate::confirms::{confirming_channel, publish};
+use crate::confirms::{Route, confirming_channel, publish};
 use crate::failed_message::{self, FailedMessage};
 use crate::queue_reader::QueueReader;
 use crate::{Broker, Error, topology};
@@ -17,7 +17,7 @@ const RENEW_AT: u32 = 10;
 /// [`close`](Self::close). The caller either acknowledges ([`ack`](Self::ack)) or
 /// [keeps](Self::keep) each of them.
 pub struct FailedReader {
-    queue: QueueName,
+    route: Route,
     reader: QueueReader,
     copies: Channel,
 }
@@ -30,7 +30,7 @@ impl FailedReader {
     pub async fn open(broker: &Broker, queue: &QueueName) -> Result<Option<Self>, Error> {
         let queue = queue.failed();
         let Some(reader) = QueueReader::open(broker, queue.clone()).await? else { return Ok(None) };
-        Ok(Some(Self { queue, reader, copies: confirming_channel(broker).await? }))
+        Ok(Some(Self { route: Route::direct(queue), reader, copies: confirming_channel(broker).await? }))
     }
 
     /// The next item; `None` after the last that was ready at the start. After it was cancelled, only
@@ -52,7 +52,7 @@ impl FailedReader {
         if message.deliveries() < RENEW_AT {
             return Ok(());
         }
-        let copying = publish(&self.copies, &self.queue, &message.body, message.properties_for_copy());
+        let copying = publish(&self.copies, &self.route, &message.body, message.properties_for_copy());
         match within(copying).await? {
             Confirmation::Ack(None) => self.ack(&[message.tag]).await,
             // Without a copy the item stays as it is.

@@ -4,7 +4,7 @@
 use lapin::{Channel, Confirmation};
 
 use crate::broker::within;
-use crate::confirms::{confirming_channel, publishing, send};
+use crate::confirms::{Route, confirming_channel, publishing, send};
 use crate::failed_message::FailedMessage;
 use crate::failed_queue::FailedReader;
 use crate::queue_reader::BYTES_IN_FLIGHT;
@@ -17,7 +17,7 @@ const RETRIED_TOGETHER: usize = 64;
 
 /// Publishes failed items to their queue again.
 pub struct Retrier {
-    queue: QueueName,
+    route: Route,
     channel: Channel,
     /// Taken and not published yet.
     taken: Vec<FailedMessage>,
@@ -34,7 +34,7 @@ impl Retrier {
             return Err(Error::NoQueue(queue.clone()));
         }
         Ok(Self {
-            queue: queue.clone(),
+            route: Route::direct(queue.clone()),
             channel: confirming_channel(broker).await?,
             taken: Vec::new(),
             bytes: 0,
@@ -74,12 +74,12 @@ impl Retrier {
         self.bytes = 0;
         let mut pending = Vec::new();
         for message in self.taken.drain(..) {
-            let sending = send(&self.channel, &self.queue, &message.body, message.properties_for_retry());
+            let sending = send(&self.channel, &self.route, &message.body, message.properties_for_retry());
             pending.push((message.tag, within(sending).await?));
         }
         let mut tags = Vec::new();
         let mut refused = None;
-        let queue = &self.queue;
+        let queue = &self.route.queue;
         for (tag, confirm) in pending {
             let confirmed = async { confirm.await.map_err(|error| publishing(queue, &error)) };
             match within(confirmed).await? {

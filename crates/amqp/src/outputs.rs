@@ -8,7 +8,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Consumer};
 
 use crate::broker::{answer, close_channel, short, within};
-use crate::confirms::{confirming_channel, publish};
+use crate::confirms::{Route, confirming_channel, publish};
 use crate::error::is_not_found;
 use crate::queue_reader::{QueueReader, reading};
 use crate::{Broker, Error};
@@ -151,12 +151,12 @@ impl OutputCollector {
 /// # Errors
 /// [`Error::NoQueue`] if the run keeps no outputs; refusals; lost connections.
 pub async fn are_full(broker: &Broker, queue: &QueueName, run: &str) -> Result<bool, Error> {
-    let (queue, channel) = (queue.outputs(run), confirming_channel(broker).await?);
-    let answer = within(publish(&channel, &queue, b"", BasicProperties::default())).await?;
+    let (route, channel) = (Route::direct(queue.outputs(run)), confirming_channel(broker).await?);
+    let answer = within(publish(&channel, &route, b"", BasicProperties::default())).await?;
     close_channel(&channel).await;
     match answer {
         Confirmation::Ack(None) | Confirmation::NotRequested => Ok(false),
-        Confirmation::Ack(Some(_)) => Err(Error::NoQueue(queue)),
+        Confirmation::Ack(Some(_)) => Err(Error::NoQueue(route.queue)),
         Confirmation::Nack(_) => Ok(true),
     }
 }

@@ -42,6 +42,12 @@ impl QueueName {
         QueueName(format!("{}.results", self.0))
     }
 
+    /// The exchange to which the queue's workers publish: `NAME.workers`. It leads to what belongs to the
+    /// queue, and nowhere else.
+    pub fn workers_exchange(&self) -> String {
+        format!("{}.workers", self.0)
+    }
+
     /// The stream of what was enqueued and which runs worked on it: `NAME.ledger`.
     pub fn ledger(&self) -> QueueName {
         QueueName(format!("{}.ledger", self.0))

@@ -154,10 +154,20 @@ impl Bed {
         found.unwrap_or_else(|| panic!("no queue {queue} in {status}"))["ready"].as_u64().expect("a count")
     }
 
-    /// A value of the Secret with the broker's login.
+    /// A value of the Secret with the administrator's login.
     pub fn credential(&self, key: &str) -> String {
+        self.secret("workqueue-credentials", key)
+    }
+
+    /// A value of a Secret.
+    pub fn secret(&self, name: &str, key: &str) -> String {
         let template = format!("go-template={{{{index .data {key:?}|base64decode}}}}");
-        self.kubectl(&["get", "secret", "workqueue-credentials", "-o", &template]).ok().stdout
+        self.kubectl(&["get", "secret", name, "-o", &template]).ok().stdout
+    }
+
+    /// The URL of the user that workers share without tokens, at the broker's address.
+    pub fn shared_workers_url(&self) -> String {
+        self.secret("workqueue-workers", "url").replace("workqueue-broker", &self.broker_address())
     }
 
     /// The address of the broker's pod, which this machine reaches on the test bed.

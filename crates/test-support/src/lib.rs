@@ -7,6 +7,7 @@
 
 mod bed;
 mod bench;
+mod intruder;
 mod ledger;
 mod messages;
 mod outcome;
@@ -18,6 +19,7 @@ mod workers;
 
 pub use bed::{Bed, FRUITS, api_server, kubectl, registry, seed_worker, variable};
 pub use bench::{Bench, ended};
+pub use intruder::{Attempt, attempt};
 pub use messages::{Message, ended_with, ids, number, numbers};
 pub use outcome::Outcome;
 pub use programs::{awslambdaric, plugin, root, worker};

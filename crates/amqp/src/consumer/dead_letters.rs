@@ -8,11 +8,11 @@ use super::held_delivery::HeldDelivery;
 use super::notes::Notes;
 use super::outlet::{Outlet, Published};
 use super::patience::{CONFIRM_DEADLINE, patience};
+use crate::confirms::Route;
 use crate::delivery::earlier_failures;
 use crate::properties::{self, header_value};
 use crate::{Broker, Error};
 use workqueue_core::failed_item::FailedItem;
-use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 
 /// What the items of a queue that refuses them do meanwhile.
@@ -27,11 +27,11 @@ pub(super) struct DeadLetters {
 impl DeadLetters {
     pub(super) fn new(
         broker: &Broker,
-        queue: &QueueName,
+        route: Route,
         blocked_rx: watch::Receiver<bool>,
         notes: &Notes,
     ) -> Self {
-        Self { outlet: Outlet::new(broker, queue.failed(), notes), blocked_rx }
+        Self { outlet: Outlet::new(broker, route, notes), blocked_rx }
     }
 
     /// Publishes a copy of an item, and waits for the confirm, however long it takes: without it the item
@@ -50,7 +50,7 @@ impl DeadLetters {
         let published = tokio::select! {
             published = &mut publishing => published,
             () = patience(self.blocked_rx.clone(), CONFIRM_DEADLINE) => {
-                let (queue, seconds) = (&self.outlet.queue, CONFIRM_DEADLINE.as_secs());
+                let (queue, seconds) = (&self.outlet.route.queue, CONFIRM_DEADLINE.as_secs());
                 let note = format!("queue {queue} has not confirmed item {} for {seconds} s: it waits", held.id);
                 self.outlet.notes.say(note);
                 publishing.await
@@ -59,7 +59,9 @@ impl DeadLetters {
         match published? {
             Published::Confirmed => Ok(()),
             // The next session declares it again.
-            Published::NoQueue => Err(Error::Connection(format!("queue {} is gone", self.outlet.queue))),
+            Published::NoQueue => {
+                Err(Error::Connection(format!("queue {} is gone", self.outlet.route.queue)))
+            }
         }
     }
 }

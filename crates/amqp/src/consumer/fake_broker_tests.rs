@@ -17,6 +17,7 @@ use super::plan::{ConsumerPlan, LedgerPlan};
 use super::settle::Settler;
 use super::settlements::Settlements;
 use super::wanted::{Switch, Wanted};
+use crate::confirms::Exchange;
 use crate::fake_broker::FakeBroker;
 use crate::publisher::frames::{self, Frame};
 use crate::{Broker, Endpoint, Error};
@@ -128,7 +129,7 @@ impl Playground {
             outputs: Switch::new(false),
             keeps_outputs: false,
         });
-        let settler = Settler::new(&broker, &plan, wanted, &Notes::new(events_tx));
+        let settler = Settler::new(&broker, &Exchange::default(), &plan, wanted, &Notes::new(events_tx));
         Self { settlements: Settlements::new(settler), broker, fake, events_rx }
     }
 

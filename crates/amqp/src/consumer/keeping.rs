@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::notes::Notes;
 use super::patience::until_is;
+use crate::confirms::Exchange;
 use crate::ledger::Taking;
 use crate::{Broker, Error};
 use workqueue_core::names::QueueName;
@@ -31,6 +32,7 @@ pub(super) struct Keeping {
 impl Keeping {
     pub(super) fn start(
         broker: &Broker,
+        exchange: &Exchange,
         queue: &QueueName,
         run: &str,
         blocked_rx: watch::Receiver<bool>,
@@ -39,6 +41,7 @@ impl Keeping {
         let (leaving_tx, leaving_rx) = watch::channel(false);
         let keeper = Keeper {
             broker: broker.clone(),
+            exchange: exchange.clone(),
             queue: queue.clone(),
             run: run.to_owned(),
             blocked_rx,
@@ -65,6 +68,7 @@ impl Drop for Keeping {
 
 struct Keeper {
     broker: Broker,
+    exchange: Exchange,
     queue: QueueName,
     run: String,
     blocked_rx: watch::Receiver<bool>,
@@ -97,7 +101,7 @@ impl Keeper {
     /// Keeps the ledger until the worker leaves.
     async fn keep(&mut self) -> Result<(), Error> {
         until_is(&mut self.blocked_rx, false).await;
-        let mut taking = Taking::open(&self.broker, &self.queue, &self.run).await?;
+        let mut taking = Taking::open(&self.broker, &self.exchange, &self.queue, &self.run).await?;
         let mut leaving_rx = self.leaving_rx.clone();
         let mut is_active = false;
         loop {

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::plan::ConsumerPlan;
 use crate::broker::{answer, short};
-use crate::confirms::{confirming_channel, publishing, send};
+use crate::confirms::{Route, confirming_channel, publishing, send};
 use crate::properties::PERSISTENT;
 use crate::{Broker, Error, topology};
 use workqueue_core::mark::MarkMessage;
@@ -170,13 +170,15 @@ impl MarkStream {
     async fn serve_over(&mut self, broker: &Broker) -> Result<(), Error> {
         topology::ensure_starts(broker, &self.plan.queue).await?;
         let stream = self.plan.queue.starts();
+        let exchange = topology::exchange_for_worker(broker, &self.plan.queue).await?;
+        let route = exchange.to(stream.clone());
         let telling = confirming_channel(broker).await?;
         let hearing = broker.channel().await?;
         let mut consumer = consume(&hearing, &stream).await?;
         let mut confirms = FuturesOrdered::new();
         loop {
             while let Some(message) = self.unconfirmed.get(confirms.len()) {
-                confirms.push_back(handed_over(tell(&telling, &stream, message)).await??);
+                confirms.push_back(handed_over(tell(&telling, &route, message)).await??);
             }
             if self.unconfirmed.is_empty() {
                 self.flushes.clear();
@@ -236,14 +238,14 @@ async fn consume(channel: &Channel, stream: &QueueName) -> Result<Consumer, Erro
 /// Publishes a message; the answer comes later.
 async fn tell(
     channel: &Channel,
-    stream: &QueueName,
+    route: &Route,
     message: &MarkMessage,
 ) -> Result<lapin::PublisherConfirm, Error> {
     let body = serde_json::to_vec(message).map_err(|error| Error::Connection(error.to_string()))?;
     let properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_content_type("application/json".into());
-    send(channel, stream, &body, properties).await
+    send(channel, route, &body, properties).await
 }
 
 fn check(stream: &QueueName, confirm: lapin::Result<Confirmation>) -> Result<(), Error> {

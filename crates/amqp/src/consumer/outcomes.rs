@@ -10,10 +10,10 @@ use super::notes::Notes;
 use super::outlet::{Outlet, Published};
 use super::patience::{CONFIRM_DEADLINE, patience};
 use super::wanted::Wanted;
+use crate::confirms::Route;
 use crate::properties::PERSISTENT;
 use crate::{Broker, Error};
 use workqueue_core::ledger::LedgerPage;
-use workqueue_core::names::QueueName;
 
 /// What the items of a queue that refuses their outcomes do meanwhile.
 const WAITING: &str = "finished items wait here until it has room";
@@ -28,12 +28,12 @@ pub(super) struct Outcomes {
 impl Outcomes {
     pub(super) fn new(
         broker: &Broker,
-        queue: QueueName,
+        route: Route,
         wanted: Arc<Wanted>,
         blocked_rx: watch::Receiver<bool>,
         notes: &Notes,
     ) -> Self {
-        Self { outlet: Outlet::new(broker, queue, notes), blocked_rx, wanted }
+        Self { outlet: Outlet::new(broker, route, notes), blocked_rx, wanted }
     }
 
     /// Publishes the outcomes of a batch, and waits for the confirm.
@@ -52,7 +52,7 @@ impl Outcomes {
         let published = tokio::select! {
             published = self.outlet.publish(&body, &properties, WAITING) => published,
             () = patience(self.blocked_rx.clone(), CONFIRM_DEADLINE) => {
-                let (queue, seconds) = (&self.outlet.queue, CONFIRM_DEADLINE.as_secs());
+                let (queue, seconds) = (&self.outlet.route.queue, CONFIRM_DEADLINE.as_secs());
                 return Err(Error::Connection(format!("queue {queue} has confirmed nothing for {seconds} s")));
             }
         };
@@ -73,7 +73,7 @@ impl Outcomes {
     /// The work goes on: whoever judges the run finds that its books do not balance.
     fn give_up(&self, why: &str) {
         if self.wanted.outcomes.turn_off() {
-            let queue = &self.outlet.queue;
+            let queue = &self.outlet.route.queue;
             let note = format!(
                 "no more outcomes are published to queue {queue} ({why}): nothing will prove that items are done"
             );

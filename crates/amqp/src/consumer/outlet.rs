@@ -7,9 +7,8 @@ use tokio::sync::Mutex;
 
 use super::notes::Notes;
 use crate::broker::close_channel;
-use crate::confirms::{confirming_channel, publish};
+use crate::confirms::{Route, confirming_channel, publish};
 use crate::{Broker, Error};
-use workqueue_core::names::QueueName;
 
 /// Pause after a publish that the queue refused.
 pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2000 });
@@ -35,7 +34,7 @@ pub(super) enum Answer {
 /// A queue that a worker publishes to.
 pub(super) struct Outlet {
     broker: Broker,
-    pub queue: QueueName,
+    pub route: Route,
     pub notes: Notes,
     /// lapin hands out returned messages in order of arrival, not with their own confirm: messages
     /// are published one at a time, so that no return is attributed to another message.
@@ -51,8 +50,8 @@ struct Way {
 }
 
 impl Outlet {
-    pub(super) fn new(broker: &Broker, queue: QueueName, notes: &Notes) -> Self {
-        Self { broker: broker.clone(), queue, notes: notes.clone(), way: Mutex::default() }
+    pub(super) fn new(broker: &Broker, route: Route, notes: &Notes) -> Self {
+        Self { broker: broker.clone(), route, notes: notes.clone(), way: Mutex::default() }
     }
 
     /// Publishes a message, and waits for the confirm. While the queue refuses it, it is published again,
@@ -90,19 +89,19 @@ impl Outlet {
             None => confirming_channel(&self.broker).await?,
         };
         // Should the caller stop to wait, then the channel goes too, and a late confirm with it.
-        let confirmation = publish(&channel, &self.queue, body, properties.clone()).await?;
+        let confirmation = publish(&channel, &self.route, body, properties.clone()).await?;
         way.channel = Some(channel);
         match confirmation {
             Confirmation::Ack(None) | Confirmation::NotRequested => {
                 if std::mem::take(&mut way.refused) {
-                    self.notes.say(format!("queue {} accepts messages again", self.queue));
+                    self.notes.say(format!("queue {} accepts messages again", self.route.queue));
                 }
                 Ok(Answer::Published(Published::Confirmed))
             }
             Confirmation::Ack(Some(_)) => Ok(Answer::Published(Published::NoQueue)),
             Confirmation::Nack(_) => {
                 if !std::mem::replace(&mut way.refused, true) {
-                    self.notes.say(format!("queue {} refuses messages: {waiting}", self.queue));
+                    self.notes.say(format!("queue {} refuses messages: {waiting}", self.route.queue));
                 }
                 Ok(Answer::Refused)
             }

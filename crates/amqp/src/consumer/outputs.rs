@@ -10,9 +10,9 @@ use super::notes::Notes;
 use super::outlet::{Answer, Outlet, Published, REFUSED_PAUSE};
 use super::patience::{CONFIRM_DEADLINE, patience};
 use super::wanted::Wanted;
+use crate::confirms::Route;
 use crate::properties::PERSISTENT;
 use crate::{Broker, Error};
-use workqueue_core::names::QueueName;
 use workqueue_core::output::{OUTPUTS, OutputEntry, to_message};
 
 /// What the items of a queue that is full do meanwhile.
@@ -29,12 +29,12 @@ pub(super) struct Outputs {
 impl Outputs {
     pub(super) fn new(
         broker: &Broker,
-        queue: QueueName,
+        route: Route,
         wanted: Arc<Wanted>,
         blocked_rx: watch::Receiver<bool>,
         notes: &Notes,
     ) -> Self {
-        Self { outlet: Outlet::new(broker, queue, notes), blocked_rx, wanted }
+        Self { outlet: Outlet::new(broker, route, notes), blocked_rx, wanted }
     }
 
     /// Publishes the outputs of a batch as one message, and waits for the confirm. Returns the ids of
@@ -75,7 +75,7 @@ impl Outputs {
             let published = tokio::select! {
                 published = self.outlet.try_publish(&body, &properties, WAITING) => published,
                 () = patience(self.blocked_rx.clone(), CONFIRM_DEADLINE) => {
-                    let (queue, seconds) = (&self.outlet.queue, CONFIRM_DEADLINE.as_secs());
+                    let (queue, seconds) = (&self.outlet.route.queue, CONFIRM_DEADLINE.as_secs());
                     return Err(Error::Connection(format!("queue {queue} has confirmed nothing for {seconds} s")));
                 }
             };
@@ -99,7 +99,7 @@ impl Outputs {
     /// The work goes on: the ledger says whose outputs are missing.
     fn give_up(&self) {
         if self.wanted.outputs.turn_off() {
-            let note = format!("queue {} is gone: no more outputs are kept", self.outlet.queue);
+            let note = format!("queue {} is gone: no more outputs are kept", self.outlet.route.queue);
             self.outlet.notes.say(note);
         }
     }

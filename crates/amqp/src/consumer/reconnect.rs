@@ -159,6 +159,7 @@ async fn open_session(
     if !topology::exists(&broker, &plan.queue).await? {
         return Err(Error::NoQueue(plan.queue.clone()));
     }
+    let exchange = topology::exchange_for_worker(&broker, &plan.queue).await?;
     // Failed items are dead-lettered to it.
     topology::ensure_failed(&broker, &plan.queue).await?;
     if check_results {
@@ -171,12 +172,10 @@ async fn open_session(
         }
     }
     let notes = Notes::new(events_tx.clone());
-    let settler = Settler::new(&broker, plan, wanted, &notes);
-    let keeping = plan
-        .ledger
-        .as_ref()
-        .filter(|ledger| ledger.keeps)
-        .map(|ledger| Keeping::start(&broker, &plan.queue, &ledger.run, settler.blocked(), &notes));
+    let settler = Settler::new(&broker, &exchange, plan, wanted, &notes);
+    let keeping = plan.ledger.as_ref().filter(|ledger| ledger.keeps).map(|ledger| {
+        Keeping::start(&broker, &exchange, &plan.queue, &ledger.run, settler.blocked(), &notes)
+    });
     ConsumerSession::open(number, broker, settler, keeping, events_tx).await
 }
 

@@ -13,10 +13,10 @@ use super::notes::Notes;
 use super::outlet::{Outlet, Published};
 use super::patience::{CONFIRM_DEADLINE, patience};
 use super::wanted::Wanted;
+use crate::confirms::Route;
 use crate::properties::PERSISTENT;
 use crate::result_stream::SEVERAL_RECORDS;
 use crate::{Broker, Error};
-use workqueue_core::names::QueueName;
 use workqueue_core::words::were;
 
 /// How long a confirm may take once records have been dropped, so that the work goes on meanwhile.
@@ -43,12 +43,12 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn new(
         broker: &Broker,
-        queue: &QueueName,
+        route: Route,
         wanted: Arc<Wanted>,
         blocked_rx: watch::Receiver<bool>,
         notes: &Notes,
     ) -> Self {
-        let outlet = Outlet::new(broker, queue.results(), notes);
+        let outlet = Outlet::new(broker, route, notes);
         Self { outlet, blocked_rx, wanted, dropped: AtomicU64::new(0) }
     }
 
@@ -82,7 +82,7 @@ impl Records {
         let published = tokio::select! {
             published = self.outlet.publish(&body, &properties, WAITING) => published,
             () = patience(self.blocked_rx.clone(), limit) => {
-                let why = format!("{} has confirmed none for {} s", self.outlet.queue, limit.as_secs());
+                let why = format!("{} has confirmed none for {} s", self.outlet.route.queue, limit.as_secs());
                 self.drop(records.len(), &why);
                 return Ok(None);
             }

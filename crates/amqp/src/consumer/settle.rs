@@ -17,6 +17,7 @@ use super::outputs::Outputs;
 use super::plan::ConsumerPlan;
 use super::records::Records;
 use super::wanted::Wanted;
+use crate::confirms::Exchange;
 use crate::{Broker, Error};
 use workqueue_core::record::ResultRecord;
 
@@ -33,21 +34,26 @@ pub(super) struct Settler {
 }
 
 impl Settler {
-    pub(super) fn new(broker: &Broker, plan: &ConsumerPlan, wanted: Arc<Wanted>, notes: &Notes) -> Self {
+    pub(super) fn new(
+        broker: &Broker,
+        exchange: &Exchange,
+        plan: &ConsumerPlan,
+        wanted: Arc<Wanted>,
+        notes: &Notes,
+    ) -> Self {
         let (blocked_tx, blocked_rx) = watch::channel(false);
         let (queue, blocked) = (&plan.queue, || blocked_rx.clone());
         let outcomes = plan.ledger.as_ref().map(|ledger| {
-            Outcomes::new(broker, queue.outcomes(&ledger.run), wanted.clone(), blocked(), notes)
+            Outcomes::new(broker, exchange.to(queue.outcomes(&ledger.run)), wanted.clone(), blocked(), notes)
         });
-        let outputs =
-            plan.ledger.as_ref().filter(|ledger| ledger.outputs).map(|ledger| {
-                Outputs::new(broker, queue.outputs(&ledger.run), wanted.clone(), blocked(), notes)
-            });
+        let outputs = plan.ledger.as_ref().filter(|ledger| ledger.outputs).map(|ledger| {
+            Outputs::new(broker, exchange.to(queue.outputs(&ledger.run)), wanted.clone(), blocked(), notes)
+        });
         Self {
             outputs,
-            records: Records::new(broker, queue, wanted.clone(), blocked(), notes),
+            records: Records::new(broker, exchange.to(queue.results()), wanted.clone(), blocked(), notes),
             outcomes,
-            dead_letters: DeadLetters::new(broker, queue, blocked(), notes),
+            dead_letters: DeadLetters::new(broker, exchange.to(queue.failed()), blocked(), notes),
             wanted,
             acknowledged: Mutex::default(),
             blocked_tx,

@@ -2,7 +2,7 @@
 
 use super::writing::{append_message, mark_id};
 use crate::broker::close_channel;
-use crate::confirms::confirming_channel;
+use crate::confirms::{Route, confirming_channel};
 use crate::stream::{From, StreamReader, Until, last};
 use crate::{Broker, Error};
 use workqueue_core::ledger::{Book, BookEntry};
@@ -13,9 +13,9 @@ use workqueue_core::names::QueueName;
 /// # Errors
 /// [`Error::NoQueue`] if there is no book; refusals; lost connections.
 pub async fn append(broker: &Broker, queue: &QueueName, entries: &[BookEntry]) -> Result<(), Error> {
-    let channel = confirming_channel(broker).await?;
+    let (book, channel) = (Route::direct(queue.ledger()), confirming_channel(broker).await?);
     for entry in entries {
-        append_message(&channel, &queue.ledger(), &entry.to_json(), None).await?;
+        append_message(&channel, &book, &entry.to_json(), None).await?;
     }
     close_channel(&channel).await;
     Ok(())
@@ -26,8 +26,9 @@ pub async fn append(broker: &Broker, queue: &QueueName, entries: &[BookEntry]) -
 /// # Errors
 /// Lost connections, refusals, a broker that does not answer, and an entry that cannot be read.
 pub async fn read_marked(broker: &Broker, queue: &QueueName) -> Result<Option<Book>, Error> {
-    let (channel, mark) = (confirming_channel(broker).await?, mark_id());
-    let marked = append_message(&channel, &queue.ledger(), &BookEntry::Mark.to_json(), Some(&mark)).await;
+    let (book, mark) = (Route::direct(queue.ledger()), mark_id());
+    let channel = confirming_channel(broker).await?;
+    let marked = append_message(&channel, &book, &BookEntry::Mark.to_json(), Some(&mark)).await;
     match marked {
         Err(Error::NoQueue(_)) => return Ok(None),
         marked => marked?,

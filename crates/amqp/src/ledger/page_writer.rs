@@ -7,7 +7,7 @@ use lapin::Channel;
 use super::pages::{Newest, add_up, newest};
 use super::writing::append_message;
 use crate::broker::close_channel;
-use crate::confirms::confirming_channel;
+use crate::confirms::{Exchange, Route, confirming_channel};
 use crate::{Broker, Error};
 use workqueue_core::ledger::{LedgerMessage, LedgerPage};
 use workqueue_core::names::QueueName;
@@ -21,7 +21,7 @@ const SUM_PATIENCE: Duration = Duration::from_secs(20);
 /// Writes one page after another. Several may write into the same ledger.
 pub struct PageWriter {
     broker: Broker,
-    ledger: QueueName,
+    ledger: Route,
     channel: Channel,
     /// The newest sum; `None` before the first look at the ledger.
     newest: Option<Newest>,
@@ -37,7 +37,20 @@ impl PageWriter {
     /// # Errors
     /// Refusals; lost connections.
     pub async fn open(broker: &Broker, queue: &QueueName, run: &str) -> Result<Self, Error> {
-        let (broker, ledger) = (broker.clone(), queue.run_ledger(run));
+        Self::open_through(broker, &Exchange::default(), queue, run).await
+    }
+
+    /// The same for a worker, who publishes through an exchange.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub(crate) async fn open_through(
+        broker: &Broker,
+        exchange: &Exchange,
+        queue: &QueueName,
+        run: &str,
+    ) -> Result<Self, Error> {
+        let (broker, ledger) = (broker.clone(), exchange.to(queue.run_ledger(run)));
         let channel = confirming_channel(&broker).await?;
         Ok(Self { broker, ledger, channel, newest: None, bytes: 0, sum_bytes: 0 })
     }
@@ -49,7 +62,7 @@ impl PageWriter {
     pub async fn write(&mut self, page: LedgerPage) -> Result<(), Error> {
         if self.newest.is_none() {
             // A page without a start makes readings slower, not wrong. The next page looks again.
-            self.newest = newest(&self.broker, &self.ledger).await.ok();
+            self.newest = newest(&self.broker, &self.ledger.queue).await.ok();
         }
         let json = LedgerMessage::of(page, self.newest.unwrap_or_default().start).to_json();
         append_message(&self.channel, &self.ledger, &json, None).await?;
@@ -84,14 +97,14 @@ impl PageWriter {
     }
 
     fn too_slow(&self) -> Error {
-        Error::NoAnswer { queue: self.ledger.clone(), seconds: SUM_PATIENCE.as_secs() }
+        Error::NoAnswer { queue: self.ledger.queue.clone(), seconds: SUM_PATIENCE.as_secs() }
     }
 }
 
 /// Reads the ledger, and appends its sum. Returns where a reading may start from now on, and the size of
 /// the sum in bytes.
-async fn append_sum(broker: &Broker, ledger: &QueueName) -> Result<(i64, usize), Error> {
-    let added = add_up(broker, ledger).await?.ok_or_else(|| Error::NoQueue(ledger.clone()))?;
+async fn append_sum(broker: &Broker, ledger: &Route) -> Result<(i64, usize), Error> {
+    let added = add_up(broker, &ledger.queue).await?.ok_or_else(|| Error::NoQueue(ledger.queue.clone()))?;
     let (sum, json) = (added.sum().start, added.sum().to_json());
     // A channel of its own: a broker closes it if the sum is too large for it.
     let channel = confirming_channel(broker).await?;

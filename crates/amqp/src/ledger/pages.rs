@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::writing::{append_message, mark_id};
 use crate::broker::close_channel;
-use crate::confirms::confirming_channel;
+use crate::confirms::{Route, confirming_channel};
 use crate::stream::{From, StreamMessage, StreamReader, Until, last, last_within};
 use crate::{Broker, Error};
 use workqueue_core::ledger::{Adding, LedgerMessage, LedgerPage};
@@ -43,7 +43,7 @@ pub async fn read_pages_marked(
     let (channel, mark) = (confirming_channel(broker).await?, mark_id());
     // The next reading finds its start in this mark.
     let message = LedgerMessage::of(LedgerPage::default(), newest.start).to_json();
-    match append_message(&channel, &stream, &message, Some(&mark)).await {
+    match append_message(&channel, &Route::direct(stream.clone()), &message, Some(&mark)).await {
         Err(Error::NoQueue(_)) => return Ok(None),
         marked => marked?,
     }

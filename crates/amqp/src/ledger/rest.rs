@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::taking::Taking;
 use super::writing::{append_message, mark_id};
 use crate::broker::close_channel;
-use crate::confirms::confirming_channel;
+use crate::confirms::{Exchange, Route, confirming_channel};
 use crate::{Broker, Error};
 use workqueue_core::ledger::LedgerPage;
 use workqueue_core::names::QueueName;
@@ -45,7 +45,7 @@ pub async fn take_rest(
     if !send_mark(&publishing, &outcomes, &mark).await? {
         return Ok(Rest::Gone);
     }
-    let mut taking = match Taking::open(broker, queue, run).await {
+    let mut taking = match Taking::open(broker, &Exchange::default(), queue, run).await {
         // Somebody else has just closed the run.
         Err(Error::NoQueue(gone)) if gone == outcomes => return Ok(Rest::Gone),
         taking => taking?,
@@ -78,7 +78,7 @@ pub async fn take_rest(
 /// Whether there is a queue that takes the mark.
 async fn send_mark(publishing: &Channel, outcomes: &QueueName, mark: &str) -> Result<bool, Error> {
     let empty = LedgerPage::default().to_json();
-    match append_message(publishing, outcomes, &empty, Some(mark)).await {
+    match append_message(publishing, &Route::direct(outcomes.clone()), &empty, Some(mark)).await {
         Err(Error::NoQueue(_)) => Ok(false),
         sent => sent.map(|()| true),
     }

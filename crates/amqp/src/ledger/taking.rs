@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::page_writer::PageWriter;
 use crate::broker::{answer, close_channel, short, within};
+use crate::confirms::Exchange;
 use crate::error::is_not_found;
 use crate::{Broker, Error};
 use workqueue_core::ledger::LedgerPage;
@@ -47,12 +48,18 @@ pub(crate) struct Taking {
 }
 
 impl Taking {
-    /// Subscribes to the outcomes of a run.
+    /// Subscribes to the outcomes of a run. Pages are published through an exchange.
     ///
     /// # Errors
     /// [`Error::NoQueue`] if there is no queue of outcomes; refusals; lost connections.
-    pub(crate) async fn open(broker: &Broker, queue: &QueueName, run: &str) -> Result<Self, Error> {
-        let (writer, channel) = (PageWriter::open(broker, queue, run).await?, broker.channel().await?);
+    pub(crate) async fn open(
+        broker: &Broker,
+        exchange: &Exchange,
+        queue: &QueueName,
+        run: &str,
+    ) -> Result<Self, Error> {
+        let writer = PageWriter::open_through(broker, exchange, queue, run).await?;
+        let channel = broker.channel().await?;
         let outcomes = queue.outcomes(run);
         let consumer = consume(&channel, &outcomes).await?;
         Ok(Self { outcomes, channel, consumer, writer, page: LedgerPage::default(), messages: 0, last: None })

@@ -6,9 +6,9 @@ use lapin::{BasicProperties, Channel, Confirmation};
 
 use crate::Error;
 use crate::broker::within;
-use crate::confirms::publish;
+use crate::confirms::{Route, publish};
 use crate::properties::PERSISTENT;
-use workqueue_core::names::{QueueName, random_suffix};
+use workqueue_core::names::random_suffix;
 
 /// Pause after a publish that the broker refused.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub(crate) fn mark_id() -> String {
 /// [`Error::NoQueue`] if the stream (or queue) does not exist; refusals; lost connections.
 pub(super) async fn append_message(
     channel: &Channel,
-    to: &QueueName,
+    to: &Route,
     body: &[u8],
     id: Option<&str>,
 ) -> Result<(), Error> {
@@ -43,10 +43,10 @@ pub(super) async fn append_message(
     for _ in 0..REPEATS {
         match within(publish(channel, to, body, properties.clone())).await? {
             Confirmation::Ack(None) | Confirmation::NotRequested => return Ok(()),
-            Confirmation::Ack(Some(_)) => return Err(Error::NoQueue(to.clone())),
+            Confirmation::Ack(Some(_)) => return Err(Error::NoQueue(to.queue.clone())),
             Confirmation::Nack(_) => tokio::time::sleep(REFUSED_PAUSE).await,
         }
     }
-    let (operation, reason) = (format!("writing to {to}"), "it confirmed nothing".to_owned());
+    let (operation, reason) = (format!("writing to {}", to.queue), "it confirmed nothing".to_owned());
     Err(Error::Refused { operation, reason })
 }

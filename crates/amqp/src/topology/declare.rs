@@ -3,6 +3,7 @@
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
 
+use super::exchange::connect;
 use super::reported::exists;
 use crate::broker::{answer, close_channel, short};
 use crate::{Broker, Error};
@@ -68,7 +69,7 @@ pub async fn compare(broker: &Broker, spec: &QueueSpec) -> Result<Option<Ensured
     }
 }
 
-/// Makes sure that the queue and its `.failed` queue exist.
+/// Makes sure that the queue and its `.failed` queue exist, and what its workers may not declare themselves.
 ///
 /// A passive declaration comes first: declaring an existing queue with other arguments closes the
 /// channel (406), and a queue that somebody else declared keeps its arguments.
@@ -76,6 +77,26 @@ pub async fn compare(broker: &Broker, spec: &QueueSpec) -> Result<Option<Ensured
 /// # Errors
 /// What the broker refuses for other reasons than an existing queue, and lost connections.
 pub async fn ensure(broker: &Broker, spec: &QueueSpec) -> Result<Ensured, Error> {
+    let ensured = ensure_queue(broker, spec).await?;
+    let queue = &spec.name;
+    let mut companions = Vec::new();
+    // Without them there are no results, for instance, which is no reason to fail.
+    for (name, made) in [
+        (queue.failed(), ensure_failed(broker, queue).await),
+        (queue.results(), ensure_results(broker, queue).await),
+        (queue.starts(), ensure_starts(broker, queue).await),
+    ] {
+        match made {
+            Ok(()) => companions.push(name),
+            Err(Error::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    connect(broker, queue, &companions).await?;
+    Ok(ensured)
+}
+
+async fn ensure_queue(broker: &Broker, spec: &QueueSpec) -> Result<Ensured, Error> {
     if let Some(found) = compare(broker, spec).await? {
         return Ok(found);
     }
@@ -105,9 +126,10 @@ pub(crate) async fn ensure_failed(broker: &Broker, queue: &QueueName) -> Result<
         return Ok(());
     }
     match declare_failed(broker, &failed).await {
-        Err(Error::Refused { .. }) => declare(broker, &failed, FieldTable::default()).await,
-        other => other,
+        Err(Error::Refused { .. }) => declare(broker, &failed, FieldTable::default()).await?,
+        other => other?,
     }
+    connect(broker, queue, &[failed]).await
 }
 
 /// Declares the queue for failed items with a delivery limit that is never reached: from RabbitMQ 4.0
@@ -126,7 +148,8 @@ async fn declare_failed(broker: &Broker, failed: &QueueName) -> Result<(), Error
 /// # Errors
 /// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
 pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
-    ensure_stream(broker, &queue.results(), Some(RESULTS_MAX_BYTES), SEGMENT_BYTES).await
+    let made = ensure_stream(broker, &queue.results(), Some(RESULTS_MAX_BYTES), SEGMENT_BYTES).await?;
+    if made { connect(broker, queue, &[queue.results()]).await } else { Ok(()) }
 }
 
 /// Makes sure that the stream for the marks of a queue's items exists.
@@ -134,25 +157,28 @@ pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Er
 /// # Errors
 /// As for [`ensure_results`].
 pub(crate) async fn ensure_starts(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
-    ensure_stream(broker, &queue.starts(), Some(STARTS_MAX_BYTES), STARTS_SEGMENT_BYTES).await
+    let made = ensure_stream(broker, &queue.starts(), Some(STARTS_MAX_BYTES), STARTS_SEGMENT_BYTES).await?;
+    if made { connect(broker, queue, &[queue.starts()]).await } else { Ok(()) }
 }
 
-/// Makes sure that a stream exists; without `max_bytes`, its messages are never deleted.
+/// Makes sure that a stream exists; without `max_bytes`, its messages are never deleted. Returns whether it
+/// was missing.
 async fn ensure_stream(
     broker: &Broker,
     name: &QueueName,
     max_bytes: Option<i64>,
     segment_bytes: i64,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     if exists(broker, name).await? {
-        return Ok(());
+        return Ok(false);
     }
     let mut arguments = queue_type("stream");
     if let Some(max_bytes) = max_bytes {
         arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(max_bytes));
     }
     arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(segment_bytes));
-    declare(broker, name, arguments).await
+    declare(broker, name, arguments).await?;
+    Ok(true)
 }
 
 /// Makes sure that the book of a queue exists.
@@ -160,7 +186,7 @@ async fn ensure_stream(
 /// # Errors
 /// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
 pub async fn ensure_book(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
-    ensure_stream(broker, &queue.ledger(), None, SEGMENT_BYTES).await
+    ensure_stream(broker, &queue.ledger(), None, SEGMENT_BYTES).await.map(drop)
 }
 
 /// Makes sure that the ledger of a run exists, and the queue of the outcomes on their way to it, which
@@ -171,13 +197,17 @@ pub async fn ensure_book(broker: &Broker, queue: &QueueName) -> Result<(), Error
 pub async fn ensure_ledger(broker: &Broker, queue: &QueueName, run: &str) -> Result<(), Error> {
     ensure_stream(broker, &queue.run_ledger(run), None, SEGMENT_BYTES).await?;
     let outcomes = queue.outcomes(run);
-    if exists(broker, &outcomes).await? {
-        return Ok(());
+    if !exists(broker, &outcomes).await? {
+        declare_outcomes(broker, &outcomes).await?;
     }
+    connect(broker, queue, &[queue.run_ledger(run), outcomes]).await
+}
+
+async fn declare_outcomes(broker: &Broker, outcomes: &QueueName) -> Result<(), Error> {
     let mut arguments = queue_type("quorum");
     arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_DELIVERY_LIMIT));
-    declare(broker, &outcomes, arguments).await
+    declare(broker, outcomes, arguments).await
 }
 
 /// Makes sure that the queue for the whole outputs of a run exists. It refuses messages while more than
@@ -201,7 +231,8 @@ pub async fn ensure_outputs(
     arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(max_bytes));
     arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_DELIVERY_LIMIT));
-    declare(broker, &outputs, arguments).await
+    declare(broker, &outputs, arguments).await?;
+    connect(broker, queue, &[outputs]).await
 }
 
 /// Makes sure that the queue exists by which the workers of a run know that its input goes on.

@@ -6,6 +6,7 @@
 
 mod confirmed;
 mod declare;
+mod exchange;
 mod rehearse;
 mod reported;
 
@@ -16,6 +17,7 @@ pub use declare::{
     ensure_outputs, ensure_results,
 };
 pub(crate) use declare::{ensure_failed, ensure_starts};
+pub(crate) use exchange::exchange_for_worker;
 pub use rehearse::rehearse;
 pub(crate) use reported::reported_on;
 pub use reported::{Depth, delete, exists, purge, reported_depth};
