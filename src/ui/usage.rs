@@ -25,6 +25,14 @@ pub fn no_items_before_program() -> Failure {
     usage("there are no items", "give them as arguments before --, or as lines with -f FILE or -f -")
 }
 
+/// `local` where nothing ends a program together with all that it has started.
+pub fn local_needs_process_groups() -> Failure {
+    Failure::new(
+        "local does not run on Windows, which has no process groups to end programs with",
+        "use it in WSL, with the plugin for Linux; all other commands work here",
+    )
+}
+
 /// `{}` inside a script.
 pub fn item_in_script(error: &ItemInScript) -> Failure {
     usage(error.to_string(), &error.hint())

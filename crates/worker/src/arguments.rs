@@ -1,8 +1,8 @@
 //! The program's arguments, with the item in the place of `{}`, and where that is too dangerous.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::Path;
+
+use crate::platform;
 
 /// What the item replaces.
 const HOLE: &[u8] = b"{}";
@@ -37,7 +37,7 @@ impl ItemInScript {
 /// # Errors
 /// [`ItemInScript`].
 pub fn check(program: &[impl AsRef<OsStr>]) -> Result<(), ItemInScript> {
-    let words: Vec<&[u8]> = program.iter().map(|word| word.as_ref().as_bytes()).collect();
+    let words: Vec<&[u8]> = program.iter().map(|word| word.as_ref().as_encoded_bytes()).collect();
     for (at, word) in words.iter().enumerate() {
         let name = base_name(word);
         let Some((option, script)) = script_of(&name, &words[at + 1..]) else { continue };
@@ -83,8 +83,8 @@ fn is_shell(name: &str) -> bool {
 }
 
 fn base_name(word: &[u8]) -> String {
-    let name = Path::new(OsStr::from_bytes(word)).file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
+    let name = word.rsplit(|&byte| byte == b'/').find(|part| !part.is_empty()).unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
 }
 
 fn memmem(text: &[u8]) -> bool {
@@ -93,14 +93,17 @@ fn memmem(text: &[u8]) -> bool {
 
 /// Whether the program gets the item as an argument.
 pub fn takes_item(program: &[OsString]) -> bool {
-    program.iter().skip(1).any(|argument| memmem(argument.as_bytes()))
+    program.iter().skip(1).any(|argument| memmem(argument.as_encoded_bytes()))
 }
 
 /// The program's arguments with every `{}` replaced by the item, as GNU parallel does. The program's
 /// name stays.
 pub fn with_item(program: &[OsString], body: &[u8]) -> Vec<OsString> {
     let (name, arguments) = program.split_at(program.len().min(1));
-    name.iter().cloned().chain(arguments.iter().map(|argument| filled(argument.as_bytes(), body))).collect()
+    name.iter()
+        .cloned()
+        .chain(arguments.iter().map(|argument| filled(argument.as_encoded_bytes(), body)))
+        .collect()
 }
 
 fn filled(argument: &[u8], body: &[u8]) -> OsString {
@@ -112,7 +115,7 @@ fn filled(argument: &[u8], body: &[u8]) -> OsString {
         rest = &rest[at + HOLE.len()..];
     }
     text.extend_from_slice(rest);
-    OsString::from_vec(text)
+    platform::argument(text)
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use tokio::sync::watch;
 
 use super::arguments;
 use super::held_output::HeldOutput;
-use super::limits::is_exhaustion;
 use super::notice::{WorkerNotice, WorkerObserver};
 use super::output::{Console, Passing};
 use super::plan::WorkerPlan;
+use super::platform::is_exhaustion;
 use super::program::{self, End, Invocation, Ran, Urgency};
 use super::reaper::Reaper;
 use super::retry::{self, Next};

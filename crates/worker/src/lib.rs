@@ -25,6 +25,7 @@
 //! | the rules, `held_items` | decisions; which deliveries are held and at which stage |
 //! | `program`, `output`, `held_output`, `reaper` | one process group: started, fed, read, ended |
 //! | [`arguments`], [`limits`] | what a program is given; how many can run |
+//! | `platform` | what differs by operating system |
 //! | `plan`, `notice`, `error` | what a worker is to do; what it reports |
 
 pub mod arguments;
@@ -42,6 +43,7 @@ pub mod limits;
 mod notice;
 pub mod output;
 mod plan;
+mod platform;
 mod prefetch;
 mod program;
 mod reaper;
@@ -58,4 +60,5 @@ pub use event_loop::run;
 pub use halt::{Halt, HaltError, HaltWhen};
 pub use notice::{Ending, StopSignal, WorkerNotice, WorkerObserver, WorkerReport};
 pub use plan::{WorkerMode, WorkerPlan};
+pub use platform::RUNS_PROGRAMS;
 pub use reaper::Reaper;

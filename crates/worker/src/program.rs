@@ -2,15 +2,12 @@
 //! output read, its end enforced.
 
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use process_wrap::tokio::{CommandWrap, CommandWrapper as _, ProcessSession};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -18,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::held_output::HeldOutput;
 use super::output::{Console, KeptOutput, Listener, OutputStream, Passing};
+use super::platform::{Group, ending_signal};
 use super::reaper::Reaper;
 use workqueue_core::record::CapturedOutput;
 
@@ -121,7 +119,7 @@ pub(super) async fn run(
     }
     let passing_on = [out.passing_on.clone(), err.passing_on.clone()];
     let read = [out.read.clone(), err.read.clone()];
-    let (mut child, group) = spawn(&invocation, reaper)?;
+    let (mut child, id, group) = spawn(&invocation, reaper)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let end = {
         let feed = async {
@@ -148,7 +146,7 @@ pub(super) async fn run(
                 () = guard.act() => {}
             }
         };
-        reaper.forget(group);
+        reaper.forget(id);
         let cause = guard.sent;
         heard = heard || timeout(OUTPUT_GRACE, &mut listen).await.is_ok();
         end_leftovers(group, cause.is_some()).await;
@@ -170,7 +168,7 @@ pub(super) async fn run(
     Ok(Ran { end, stdout, stderr: err.tail.into_captured(), held })
 }
 
-fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child, Pid)> {
+fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child, u32, Group)> {
     let (program, arguments) = invocation.argv.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
     command
@@ -180,24 +178,11 @@ fn spawn(invocation: &Invocation<'_>, reaper: &Reaper) -> std::io::Result<(Child
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    if has_terminal() {
-        // Without a session of its own, a program that opens /dev/tty would be stopped for ever as one in
-        // the background. The session's leader is that of a process group, too.
-        ProcessSession.pre_spawn(&mut command, &CommandWrap::from(Command::new(program)))?;
-    } else {
-        // Quicker: a session needs a fork, and a group does not.
-        command.process_group(0);
-    }
+    Group::prepare(&mut command, program)?;
     let child = reaper.spawn(&mut command)?;
-    let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let ids = child.id().and_then(|id| Some((id, Group::of(id)?)));
     // A child that has not been waited for has an id.
-    id.map(|id| (child, id)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
-}
-
-/// Whether this process has a controlling terminal. Pods have none.
-fn has_terminal() -> bool {
-    static TERMINAL: LazyLock<bool> = LazyLock::new(|| std::fs::File::open("/dev/tty").is_ok());
-    *TERMINAL
+    ids.map(|(id, group)| (child, id, group)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
 }
 
 /// Why the worker has sent signals.
@@ -209,7 +194,7 @@ enum Cause {
 
 /// Ends a process group at its time limit or when the worker has to end.
 struct Guard {
-    group: Pid,
+    group: Group,
     limit: Option<Instant>,
     urgency: watch::Receiver<Urgency>,
     sent: Option<Cause>,
@@ -246,32 +231,27 @@ impl Guard {
     fn terminate(&mut self, cause: Cause, grace: Duration) {
         self.sent = Some(cause);
         self.limit = Some(Instant::now() + grace);
-        signal(self.group, Signal::TERM);
+        self.group.terminate();
     }
 
     /// Sends SIGKILL, again and again: a process that is being created may miss one.
     async fn kill(&mut self, cause: Cause) {
         self.sent.get_or_insert(cause);
-        signal(self.group, Signal::KILL);
+        self.group.kill();
         sleep(Duration::from_millis(100)).await;
     }
 }
 
-fn signal(group: Pid, signal: Signal) {
-    // A group that has ended already needs no signal.
-    kill_process_group(group, signal).ok();
-}
-
 /// Ends what a program has left behind in its group.
-async fn end_leftovers(group: Pid, hard: bool) {
+async fn end_leftovers(group: Group, hard: bool) {
     const LOOK_EVERY: Duration = Duration::from_millis(20);
-    if test_kill_process_group(group).is_err() {
+    if !group.is_there() {
         return;
     }
     if !hard {
-        signal(group, Signal::TERM);
+        group.terminate();
         let gone = async {
-            while test_kill_process_group(group).is_ok() {
+            while group.is_there() {
                 sleep(LOOK_EVERY).await;
             }
         };
@@ -279,11 +259,11 @@ async fn end_leftovers(group: Pid, hard: bool) {
             return;
         }
     }
-    signal(group, Signal::KILL);
+    group.kill();
 }
 
 fn end_of(status: std::process::ExitStatus, cause: Option<Cause>) -> End {
-    match (cause, status.code(), status.signal()) {
+    match (cause, status.code(), ending_signal(status)) {
         // A program may finish its item on SIGTERM.
         (Some(_), Some(0), _) => End::Exited(0),
         (Some(Cause::Limit), _, signal) => End::TimedOut(signal),
