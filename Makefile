@@ -26,10 +26,11 @@ release: ## Build the plugin (release)
 	cargo build --locked --release
 
 .PHONY: lint
-lint: ## Formatting, clippy, shellcheck, the chart's README, rustdoc
+lint: ## Formatting, clippy, shellcheck, actionlint, the chart's README, rustdoc
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	tests/tools/shellcheck $(SCRIPTS)
+	tests/tools/actionlint
 	tests/tools/chart-readme --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 

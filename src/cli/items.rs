@@ -60,11 +60,11 @@ pub struct ItemFlags {
 impl ItemFlags {
     /// The source of the items, if any was given.
     pub fn source(&self) -> Option<InputSource> {
-        use std::os::unix::ffi::OsStrExt as _;
         if !self.file.is_empty() {
             return Some(InputSource::Files { paths: self.file.clone(), reading: self.reading() });
         }
-        let arguments: Vec<Vec<u8>> = self.items.iter().map(|item| item.as_bytes().to_vec()).collect();
+        let bytes = |item: &std::ffi::OsString| item.as_encoded_bytes().to_vec();
+        let arguments: Vec<Vec<u8>> = self.items.iter().map(bytes).collect();
         (!arguments.is_empty()).then_some(InputSource::Arguments(arguments))
     }
 

@@ -21,7 +21,7 @@ use crate::ui::{Ui, reports, usage};
 use workqueue_core::names::random_suffix;
 use workqueue_worker::cli::flags::{RuntimeFlags, WorkFlags};
 use workqueue_worker::cli::{location, stop_signals};
-use workqueue_worker::{MAX_DEATHS, StopSignal, WorkerMode, WorkerPlan, arguments, limits};
+use workqueue_worker::{MAX_DEATHS, RUNS_PROGRAMS, StopSignal, WorkerMode, WorkerPlan, arguments, limits};
 
 /// Process items on this machine, without a cluster and without a broker
 ///
@@ -99,6 +99,9 @@ const QUEUE: &str = "local";
 const RUN_LENGTH: usize = 5;
 
 pub async fn run(args: LocalArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
+    if !RUNS_PROGRAMS {
+        return Err(usage::local_needs_process_groups());
+    }
     let json = args.output.is_json();
     let program = args.command()?;
     let checked = arguments::check(&program, args.runtime.runtime_api);

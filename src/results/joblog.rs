@@ -65,11 +65,12 @@ pub fn settled(log: &[u8], only_done: bool) -> HashSet<u64> {
 /// # Errors
 /// The system's error.
 pub fn append(path: &Path, log: &[u8]) -> std::io::Result<File> {
-    let mut file = File::options().create(true).append(true).open(path)?;
     let end = log.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
     if end < log.len() {
-        file.set_len(end as u64)?;
+        // Windows cuts off nothing through a file that is open for appending.
+        File::options().write(true).open(path)?.set_len(end as u64)?;
     }
+    let mut file = File::options().create(true).append(true).open(path)?;
     if end == 0 {
         file.write_all(HEADER.as_bytes())?;
     }

@@ -20,6 +20,14 @@ pub fn no_ids() -> Failure {
     )
 }
 
+/// `local` where nothing ends a program together with all that it has started.
+pub fn local_needs_process_groups() -> Failure {
+    Failure::new(
+        "local does not run on Windows, which has no process groups to end programs with",
+        "use it in WSL, with the plugin for Linux; all other commands work here",
+    )
+}
+
 /// `{}` where no item can be.
 pub fn misplaced_item(error: &Misplaced) -> Failure {
     usage(error.to_string(), &error.hint())

@@ -1,21 +1,18 @@
-//! The installer, the release archive and the krew manifest, with a fake program in their place.
+//! The installer and the release archives, with a fake program in their place.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
 use insta::assert_snapshot;
-use serde_json::Value;
 use workqueue_test_support::{Outcome, Sandbox, plugin, root, static_program};
 
-/// Packs an archive of fake programs into `dist/`.
+use super::manifests::{HERE, manifests, package_for};
+
+/// Packs an archive of fake programs for this machine into `dist/`.
 fn package(sandbox: &Sandbox) -> PathBuf {
     sandbox.program("kubectl-workqueue", "echo fake 0.0.0");
-    let mut command = Command::new(root().join("scripts/package"));
-    command.args(["--homepage", "https://project.example", "--base-url", "https://project.example/v"]);
-    command.arg("--binaries").arg(sandbox.path("bin")).arg("--output").arg(sandbox.path("dist"));
-    let outcome = sandbox.finish(&mut command).ok();
-    sandbox.path(outcome.stdout.trim().trim_start_matches("[DIR]/"))
+    package_for(sandbox, HERE)
 }
 
 fn install(sandbox: &Sandbox, args: &[&str]) -> Outcome {
@@ -76,41 +73,24 @@ fn the_installer_says_what_is_wrong() {
 }
 
 #[test]
-fn the_krew_manifest_fits_the_archive() {
+fn a_directory_of_archives_has_one_for_this_machine() {
     let sandbox = Sandbox::new();
     let archive = package(&sandbox);
-    let text = std::fs::read_to_string(sandbox.path("dist/workqueue.yaml")).expect("it was made");
-    let placeholder = text.split('@').skip(1).find(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
-    assert_eq!(placeholder, None, "a placeholder is left");
-    let manifest: Value = serde_yaml::from_str(&text).expect("YAML");
-    assert_eq!(manifest["apiVersion"], "krew.googlecontainertools.github.com/v1alpha2");
-    assert_eq!(manifest["kind"], "Plugin");
-    // Krew wants the file's name, the plugin's name and the command to agree.
-    assert_eq!(manifest["metadata"]["name"], "workqueue");
-    let spec = &manifest["spec"];
-    assert_eq!(spec["version"], concat!("v", env!("CARGO_PKG_VERSION")));
-    let short = spec["shortDescription"].as_str().expect("text");
-    assert!(short.len() <= 50 && !short.ends_with('.'), "{short}");
-    assert!(spec["description"].as_str().is_some_and(|text| text.lines().all(|line| line.len() <= 80)));
-    let platform = &spec["platforms"][0];
-    assert_eq!(platform["selector"]["matchLabels"]["os"], "linux");
+    sandbox.file("bin/kubectl-workqueue.exe", "fake");
+    package_for(&sandbox, "windows-amd64");
+    let from_all = || install(&sandbox, &["--prefix", "prefix", "--from", "dist"]);
+    from_all().exits(1).says("error: dist holds neither kubectl-workqueue nor SHA256SUMS");
+    manifests(&sandbox);
+    from_all().ok().prints("installed [DIR]/prefix/bin/kubectl-workqueue\n");
+    std::fs::write(&archive, "something else").expect("ours");
     let name = archive.file_name().and_then(|name| name.to_str()).expect("text");
-    assert_eq!(platform["uri"], format!("https://project.example/v/{name}"));
-    let sum = sandbox.finish(Command::new("sha256sum").arg(&archive)).stdout;
-    assert_eq!(platform["sha256"].as_str(), sum.split(' ').next());
-
-    let listing = sandbox.finish(Command::new("tar").arg("-tzf").arg(&archive)).stdout;
-    let top = name.trim_end_matches(".tar.gz");
-    for file in platform["files"].as_array().expect("a list") {
-        let from = file["from"].as_str().expect("text").replace('*', top);
-        assert!(listing.lines().any(|line| line == from), "no {from} in {listing}");
-    }
-    let bin = platform["bin"].as_str().expect("text");
-    let installed = platform["files"].as_array().expect("a list").iter();
-    assert!(
-        installed.filter_map(|file| file["from"].as_str()).any(|from| from.ends_with(&format!("/{bin}")))
-    );
-    assert!(listing.lines().any(|line| line == format!("{top}/install.sh")), "{listing}");
+    from_all()
+        .exits(1)
+        .says(&format!("error: the checksum of dist/{name} is not the one in dist/SHA256SUMS"));
+    let one = install(&sandbox, &["--prefix", "prefix", "--from", &format!("dist/{name}")]);
+    one.exits(1).says("is damaged, or not the one that was released");
+    sandbox.file("dist/SHA256SUMS", "");
+    from_all().exits(1).says("error: dist has no archive for ");
 }
 
 #[test]

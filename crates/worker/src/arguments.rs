@@ -1,8 +1,8 @@
 //! The program's arguments, with the item in the place of `{}`, and where that is too dangerous.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::Path;
+
+use crate::platform;
 
 /// What the item replaces.
 const HOLE: &[u8] = b"{}";
@@ -47,7 +47,7 @@ impl Misplaced {
 /// # Errors
 /// [`Misplaced`].
 pub fn check(program: &[impl AsRef<OsStr>], asks_for_items: bool) -> Result<(), Misplaced> {
-    let words: Vec<&[u8]> = program.iter().map(|word| word.as_ref().as_bytes()).collect();
+    let words: Vec<&[u8]> = program.iter().map(|word| word.as_ref().as_encoded_bytes()).collect();
     if asks_for_items && words.iter().skip(1).any(|word| memmem(word)) {
         return Err(Misplaced::ForResident);
     }
@@ -96,8 +96,8 @@ fn is_shell(name: &str) -> bool {
 }
 
 fn base_name(word: &[u8]) -> String {
-    let name = Path::new(OsStr::from_bytes(word)).file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
+    let name = word.rsplit(|&byte| byte == b'/').find(|part| !part.is_empty()).unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
 }
 
 fn memmem(text: &[u8]) -> bool {
@@ -106,14 +106,17 @@ fn memmem(text: &[u8]) -> bool {
 
 /// Whether the program gets the item as an argument.
 pub fn takes_item(program: &[OsString]) -> bool {
-    program.iter().skip(1).any(|argument| memmem(argument.as_bytes()))
+    program.iter().skip(1).any(|argument| memmem(argument.as_encoded_bytes()))
 }
 
 /// The program's arguments with every `{}` replaced by the item, as GNU parallel does. The program's
 /// name stays.
 pub fn with_item(program: &[OsString], body: &[u8]) -> Vec<OsString> {
     let (name, arguments) = program.split_at(program.len().min(1));
-    name.iter().cloned().chain(arguments.iter().map(|argument| filled(argument.as_bytes(), body))).collect()
+    name.iter()
+        .cloned()
+        .chain(arguments.iter().map(|argument| filled(argument.as_encoded_bytes(), body)))
+        .collect()
 }
 
 fn filled(argument: &[u8], body: &[u8]) -> OsString {
@@ -125,7 +128,7 @@ fn filled(argument: &[u8], body: &[u8]) -> OsString {
         rest = &rest[at + HOLE.len()..];
     }
     text.extend_from_slice(rest);
-    OsString::from_vec(text)
+    platform::argument(text)
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! One process group: started, signalled, and ended with all that is left in it.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use process_wrap::tokio::{CommandWrap, CommandWrapper as _, ProcessSession};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::platform::Group;
 use super::reaper::Reaper;
 
 /// How long a program that was sent SIGTERM for its time limit may take before SIGKILL.
@@ -34,31 +32,18 @@ pub(super) enum Urgency {
     Now,
 }
 
-/// Starts a program as the leader of a group of its own.
+/// Starts a program as the leader of a group of its own. Returns its process id, too.
 ///
 /// # Errors
 /// The system's error.
-pub(super) fn spawn(mut command: Command, reaper: &Reaper) -> std::io::Result<(Child, Pid)> {
+pub(super) fn spawn(mut command: Command, reaper: &Reaper) -> std::io::Result<(Child, u32, Group)> {
     command.kill_on_drop(true);
-    if has_terminal() {
-        // Without a session of its own, a program that opens /dev/tty would be stopped for ever as one in
-        // the background. The session's leader is that of a process group, too.
-        let wrap = CommandWrap::from(Command::new(command.as_std().get_program()));
-        ProcessSession.pre_spawn(&mut command, &wrap)?;
-    } else {
-        // Quicker: a session needs a fork, and a group does not.
-        command.process_group(0);
-    }
+    let program = command.as_std().get_program().to_owned();
+    Group::prepare(&mut command, &program)?;
     let child = reaper.spawn(&mut command)?;
-    let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let ids = child.id().and_then(|id| Some((id, Group::of(id)?)));
     // A child that has not been waited for has an id.
-    id.map(|id| (child, id)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
-}
-
-/// Whether this process has a controlling terminal. Pods have none.
-fn has_terminal() -> bool {
-    static TERMINAL: LazyLock<bool> = LazyLock::new(|| std::fs::File::open("/dev/tty").is_ok());
-    *TERMINAL
+    ids.map(|(id, group)| (child, id, group)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
 }
 
 /// Why the worker has sent signals.
@@ -72,7 +57,7 @@ pub(super) enum Cause {
 
 /// Ends a process group at its time limit or when the worker has to end.
 pub(super) struct Guard {
-    pub group: Pid,
+    pub group: Group,
     /// When to send the next signal, whatever the urgency.
     pub limit: Option<Instant>,
     pub urgency: watch::Receiver<Urgency>,
@@ -118,32 +103,27 @@ impl Guard {
     fn terminate(&mut self, cause: Cause, grace: Duration) {
         self.sent = Some(cause);
         self.limit = Some(Instant::now() + grace);
-        signal(self.group, Signal::TERM);
+        self.group.terminate();
     }
 
     /// Sends SIGKILL, again and again: a process that is being created may miss one.
     async fn kill(&mut self, cause: Cause) {
         self.sent.get_or_insert(cause);
-        signal(self.group, Signal::KILL);
+        self.group.kill();
         sleep(Duration::from_millis(100)).await;
     }
 }
 
-fn signal(group: Pid, signal: Signal) {
-    // A group that has ended already needs no signal.
-    kill_process_group(group, signal).ok();
-}
-
 /// Ends what a program has left behind in its group.
-pub(super) async fn end_leftovers(group: Pid, hard: bool) {
+pub(super) async fn end_leftovers(group: Group, hard: bool) {
     const LOOK_EVERY: Duration = Duration::from_millis(20);
-    if test_kill_process_group(group).is_err() {
+    if !group.is_there() {
         return;
     }
     if !hard {
-        signal(group, Signal::TERM);
+        group.terminate();
         let gone = async {
-            while test_kill_process_group(group).is_ok() {
+            while group.is_there() {
                 sleep(LOOK_EVERY).await;
             }
         };
@@ -151,5 +131,5 @@ pub(super) async fn end_leftovers(group: Pid, hard: bool) {
             return;
         }
     }
-    signal(group, Signal::KILL);
+    group.kill();
 }

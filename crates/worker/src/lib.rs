@@ -27,6 +27,7 @@
 //! | `program`, `group`, `reaper` | one process group: started, fed, read, ended |
 //! | `hearing`, `output`, `held_output` | what becomes of what programs write |
 //! | [`arguments`], [`limits`], [`script`] | what a program is given; how many can run; where a script comes from |
+//! | `platform` | what differs by operating system |
 //! | `plan`, `notice`, `error` | what a worker is to do; what it reports |
 
 pub mod arguments;
@@ -46,6 +47,7 @@ pub mod limits;
 mod notice;
 pub mod output;
 mod plan;
+mod platform;
 mod prefetch;
 mod program;
 mod reaper;
@@ -64,5 +66,6 @@ pub use event_loop::run;
 pub use halt::{Halt, HaltError, HaltWhen};
 pub use notice::{Ending, StopSignal, WorkerNotice, WorkerObserver, WorkerReport};
 pub use plan::{WorkerMode, WorkerPlan};
+pub use platform::RUNS_PROGRAMS;
 pub use reaper::Reaper;
 pub use runtime_api::{ItemsAs, RuntimePlan};

@@ -1,7 +1,7 @@
 //! How many programs this process can run at a time: each takes file descriptors, and the system may
 //! refuse more processes.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::platform::raise_open_files;
 
 use super::plan::WorkerPlan;
 
@@ -29,7 +29,7 @@ pub fn fit(wanted: usize, PerItem(each): PerItem) -> (usize, Option<String>) {
     // Without /proc, those of a process that has just started.
     let open = std::fs::read_dir("/proc/self/fd").map_or(16, |entries| entries.count() as u64);
     let needed = open + SPARE + wanted as u64 * each;
-    let limit = raise(needed);
+    let limit = raise_open_files(needed);
     let fits = (limit.saturating_sub(open + SPARE) / each).max(1) as usize;
     if fits >= wanted {
         return (wanted, None);
@@ -41,24 +41,6 @@ pub fn fit(wanted: usize, PerItem(each): PerItem) -> (usize, Option<String>) {
 /// Whether so many descriptors can be open, and the limit.
 #[cfg(test)]
 pub(super) fn fit_descriptors(needed: u64) -> (bool, u64) {
-    let limit = raise(needed);
+    let limit = raise_open_files(needed);
     (limit >= needed, limit)
-}
-
-/// The limit of open files, raised to what is needed if that is possible.
-fn raise(needed: u64) -> u64 {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let Some(soft) = current.filter(|soft| *soft < needed) else { return current.unwrap_or(u64::MAX) };
-    let raised = maximum.map_or(needed, |hard| hard.min(needed));
-    match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }) {
-        Ok(()) => raised,
-        Err(_) => soft,
-    }
-}
-
-/// Whether the system refuses another program because too many run: memory, processes, descriptors.
-pub(super) fn is_exhaustion(error: &std::io::Error) -> bool {
-    use rustix::io::Errno;
-    let limits = [Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
-    limits.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -2,7 +2,6 @@
 //! output read, its end enforced.
 
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +16,7 @@ use super::group::{Cause, Guard, LEFTOVER_GRACE, Urgency, end_leftovers, spawn};
 use super::hearing::{Hearing, OutputPlan};
 use super::held_output::HeldOutput;
 use super::output::{Console, OutputStream};
+use super::platform::ending_signal;
 use super::reaper::Reaper;
 use workqueue_core::record::CapturedOutput;
 
@@ -88,7 +88,7 @@ pub(super) async fn run(
     let Hearing { out, err } = &mut hearing;
     let passing_on = [out.passing_on.clone(), err.passing_on.clone()];
     let read = [out.read.clone(), err.read.clone()];
-    let (mut child, group) = spawn(command(&invocation)?, reaper)?;
+    let (mut child, id, group) = spawn(command(&invocation)?, reaper)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let end = {
         let feed = async {
@@ -115,7 +115,7 @@ pub(super) async fn run(
                 () = guard.act() => {}
             }
         };
-        reaper.forget(group);
+        reaper.forget(id);
         let cause = guard.sent;
         heard = heard || timeout(OUTPUT_GRACE, &mut listen).await.is_ok();
         end_leftovers(group, cause.is_some()).await;
@@ -147,7 +147,7 @@ fn command(invocation: &Invocation<'_>) -> std::io::Result<Command> {
 }
 
 fn end_of(status: std::process::ExitStatus, cause: Option<Cause>) -> End {
-    match (cause, status.code(), status.signal()) {
+    match (cause, status.code(), ending_signal(status)) {
         // A program may finish its item on SIGTERM.
         (Some(_), Some(0), _) => End::Exited(0),
         (Some(Cause::Limit), _, signal) => End::TimedOut(signal),

@@ -1,24 +1,17 @@
 //! Reaps orphans, as PID 1 has to: processes whose parents have died become our children.
-//!
-//! `waitpid` for any child would steal the exit statuses of our own programs from their waiters, so the
-//! processes to reap are looked up in /proc.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, waitpid};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-/// The shortest time between two scans of /proc.
-const SCAN_EVERY: Duration = Duration::from_millis(200);
+use crate::platform;
 
 /// Knows our own programs, and so which children are orphans of others, and how many can run.
 #[derive(Debug, Clone, Default)]
 pub struct Reaper {
-    ours: Arc<Mutex<HashSet<i32>>>,
+    ours: Arc<Mutex<HashSet<u32>>>,
     places: Arc<Places>,
 }
 
@@ -56,7 +49,7 @@ impl Reaper {
         let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
         let child = command.spawn()?;
         if let Some(id) = child.id() {
-            ours.insert(id.cast_signed());
+            ours.insert(id);
         }
         Ok(child)
     }
@@ -89,55 +82,31 @@ impl Reaper {
     }
 
     /// Forgets a program that has been waited for.
-    pub(super) fn forget(&self, id: Pid) {
+    pub(super) fn forget(&self, id: u32) {
         let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
-        ours.remove(&id.as_raw_nonzero().get());
+        ours.remove(&id);
     }
 
     /// Reaps orphans forever, if this process is PID 1.
     pub async fn run(self) {
-        if std::process::id() != 1 {
-            return std::future::pending().await;
+        if std::process::id() == 1 {
+            platform::whenever_children_end(|| self.reap()).await;
         }
-        let Ok(mut child_ended) = signal(SignalKind::child()) else {
-            return std::future::pending().await;
-        };
-        loop {
-            child_ended.recv().await;
-            self.reap();
-            tokio::time::sleep(SCAN_EVERY).await;
-        }
+        std::future::pending().await
     }
 
     fn reap(&self) {
         let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in zombies() {
-            if let (false, Some(id)) = (ours.contains(&id), Pid::from_raw(id)) {
-                // If it fails, somebody else has reaped it.
-                waitpid(Some(id), WaitOptions::NOHANG).ok();
-            }
-        }
+        platform::reap(|id| !ours.contains(&id));
     }
 }
 
-/// Our children that have ended and wait to be reaped.
-fn zombies() -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    ids.filter(|id| is_our_zombie(*id).unwrap_or(false)).collect()
-}
-
-/// proc(5): after the name, in parentheses and of any characters, come state and parent.
-fn is_our_zombie(id: i32) -> Option<bool> {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let (state, parent) = (fields.next()?, fields.next()?);
-    Some(state == "Z" && parent.parse() == Ok(std::process::id()))
-}
-
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::platform::is_our_zombie;
 
     #[tokio::test]
     async fn our_own_programs_are_left_to_their_waiters() {
@@ -145,8 +114,7 @@ mod tests {
         let mut known = reaper.spawn(&mut Command::new("true")).expect("true is everywhere");
         #[expect(clippy::zombie_processes, reason = "the reaper's work is what is tested")]
         let unknown = std::process::Command::new("true").spawn().expect("true is everywhere");
-        let (known_id, unknown_id) =
-            (known.id().expect("not waited for").cast_signed(), unknown.id().cast_signed());
+        let (known_id, unknown_id) = (known.id().expect("not waited for"), unknown.id());
         let ended = |id| move || is_our_zombie(id) == Some(true);
         wait_for(ended(known_id)).await;
         wait_for(ended(unknown_id)).await;

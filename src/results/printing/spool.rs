@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, cannot_write};
@@ -40,7 +39,7 @@ impl Spool {
     /// # Errors
     /// A file that cannot be read or written.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::options().create(true).truncate(false).read(true).append(true).open(path);
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(path);
         let file = file.map_err(|source| cannot_write(path, source))?;
         let mut spool = Self {
             path: path.to_owned(),
@@ -115,7 +114,7 @@ impl Spool {
     /// The file cannot be written.
     pub(crate) fn put(&mut self, number: u32, entry: &OutputEntry) -> Result<(), Error> {
         let bytes = to_message(std::slice::from_ref(entry));
-        let written = self.file.write_all(&bytes);
+        let written = self.file.seek(SeekFrom::Start(self.end)).and_then(|_| self.file.write_all(&bytes));
         if let Err(source) = written {
             // A part of it must not be taken for the start of the next one.
             self.file.set_len(self.end).ok();
@@ -146,8 +145,8 @@ impl Spool {
     pub(crate) fn get(&self, number: u32) -> Result<Option<OutputEntry>, Error> {
         let Some(place) = self.waiting.get(&number) else { return Ok(None) };
         let failed = |source| cannot_write(&self.path, source);
-        let mut bytes = vec![0; place.size];
-        self.file.read_exact_at(&mut bytes, place.at).map_err(failed)?;
+        let (mut bytes, mut file) = (vec![0; place.size], &self.file);
+        file.seek(SeekFrom::Start(place.at)).and_then(|_| file.read_exact(&mut bytes)).map_err(failed)?;
         match OutputEntry::read(&bytes) {
             Ok(Some((entry, _))) if number_of(&entry.id) == Some(number) => Ok(Some(entry)),
             _ => Err(failed(damaged("another output is in its place"))),

@@ -1,8 +1,9 @@
 //! `workqueue-worker install DIR`: copies the executable into a volume, from an image without a shell or
 //! `cp`.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::platform::{make_executable, this_executable};
 
 /// The executable's name.
 pub const NAME: &str = "workqueue-worker";
@@ -15,8 +16,8 @@ pub const NAME: &str = "workqueue-worker";
 pub fn install(directory: &Path) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(directory)?;
     let (target, partial) = (directory.join(NAME), directory.join(format!(".{NAME}.partial")));
-    std::fs::copy("/proc/self/exe", &partial)?;
-    std::fs::set_permissions(&partial, std::fs::Permissions::from_mode(0o755))?;
+    std::fs::copy(this_executable()?, &partial)?;
+    make_executable(&partial)?;
     std::fs::rename(&partial, &target)?;
     Ok(target)
 }

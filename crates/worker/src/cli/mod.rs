@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::output::console;
+use crate::platform::host_name;
 use crate::script::{self, SCRIPT_DIR};
 use crate::{
     Ending, Error, MAX_DEATHS, Reaper, StopSignal, WorkerMode, WorkerPlan, arguments, limits, run as work,
@@ -306,7 +307,7 @@ fn items_at_a_time(args: &RunArgs) -> Result<u16, String> {
 
 /// Where this process runs, for records. The chart sets the variables; a pod's host name is its name.
 pub fn location() -> WorkerLocation {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = host_name();
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let pod = variable("POD_NAME").or_else(|| in_pod.then(|| host.clone()));
     WorkerLocation { host, pod, node: variable("NODE_NAME") }

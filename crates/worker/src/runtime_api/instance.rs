@@ -1,12 +1,10 @@
 //! A program that stays, from its start to its end, with its endpoint and its log.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use rustix::process::Pid;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
@@ -19,6 +17,7 @@ use super::log::Log;
 use super::server;
 use crate::attempts::Shared;
 use crate::group::{Cause, Guard, Urgency, end_leftovers, spawn};
+use crate::platform::ending_signal;
 use crate::program::{End, OUTPUT_GRACE};
 use crate::reaper::Reaper;
 use workqueue_core::record::CapturedOutput;
@@ -57,7 +56,7 @@ impl Ended {
     }
 
     fn signal(self) -> Option<i32> {
-        self.status.signal()
+        ending_signal(self.status)
     }
 
     /// As a predicate.
@@ -111,7 +110,7 @@ impl Instance {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
-        let (child, group) = spawn(command, &shared.reaper)?;
+        let (child, id, group) = spawn(command, &shared.reaper)?;
         let too_long = Arc::new(Notify::new());
         let ((ended_tx, ended_rx), (closing_tx, closing_rx)) = (watch::channel(None), oneshot::channel());
         let mut tasks = JoinSet::new();
@@ -137,7 +136,7 @@ impl Instance {
             heard_rx,
         };
         tasks.spawn(async move {
-            let ended = watching.until_end(child, group).await;
+            let ended = watching.until_end(child, id).await;
             ended_tx.send_replace(Some(ended));
         });
         Ok(Self { endpoint, log, too_long, ended_rx, _tasks: tasks })
@@ -259,7 +258,7 @@ struct Watching {
 
 impl Watching {
     /// Waits until the program has ended, and all is read that it has sent and written before.
-    async fn until_end(mut self, mut child: Child, group: Pid) -> Ended {
+    async fn until_end(mut self, mut child: Child, id: u32) -> Ended {
         let status = loop {
             tokio::select! {
                 biased;
@@ -269,10 +268,10 @@ impl Watching {
                 () = self.guard.act() => {}
             }
         };
-        self.reaper.forget(group);
+        self.reaper.forget(id);
         self.endpoint.close();
         let cause = self.guard.sent;
-        end_leftovers(group, cause.is_some()).await;
+        end_leftovers(self.guard.group, cause.is_some()).await;
         self.closing_tx.send(()).ok();
         self.served_rx.await.ok();
         // Processes that left the group may hold the log open forever.

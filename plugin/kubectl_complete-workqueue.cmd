@@ -1,0 +1,1 @@
+@kubectl-workqueue __complete %*
