@@ -242,13 +242,13 @@ pub(super) fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
     if args.files.iter().any(|file| file.as_os_str() == "-") {
         return Err(usage::values_from_stdin());
     }
+    let (queue, items) = (args.queue.spec(), args.items.source());
     Ok(RunPlan {
         release: args.cluster.release.clone(),
         must_exist: items.is_none() && !is_default(&queue.name),
         queue,
         items,
         batch: None,
-    let (queue, items) = (args.queue.spec(), args.items.source());
         max_item_size: args.items.max_item_size,
         enqueue_timeout: NO_PROGRESS,
         image: args.image(),
