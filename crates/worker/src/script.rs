@@ -2,12 +2,13 @@
 //! stay as they are, and started only if they have the digest that the Job names.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
+
+use crate::platform::make_executable;
 
 /// Where scripts are started from in the pods.
 pub const SCRIPT_DIR: &str = "/run/workqueue/script";
@@ -104,10 +105,10 @@ fn empty(directory: &Path) -> io::Result<()> {
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     fs::write(path, content)?;
-    fs::set_permissions(path, Permissions::from_mode(0o555))
+    make_executable(path)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::symlink;
 

@@ -1,13 +1,16 @@
 //! Linux and macOS: names, limits, signals and files.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::AsyncRead;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::StopSignal;
@@ -24,6 +27,38 @@ pub(crate) fn this_executable() -> io::Result<PathBuf> {
 /// Lets everybody execute a file.
 pub(crate) fn make_executable(file: &Path) -> io::Result<()> {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755))
+}
+
+/// The memory of this machine in bytes, where the system says it without privileges and libraries.
+pub(crate) fn total_memory() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let info = rustix::system::sysinfo();
+        Some((info.totalram as u64).saturating_mul(u64::from(info.mem_unit)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// The reading end of a pipe, for a task.
+pub(crate) fn pipe_reader(pipe: PipeReader) -> io::Result<impl AsyncRead + Unpin> {
+    pipe::Receiver::from_owned_fd(pipe.into())
+}
+
+/// How much is in a pipe that nobody has read.
+pub(crate) struct PipeLevel(OwnedFd);
+
+impl PipeLevel {
+    /// # Errors
+    /// The system has no descriptor left.
+    pub(crate) fn of(pipe: &PipeReader) -> io::Result<Self> {
+        Ok(Self(pipe.try_clone()?.into()))
+    }
+
+    /// In bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        ioctl_fionread(&self.0).unwrap_or(0)
+    }
 }
 
 /// The name of this machine.

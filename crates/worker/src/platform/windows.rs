@@ -1,10 +1,11 @@
 //! Windows: what the plugin needs of it. Programs are not run.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, PipeReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use tokio::io::AsyncRead;
 use tokio::process::Command;
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, CtrlShutdown};
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
@@ -19,6 +20,29 @@ pub(crate) fn this_executable() -> io::Result<PathBuf> {
 /// Files have no such permission here.
 pub(crate) fn make_executable(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Not asked for: no program is started.
+pub(crate) fn total_memory() -> Option<u64> {
+    None
+}
+
+/// No program writes into a pipe here.
+pub(crate) fn pipe_reader(_: PipeReader) -> io::Result<impl AsyncRead + Unpin> {
+    Ok(tokio::io::empty())
+}
+
+/// How much is in a pipe. Nothing is.
+pub(crate) struct PipeLevel;
+
+impl PipeLevel {
+    pub(crate) fn of(_: &PipeReader) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// The name of this machine.

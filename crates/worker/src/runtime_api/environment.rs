@@ -6,9 +6,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::plan::WorkerPlan;
+use crate::platform::total_memory;
 
 /// Memory limits of this control group, in bytes: version 2, then 1.
 const LIMIT_FILES: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+
+/// The memory of AWS's emulator, in MiB.
+const EMULATORS: u64 = 3008;
 
 /// Where images in AWS's layout have their code and their runtime.
 const TASK_ROOT: &str = "/var/task";
@@ -59,12 +63,12 @@ fn task_root() -> OsString {
     std::env::current_dir().map_or_else(|_| OsStr::new("/").to_owned(), Into::into)
 }
 
-/// MiB that the program may use: the limit of its control group, otherwise all that the machine has.
+/// MiB that the program may use: the limit of its control group, otherwise all that the machine has, or, where
+/// that is not known, what AWS's emulator says.
 fn memory_size() -> u64 {
     let read = |file: &&str| std::fs::read_to_string(file).ok();
     let limit = LIMIT_FILES.iter().find_map(read).and_then(|text| text.trim().parse::<u64>().ok());
-    let all = rustix::system::sysinfo();
-    let all = (all.totalram as u64).saturating_mul(u64::from(all.mem_unit));
+    let all = total_memory().unwrap_or(EMULATORS << 20);
     // Version 1 says "no limit" with a number beyond all memory.
     limit.unwrap_or(u64::MAX).min(all) >> 20
 }

@@ -2,16 +2,14 @@
 //! Both outputs share a pipe, so that their lines keep their order.
 
 use std::io::PipeReader;
-use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::io::ioctl_fionread;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
 use crate::output::{Console, Liner, OutputStream, TAIL_LIMIT, Tail};
+use crate::platform::{PipeLevel, pipe_reader};
 use workqueue_core::record::CapturedOutput;
 
 /// Bytes that one read takes.
@@ -24,24 +22,20 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 pub(super) struct Log {
     tail: Mutex<Tail>,
     grew: Notify,
-    /// A second handle of the pipe, to ask how much is in it.
-    pipe: OwnedFd,
+    /// Of the pipe.
+    level: PipeLevel,
 }
 
 impl Log {
     /// # Errors
     /// The system has no descriptor left.
     pub(super) fn new(pipe: &PipeReader) -> std::io::Result<Self> {
-        Ok(Self {
-            tail: Mutex::new(Tail::new(TAIL_LIMIT)),
-            grew: Notify::new(),
-            pipe: pipe.try_clone()?.into(),
-        })
+        Ok(Self { tail: Mutex::new(Tail::new(TAIL_LIMIT)), grew: Notify::new(), level: PipeLevel::of(pipe)? })
     }
 
     /// Reads until nobody can write any more.
     pub(super) async fn listen(&self, pipe: PipeReader, console: &Console) {
-        let Ok(mut source) = pipe::Receiver::from_owned_fd(pipe.into()) else { return };
+        let Ok(mut source) = pipe_reader(pipe) else { return };
         let (mut buffer, mut liner) = (vec![0; CHUNK], Liner::default());
         loop {
             let read = source.read(&mut buffer).await.unwrap_or(0);
@@ -63,7 +57,7 @@ impl Log {
 
     /// Waits until everything has been read that was written so far.
     pub(super) async fn catch_up(&self) {
-        let until = self.position() + ioctl_fionread(&self.pipe).unwrap_or(0);
+        let until = self.position() + self.level.bytes();
         let caught_up = async {
             loop {
                 let mut grew = std::pin::pin!(self.grew.notified());
