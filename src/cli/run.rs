@@ -150,10 +150,15 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (cluster, plan) = prepare(&args, run_plan(&args)?, ui).await?;
     let queue = plan.queue.name.clone();
     let deadline = deadline_after(args.timeout);
+    let images = RunImages {
+        worker: Some(plan.image.clone()),
+        inject: plan.worker.injected().cloned(),
+        brings_worker: plan.worker == Worker::Injected(None),
+    };
     let pods = RunPods {
         release: plan.release.clone(),
         chart: plan.chart.clone(),
-        images: RunImages { worker: Some(plan.image.clone()), inject: plan.worker.injected().cloned() },
+        images,
         parallelism: plan.parallelism,
     };
     let starting = start(&cluster, plan, ui, ui.interrupted());
@@ -220,13 +225,13 @@ pub(super) fn run_plan(args: &RunArgs) -> Result<RunPlan, Failure> {
     if args.files.iter().any(|file| file.as_os_str() == "-") {
         return Err(usage::values_from_stdin());
     }
+    let (queue, items) = (args.queue.spec(), args.items.source());
     Ok(RunPlan {
         release: args.cluster.release.clone(),
         must_exist: items.is_none() && !is_default(&queue.name),
         queue,
         items,
         batch: None,
-    let (queue, items) = (args.queue.spec(), args.items.source());
         max_item_size: args.items.max_item_size,
         enqueue_timeout: NO_PROGRESS,
         image: args.image(),
@@ -267,14 +272,14 @@ fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
         return if args.build_flags.is_given() { Err(usage::nothing_to_build()) } else { Ok(None) };
     };
     let image = image_name(&args.image()).map_err(usage::image_to_build)?;
+    // Before anybody is asked.
+    std::fs::metadata(context)
+        .map_err(|source| Error::Image(image::Error::Read { path: context.clone(), source }))?;
     let push = match (args.push, args.no_push) {
         (true, _) => Push::Always,
         (_, true) => Push::Never,
         _ => Push::UnlessLoaded,
     };
-    // Before anybody is asked.
-    std::fs::metadata(context)
-        .map_err(|source| Error::Image(image::Error::Read { path: context.clone(), source }))?;
     Ok(Some(args.build_flags.plan(ImageSource::Path(context.clone()), image, push, ui)))
 }
 

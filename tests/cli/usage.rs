@@ -176,3 +176,22 @@ fn a_doctor_who_reaches_no_cluster_says_so_and_nothing_else() {
     1 check: 0 ok, 1 error
     ");
 }
+
+#[test]
+fn hints_in_a_report_carry_the_flags_that_were_given() {
+    let sandbox = Sandbox::new();
+    sandbox.kubeconfig("c", "c");
+    let report = sandbox.run(&["doctor", "-o", "json", "--context", "c"]).exits(1).json();
+    let hint = "`kubectl cluster-info --context c` shows whether the cluster is up";
+    assert_eq!(report["checks"][0]["hint"], hint);
+}
+
+#[test]
+fn flags_without_a_command() {
+    assert_snapshot!(Sandbox::new().run(&["-n", "ns"]), @"
+    exit code 2
+    --- stderr
+    error: no command is named
+    hint: `kubectl workqueue --help` lists the commands
+    ");
+}
