@@ -110,7 +110,7 @@ fn hints_name_commands_with_the_flags_that_were_given() {
     exit code 1
     --- stderr
     error: no cluster to talk to: there is no context "nonesuch", and no other one
-    hint: `kubectl config get-contexts --kubeconfig 'my config'` lists the contexts; choose a file with --kubeconfig
+    hint: `kubectl config get-contexts --kubeconfig 'my config'` lists the contexts; choose one with --context, or a file with --kubeconfig
     "#);
 }
 
@@ -122,7 +122,7 @@ fn flags_for_the_cluster_are_taken_before_the_command_too() {
     exit code 1
     --- stderr
     error: no cluster to talk to: there is no context "nonesuch"; there are: c
-    hint: `kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig
+    hint: `kubectl config get-contexts` lists the contexts; choose one with --context, or a file with --kubeconfig
     "#);
     // What follows `--` is the program's, and commands without a cluster do not mind.
     let program = ["-n", "ns", "local", "apple", "--", "/bin/echo", "-n", "--context", "{}"];
