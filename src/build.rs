@@ -144,7 +144,7 @@ pub async fn build(
 
 /// The nodes' platforms; empty if there is no cluster, or if the user may not list its nodes.
 async fn node_platforms(target: &Target) -> BTreeSet<String> {
-    let asking = async { Cluster::connect(target).await?.node_platforms().await };
+    let asking = async { Cluster::connect(target).await?.node_platforms("").await };
     tokio::time::timeout(NODES_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or_default()
 }
 

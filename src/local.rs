@@ -97,13 +97,13 @@ pub async fn local(
         Ok(whole) => whole,
         Err(error) => return (Tally::default().report(None), Err(error)),
     };
-    let notes = items.notes();
+    let (notes, at_once) = (items.notes(), plan.work.concurrency as u64);
     let queue = MemoryQueue::over_items(items, plan.work.concurrency + READ_AHEAD).skipping(skip);
     let (events_tx, mut events_rx) = mpsc::unbounded_channel();
     let (console, mut chunks_rx) = console();
     let working = worker::run(queue, plan.work, stop_rx, console, Reaper::default(), Relay { events_tx });
     let mut working = std::pin::pin!(working);
-    let mut tally = Tally::default();
+    let mut tally = Tally { at_most: at_once, ..Tally::default() };
     let mut written = Ok(());
     let mut result = None;
     loop {
@@ -226,6 +226,8 @@ struct Tally {
     done: u64,
     failed: u64,
     running: u64,
+    /// How many run at a time. A place is free moments before its item is settled.
+    at_most: u64,
     failures: Vec<ResultRecord>,
 }
 
@@ -239,7 +241,8 @@ impl Tally {
             Event::Halting { failed, running } => observer.warn(Warning::Halting { failed, running }),
             Event::Note(note) => observer.warn(Warning::Worker(&note)),
         }
-        observer.on(Notice::Work { done: self.done, failed: self.failed, running: self.running });
+        let running = self.running.min(self.at_most);
+        observer.on(Notice::Work { done: self.done, failed: self.failed, running });
     }
 
     fn settled(&mut self, record: ResultRecord, observer: &dyn Observer) {

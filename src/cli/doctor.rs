@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::flags::{ChartFlags, ClusterFlags, OutputFlags, QueueSpecFlags, RememberFlags, duration};
 use crate::doctor::{DoctorPlan, RunImages, examine};
@@ -59,7 +60,11 @@ pub async fn run(args: DoctorArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         release: args.cluster.release.clone(),
         chart: args.chart.plan(),
         remember: args.remember.remember(),
-        images: RunImages { worker: text(&args.image), inject: text(&args.worker_image) },
+        images: RunImages {
+            worker: text(&args.image),
+            inject: text(&args.worker_image),
+            brings_worker: args.image.is_some() && args.worker_image.is_none(),
+        },
         queue: args.queue.spec(),
         engine: Engine { program: args.docker.clone(), output: OutputMode::Kept },
         pods: !args.no_pods,
@@ -71,9 +76,13 @@ pub async fn run(args: DoctorArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
             ui.finding(&words::style(finding), &words::word(finding), &words::text(finding));
         }
     };
-    let report = examine(&cluster, &plan, ui, &mut found, ui.interrupted()).await?;
+    let mut report = examine(&cluster, &plan, ui, &mut found, stopped(ui)).await?;
     ui.done();
     if is_json {
+        for finding in &mut report.findings {
+            finding.message = ui.completed(&finding.message);
+            finding.hint = finding.hint.as_deref().map(|hint| ui.completed(hint));
+        }
         ui.json(&DoctorJson::of(&cluster, &plan.release, &report));
     }
     ui.status(&words::summary(&report));
@@ -82,4 +91,18 @@ pub async fn run(args: DoctorArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
         (false, true) => ExitStatus::Error,
         (false, false) => ExitStatus::Success,
     })
+}
+
+/// Waits until the user stops the command, or closes its terminal: trial pods are deleted then, too.
+async fn stopped(ui: &Ui) {
+    let hung_up = async {
+        match signal(SignalKind::hangup()) {
+            Ok(mut hangup) => _ = hangup.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = ui.interrupted() => {}
+        () = hung_up => {}
+    }
 }

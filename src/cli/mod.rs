@@ -33,6 +33,7 @@ mod worker;
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
@@ -208,6 +209,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Ok(parsed) => parsed,
         Err(error) => {
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success };
+            if error.kind() == ErrorKind::MissingSubcommand {
+                // clap would list those that are hidden, too.
+                Ui::new(Verbosity::default(), Data::Text).error(&usage::no_command());
+                return status;
+            }
             // A reader that has closed the pipe has read what it wanted.
             error.print().ok();
             return status;

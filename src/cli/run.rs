@@ -152,10 +152,15 @@ pub async fn run(args: RunArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
     let (cluster, plan) = prepare(&args, run_plan(&args)?, ui).await?;
     let queue = plan.queue.name.clone();
     let deadline = deadline_after(args.timeout);
+    let images = RunImages {
+        worker: Some(plan.image.clone()),
+        inject: plan.worker.injected().cloned(),
+        brings_worker: plan.worker == Worker::Injected(None),
+    };
     let pods = RunPods {
         release: plan.release.clone(),
         chart: plan.chart.clone(),
-        images: RunImages { worker: Some(plan.image.clone()), inject: plan.worker.injected().cloned() },
+        images,
         parallelism: plan.parallelism,
     };
     let starting = start(&cluster, plan, ui, ui.interrupted());
@@ -294,14 +299,14 @@ fn build_plan(args: &RunArgs, ui: &Ui) -> Result<Option<BuildPlan>, Failure> {
         };
     };
     let image = image_name(&args.image()).map_err(usage::image_to_build)?;
+    // Before anybody is asked.
+    std::fs::metadata(context)
+        .map_err(|source| Error::Image(image::Error::Read { path: context.clone(), source }))?;
     let push = match (args.push, args.no_push) {
         (true, _) => Push::Always,
         (_, true) => Push::Never,
         _ => Push::UnlessLoaded,
     };
-    // Before anybody is asked.
-    std::fs::metadata(context)
-        .map_err(|source| Error::Image(image::Error::Read { path: context.clone(), source }))?;
     Ok(Some(args.build_flags.plan(ImageSource::Path(context.clone()), image, push, ui)))
 }
 

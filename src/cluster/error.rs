@@ -191,7 +191,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Config(_) | Self::ConfigFile(_) => {
-                "`kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig".to_owned()
+                "`kubectl config get-contexts` lists the contexts; choose one with --context, or a file with --kubeconfig".to_owned()
             }
             Self::OldCertificate => {
                 "have it signed again as version 3: `openssl x509 -req` makes one if it gets an \

@@ -1,7 +1,7 @@
 //! Reads the kubeconfig.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError, NamedCluster};
@@ -40,16 +40,15 @@ pub(super) async fn load_config(target: &Target) -> Result<Config, Error> {
     let kubeconfig = match read(target) {
         Ok(kubeconfig) => kubeconfig,
         Err(error) if target.kubeconfig.is_none() && target.context.is_none() => {
-            return Config::incluster().map_err(|_| Error::Config(words(&error)));
+            return Config::incluster().map_err(|_| Error::Config(error));
         }
-        Err(error) if target.kubeconfig.is_some() => return Err(Error::ConfigFile(words(&error))),
-        Err(error) => return Err(Error::Config(words(&error))),
+        Err(error) if target.kubeconfig.is_some() => return Err(Error::ConfigFile(error)),
+        Err(error) => return Err(Error::Config(error)),
     };
-    if let Some(wanted) = &target.context {
-        let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
-        if !known.contains(&wanted.as_str()) {
-            return Err(Error::Config(no_context(wanted, &known)));
-        }
+    let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+    let wanted = target.context.as_ref().or(kubeconfig.current_context.as_ref());
+    if wanted.is_none_or(|wanted| !known.contains(&wanted.as_str())) {
+        return Err(Error::Config(no_context(wanted.map(String::as_str), &known)));
     }
     let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
@@ -63,29 +62,43 @@ fn words(error: &KubeconfigError) -> String {
     format!("the kubeconfig is not readable as YAML{}", place.unwrap_or_default())
 }
 
-fn no_context(wanted: &str, known: &[&str]) -> String {
+fn no_context(wanted: Option<&str>, known: &[&str]) -> String {
+    let missing = match wanted {
+        Some(wanted) if !wanted.is_empty() => format!("there is no context {wanted:?}"),
+        _ => "the kubeconfig has no current context".to_owned(),
+    };
     match known {
-        [] => format!("there is no context {wanted:?}, and no other one"),
-        known => format!("there is no context {wanted:?}; there are: {}", known.join(", ")),
+        [] => format!("{missing}, and no other one"),
+        known => format!("{missing}; there are: {}", known.join(", ")),
     }
 }
 
-fn read(target: &Target) -> Result<Kubeconfig, KubeconfigError> {
+fn read(target: &Target) -> Result<Kubeconfig, String> {
     match &target.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path),
+        Some(path) => read_file(path),
         None => read_list(&std::env::var_os("KUBECONFIG").unwrap_or_default()),
     }
 }
 
+/// Reads one file. The error names it.
+fn read_file(path: &Path) -> Result<Kubeconfig, String> {
+    Kubeconfig::read_from(path).map_err(|error| match error {
+        error @ KubeconfigError::ReadConfig(..) => words(&error),
+        error => format!("{}: {}", path.display(), words(&error)),
+    })
+}
+
 /// Reads and merges the files of a list as kubectl does: those that are missing are skipped. If all
 /// are, the error names the first.
-fn read_list(list: &OsStr) -> Result<Kubeconfig, KubeconfigError> {
+fn read_list(list: &OsStr) -> Result<Kubeconfig, String> {
     let paths: Vec<PathBuf> = std::env::split_paths(list).collect();
     let mut there = paths.iter().filter(|path| path.try_exists().unwrap_or(true)).peekable();
     if there.peek().is_none() {
-        return Kubeconfig::read();
+        return Kubeconfig::read().map_err(|error| words(&error));
     }
-    there.try_fold(Kubeconfig::default(), |merged, path| merged.merge(Kubeconfig::read_from(path)?))
+    there.try_fold(Kubeconfig::default(), |merged, path| {
+        merged.merge(read_file(path)?).map_err(|error| words(&error))
+    })
 }
 
 fn names(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Option<ContextNames> {

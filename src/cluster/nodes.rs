@@ -9,13 +9,18 @@ use kube::api::ListParams;
 use super::{Cluster, Error};
 
 impl Cluster {
-    /// `OS/ARCHITECTURE` of all nodes, in the same notation as for images.
+    /// `OS/ARCHITECTURE` of the nodes with these labels, in the syntax of label selectors, or of all nodes.
+    /// The notation is that of images.
     ///
     /// # Errors
     /// Often [`Error::Forbidden`]: many users may not list nodes.
-    pub async fn node_platforms(&self) -> Result<BTreeSet<String>, Error> {
+    pub async fn node_platforms(&self, selector: &str) -> Result<BTreeSet<String>, Error> {
         let api: Api<Node> = Api::all(self.client.clone());
-        let nodes = self.call("listing nodes", api.list(&ListParams::default())).await?;
+        let list = ListParams {
+            label_selector: (!selector.is_empty()).then(|| selector.to_owned()),
+            ..ListParams::default()
+        };
+        let nodes = self.call("listing nodes", api.list(&list)).await?;
         let platform = |node: Node| {
             let info = node.status?.node_info?;
             Some(format!("{}/{}", info.operating_system, info.architecture))

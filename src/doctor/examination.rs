@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::admission::{self, Tried};
 use super::finding::{Finding, State};
-use super::subject::{self, Subject};
+use super::subject::{self, PodGroup, Subject};
 use super::surroundings::Surroundings;
 use super::trial::{self, TrialPlan};
-use super::{DoctorPlan, broker, injectors, platforms, rights, server};
+use super::{DoctorPlan, broker, injectors, platforms, rights, server, worker};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::image::{Engine, Reference};
@@ -83,6 +83,7 @@ impl<S: Future<Output = ()>> Examination<'_, S> {
         let room = around.room(cluster, &subject);
         let room = self.bounded("storage-room", "the volumes", room).await?;
         self.note(room.into_iter().flatten());
+        self.worker(&subject).await?;
         self.platforms(&subject).await?;
         if !matches!(around.namespace, Ok(None)) {
             self.admission(&subject, &around).await?;
@@ -183,8 +184,16 @@ impl<S: Future<Output = ()>> Examination<'_, S> {
     }
 
     async fn platforms(&mut self, subject: &Subject) -> Result<(), Stop> {
-        let (cluster, plan) = (self.cluster, self.plan);
-        let nodes = match self.bounded("platform", "the nodes", cluster.node_platforms()).await? {
+        for group in &subject.pods {
+            self.platforms_of(group).await?;
+        }
+        Ok(())
+    }
+
+    async fn platforms_of(&mut self, group: &PodGroup) -> Result<(), Stop> {
+        let (cluster, plan, selector) = (self.cluster, self.plan, group.node_selector());
+        let role = group.role.as_str();
+        let nodes = match self.bounded("platform", "the nodes", cluster.node_platforms(&selector)).await? {
             Some(Ok(nodes)) => nodes,
             Some(Err(error)) => {
                 self.note([Finding::not_seen("platform", &error)]);
@@ -192,10 +201,25 @@ impl<S: Future<Output = ()>> Examination<'_, S> {
             }
             None => return Ok(()),
         };
-        let images = subject.images();
-        let asking = images.iter().map(|(role, image)| platform(&plan.engine, role, image, &nodes));
+        if nodes.is_empty() {
+            self.note([platforms::no_node(role, &selector)]);
+            return Ok(());
+        }
+        let images = group.images();
+        let asking = images.iter().map(|image| platform(&plan.engine, role, image, &nodes));
         let findings = self.bounded("platform", "what the images are for", join_all(asking)).await?;
         self.note(findings.into_iter().flatten());
+        Ok(())
+    }
+
+    /// Whether there is a worker for the pods of a run, if it is brought.
+    async fn worker(&mut self, subject: &Subject) -> Result<(), Stop> {
+        if !subject.brings_worker() {
+            return Ok(());
+        }
+        let looking = worker::look(self.cluster, &self.plan.release, subject);
+        let finding = self.bounded(worker::CHECK, "the worker", looking).await?;
+        self.note(finding);
         Ok(())
     }
 

@@ -24,6 +24,7 @@ mod subject;
 mod surroundings;
 mod trial;
 mod trial_pod;
+mod worker;
 
 use std::future::Future;
 use std::time::Duration;

@@ -38,6 +38,20 @@ pub(super) fn judge(
     Finding::ok(CHECK, format!("the {role}'s image {image} is for {}, as the nodes are", list(nodes)))
 }
 
+/// No node has the labels that the pods of a role ask for; without any, there is no node.
+pub(super) fn no_node(role: &str, selector: &str) -> Finding {
+    if selector.is_empty() {
+        return Finding::error(CHECK, "there are no nodes", "`kubectl get nodes` shows when there are some");
+    }
+    Finding::error(
+        CHECK,
+        format!("no node has the labels of {role}.nodeSelector: {selector}"),
+        format!(
+            "`kubectl get nodes --show-labels` shows what they have; change the value {role}.nodeSelector"
+        ),
+    )
+}
+
 /// The registry does not say what an image is for: `reason`. What this machine has of that name, for the
 /// platform `copy`, may be another image.
 pub(super) fn not_known(

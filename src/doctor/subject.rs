@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaimSpec, PodSpec, PodTemplateSpec, Volume};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::image::ARCHITECTURES;
 use crate::notice::Observer;
 use crate::release::credentials;
 use crate::release::manifests::{self, ChartPlan, Installation};
@@ -30,6 +31,9 @@ impl Role {
     }
 }
 
+/// Stands for the ConfigMaps with the worker that `run` would bring.
+const SAMPLE: &str = "kubectl-workqueue-sample";
+
 /// Pods of the same kind.
 #[derive(Debug, Clone)]
 pub(super) struct PodGroup {
@@ -42,6 +46,17 @@ pub(super) struct PodGroup {
 impl PodGroup {
     pub(super) fn spec(&self) -> PodSpec {
         self.template.spec.clone().unwrap_or_default()
+    }
+
+    /// The images of the pods, each once.
+    pub(super) fn images(&self) -> BTreeSet<String> {
+        containers(&self.spec()).filter_map(|container| container.image.clone()).collect()
+    }
+
+    /// The labels of the nodes that the pods may get, as a selector; empty for all nodes.
+    pub(super) fn node_selector(&self) -> String {
+        let labels = self.spec().node_selector.unwrap_or_default();
+        labels.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -114,14 +129,10 @@ impl Subject {
         Self { objects: installation.objects, pods, claims, credentials, login, faults }
     }
 
-    /// The images of a role's pods, each once.
-    pub(super) fn images(&self) -> BTreeSet<(&'static str, String)> {
-        let of_group = |group: &PodGroup| {
-            let spec = group.spec();
-            let (role, images) = (group.role.as_str(), containers(&spec).filter_map(|it| it.image.clone()));
-            images.map(|image| (role, image)).collect::<Vec<_>>()
-        };
-        self.pods.iter().flat_map(of_group).collect()
+    /// Whether the pods of a run get a worker that `run` brings in ConfigMaps.
+    pub(super) fn brings_worker(&self) -> bool {
+        let is_sample = |volume: &Volume| volume.config_map.as_ref().is_some_and(|map| map.name == SAMPLE);
+        self.pods.iter().any(|group| group.spec().volumes.iter().flatten().any(is_sample))
     }
 }
 
@@ -136,6 +147,8 @@ pub struct RunImages {
     pub worker: Option<String>,
     /// The image that `workqueue-worker` is copied from.
     pub inject: Option<String>,
+    /// Whether `run` brings `workqueue-worker` into the pods, if no image in the values has it.
+    pub brings_worker: bool,
 }
 
 impl RunImages {
@@ -143,7 +156,10 @@ impl RunImages {
     pub(super) fn overrides(&self) -> impl Iterator<Item = Value> {
         let worker = self.worker.iter().map(|image| json!({"worker": {"image": image}}));
         let inject = self.inject.iter().map(|image| json!({"worker": {"inject": {"image": image}}}));
-        worker.chain(inject)
+        // The real names are not known before `run`. With an image in the values, the chart uses that.
+        let sample = || json!({"sha256": "0".repeat(64), "configMaps": [SAMPLE]});
+        let archives = || json!({"worker": {"inject": {"archives": {ARCHITECTURES[0]: sample()}}}});
+        worker.chain(inject).chain(self.brings_worker.then(archives))
     }
 }
 
@@ -224,12 +240,25 @@ pub(super) mod tests {
 
     /// The bundled chart with these settings.
     pub(in crate::doctor) fn subject(settings: &[&str]) -> Subject {
+        subject_with(settings, &RunImages::default())
+    }
+
+    /// The same with a run's image, into whose pods `run` brings the worker.
+    pub(in crate::doctor) fn subject_of_run(settings: &[&str]) -> Subject {
+        subject_with(
+            settings,
+            &RunImages { worker: Some("w:1".to_owned()), inject: None, brings_worker: true },
+        )
+    }
+
+    fn subject_with(settings: &[&str], images: &RunImages) -> Subject {
         let plan = ChartPlan {
             set: settings.iter().map(|setting| (*setting).to_owned()).collect(),
             ..ChartPlan::default()
         };
         let chart = plan.load_chart().expect("the bundled chart");
-        let values = plan.load_values(&chart).expect("values");
+        let mut values = plan.load_values(&chart).expect("values");
+        values.overrides.extend(images.overrides());
         let release: ReleaseName = "r1".parse().expect("legal");
         let rendered = manifests::render(&chart, &values, &release, "ns1", "1.20.0").expect("it renders");
         Subject::of(rendered, &release, "ns1")
@@ -245,8 +274,23 @@ pub(super) mod tests {
         assert_eq!(claims.size(), Some("8Gi"));
         assert_eq!(subject.credentials.len(), 5, "four users and the cookie: {:?}", subject.credentials);
         assert_eq!(subject.login.as_deref(), Some("r1-workqueue-run"));
-        let images: Vec<_> = subject.images().into_iter().filter(|(role, _)| *role == "worker").collect();
-        assert_eq!(images, [("worker", "i:1".to_owned()), ("worker", "w:1".to_owned())]);
+        assert_eq!(Vec::from_iter(subject.pods[1].images()), ["i:1", "w:1"]);
+        assert!(!subject.brings_worker());
+    }
+
+    #[test]
+    fn a_worker_that_is_brought_needs_an_init_container_and_an_image_that_unpacks_it() {
+        let brought = subject_of_run(&["worker.resources.limits.cpu=1", "worker.nodeSelector.disk=ssd"]);
+        assert!(brought.brings_worker());
+        let (spec, images) = (brought.pods[1].spec(), brought.pods[1].images());
+        let init = &spec.init_containers.as_ref().expect("one")[0];
+        assert_eq!((init.name.as_str(), init.resources.is_some()), ("inject-worker", true));
+        assert!(images.contains("w:1") && images.is_superset(&brought.pods[0].images()), "{images:?}");
+        assert_eq!(brought.pods[1].node_selector(), "disk=ssd");
+        let own = subject_of_run(&["worker.inject.unpackImage=u:1"]).pods[1].images();
+        assert_eq!(Vec::from_iter(own), ["u:1", "w:1"]);
+        let copied = subject_of_run(&["worker.inject.image=i:1"]);
+        assert!(!copied.brings_worker() && copied.pods[1].images().contains("i:1"));
     }
 
     #[test]

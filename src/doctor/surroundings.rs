@@ -14,7 +14,7 @@ use super::quantity;
 use super::resources::Amounts;
 use super::storage::{self, Class};
 use super::subject::{ClaimGroup, Role, Subject};
-use super::{limit_range, pod_security, quota};
+use super::{limit_range, pod_security, quota, worker};
 use crate::cluster::object_ref::ObjectRef;
 use crate::cluster::{Cluster, Error};
 use workqueue_core::names::ReleaseName;
@@ -127,8 +127,13 @@ impl Surroundings {
         if subject.pods.iter().any(|group| group.role == Role::Worker) {
             new.insert("count/jobs.batch".to_owned(), 1000);
         }
+        let config_maps = ["configmaps", "count/configmaps"];
         let hard = self.quotas.iter().flatten().filter_map(|quota| quota.spec.as_ref()?.hard.as_ref());
         let counted: Vec<&String> = hard.flat_map(BTreeMap::keys).collect();
+        if subject.brings_worker() && counted.iter().any(|name| config_maps.contains(&name.as_str())) {
+            let missing = worker::missing_config_maps(cluster, release, subject).await as quantity::Milli;
+            config_maps.iter().for_each(|name| _ = new.insert((*name).to_owned(), missing * 1000));
+        }
         // The release storage, and credentials that the chart does not render.
         let storage = crate::release::storage::secret_names(release);
         let secrets = subject.credentials.iter().chain(&storage);

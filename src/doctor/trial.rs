@@ -179,7 +179,7 @@ async fn look(
 
 fn is_known(pull: &Pull, tired: bool) -> bool {
     match pull {
-        Pull::Pulled => true,
+        Pull::Pulled | Pull::LacksTools(_) => true,
         Pull::Waiting(_) => false,
         Pull::Failed(failure, _) => failure.is_definite() || tired,
     }

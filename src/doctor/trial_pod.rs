@@ -1,23 +1,32 @@
 //! A pod that shows whether nodes can pull the images: its manifest, and what its state says.
 //!
 //! Each image is a container that sleeps. An image without `sleep` was pulled, too: its container fails
-//! to start.
+//! to start. The container of the image that unpacks the worker looks for the tools for that, and ends.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod};
 use serde_json::{Value, json};
 
 use super::finding::Finding;
 use super::subject::{PodGroup, containers};
 use crate::cluster::image_pull::PullFailure;
 use crate::cluster::pod_start::pod_wait;
+use crate::run::job_manifest::INJECTOR;
 
 const CHECK: &str = "image";
 
 /// How long a container sleeps, in seconds. A pod that is left behind has ended by then.
 const SLEEP: &str = "120";
 const POD_SECONDS: u32 = 600;
+
+/// Begins the name of the container that looks for tools, and is no other container's.
+const UNPACKS: &str = "unpack";
+
+/// Looks for what the chart's `workqueue.unpackCommand` needs.
+const LOOK_FOR_TOOLS: &str = "for tool in gzip sha256sum; do
+  command -v $tool >/dev/null || { echo it has no $tool >&2; exit 126; }
+done";
 
 /// What a container asks for: quotas and limit ranges may require that it says so.
 const LITTLE: [(&str, &str); 3] = [("cpu", "50m"), ("memory", "64Mi"), ("ephemeral-storage", "16Mi")];
@@ -31,11 +40,16 @@ pub(super) fn manifest(group: &PodGroup, name: &str) -> Value {
         let number = images.len();
         images.entry(image).or_insert_with(|| {
             let little: BTreeMap<&str, &str> = LITTLE.into();
+            let (kind, command) = match unpacks(container) {
+                true => (UNPACKS, json!(["/bin/sh", "-c", LOOK_FOR_TOOLS])),
+                false => ("image", json!(["sleep", SLEEP])),
+            };
             json!({
-                "name": format!("image-{number}"),
+                "name": format!("{kind}-{number}"),
                 "image": image,
                 "imagePullPolicy": container.image_pull_policy,
-                "command": ["sleep", SLEEP],
+                "command": command,
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "securityContext": container.security_context,
                 "resources": {"requests": little, "limits": little},
             })
@@ -68,6 +82,12 @@ pub(super) fn manifest(group: &PodGroup, name: &str) -> Value {
     without_nulls(manifest)
 }
 
+/// Whether a container unpacks the worker that a run brings.
+fn unpacks(container: &Container) -> bool {
+    let words = container.command.as_deref().unwrap_or_default();
+    container.name == INJECTOR && words.first().is_some_and(|word| word == "/bin/sh")
+}
+
 /// A manifest without nulls, which servers may refuse.
 fn without_nulls(value: Value) -> Value {
     match value {
@@ -88,6 +108,8 @@ pub(super) enum Pull {
     /// It is not there yet; for the reason in these words, if there is one.
     Waiting(Option<String>),
     Failed(PullFailure, String),
+    /// The node has it, and it cannot unpack the worker for this reason.
+    LacksTools(String),
 }
 
 /// How far each image of a pod is.
@@ -108,23 +130,29 @@ pub(super) fn pulls(pod: &Pod) -> Vec<(String, Pull)> {
 fn of_status(status: &ContainerStatus, image: &str) -> Pull {
     let state = status.state.clone().unwrap_or_default();
     let wrong = |message: Option<&str>| message.is_some_and(|it| it.contains("exec format error"));
+    let looks_for_tools = status.name.starts_with(UNPACKS);
     if let Some(ended) = &state.terminated {
         let message = ended.message.clone().unwrap_or_default();
         return if wrong(Some(&message)) {
             Pull::Failed(PullFailure::WrongPlatform, message)
+        } else if looks_for_tools && ended.exit_code != 0 {
+            Pull::LacksTools(message.trim().to_owned())
         } else {
             Pull::Pulled
         };
     }
     let Some(waiting) = state.waiting else {
-        return if state.running.is_some() { Pull::Pulled } else { Pull::Waiting(None) };
+        let is_known = state.running.is_some() && !looks_for_tools;
+        return if is_known { Pull::Pulled } else { Pull::Waiting(None) };
     };
     let (reason, message) = (waiting.reason.unwrap_or_default(), waiting.message.unwrap_or_default());
     match PullFailure::of(&reason, &message, image) {
         Some(failure) => Pull::Failed(failure, format!("{reason}: {message}")),
         None if wrong(Some(&message)) => Pull::Failed(PullFailure::WrongPlatform, message),
         // The kubelet gets there only with an image.
-        None if matches!(reason.as_str(), "CreateContainerError" | "RunContainerError") => Pull::Pulled,
+        None if matches!(reason.as_str(), "CreateContainerError" | "RunContainerError") => {
+            if looks_for_tools { Pull::LacksTools(message.trim().to_owned()) } else { Pull::Pulled }
+        }
         // A back-off says no reason: the one before it did.
         None if reason == "ImagePullBackOff" => {
             Pull::Failed(PullFailure::Other, format!("{reason}: {message}"))
@@ -141,6 +169,11 @@ pub(super) fn judge(role: &str, image: &str, pull: &Pull, node: Option<&str>, se
     let on = node.map(|node| format!("node {node}")).unwrap_or_else(|| "a node".to_owned());
     let (failure, message) = match pull {
         Pull::Pulled => return Finding::ok(CHECK, format!("{on} has the {role}'s image {image}")),
+        Pull::LacksTools(why) => {
+            let message = format!("the image {image} cannot unpack the worker: {why}");
+            let hint = "name one that has sh, gzip and sha256sum in the value worker.inject.unpackImage: busybox has";
+            return Finding::error(CHECK, message, hint);
+        }
         Pull::Failed(failure, message) => (failure, message.trim()),
         Pull::Waiting(why) => {
             let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
@@ -172,7 +205,7 @@ pub(super) fn judge(role: &str, image: &str, pull: &Pull, node: Option<&str>, se
 mod tests {
     use super::*;
     use crate::doctor::finding::State;
-    use crate::doctor::subject::tests::subject;
+    use crate::doctor::subject::tests::{subject, subject_of_run};
 
     #[test]
     fn each_image_is_a_container_that_may_do_no_more_than_the_real_one() {
@@ -198,9 +231,13 @@ mod tests {
     }
 
     fn pull(state: Value) -> Pull {
-        let status = json!({"containerStatuses": [{"name": "image-0", "image": "a/b:1", "imageID": "",
+        pull_of("image-0", state)
+    }
+
+    fn pull_of(name: &str, state: Value) -> Pull {
+        let status = json!({"containerStatuses": [{"name": name, "image": "a/b:1", "imageID": "",
             "ready": false, "restartCount": 0, "state": state}]});
-        let spec = json!({"containers": [{"name": "image-0", "image": "a/b:1"}]});
+        let spec = json!({"containers": [{"name": name, "image": "a/b:1"}]});
         let pod = serde_json::from_value(json!({"spec": spec, "status": status})).expect("a pod");
         pulls(&pod).remove(0).1
     }
@@ -214,6 +251,23 @@ mod tests {
             json!({"terminated": {"exitCode": 128, "reason": "ContainerCannotRun", "message": "no sleep"}});
         assert_eq!(pull(failed), Pull::Pulled);
         assert_eq!(pull(json!({"waiting": {"reason": "ContainerCreating"}})), Pull::Waiting(None));
+    }
+
+    #[test]
+    fn an_image_that_unpacks_the_worker_has_the_tools_for_it() {
+        let manifest = manifest(&subject_of_run(&["worker.inject.unpackImage=u:1"]).pods[1], "p");
+        let names: Vec<_> = [0, 1].map(|at| manifest["spec"]["containers"][at]["name"].clone()).into();
+        assert_eq!(names, ["unpack-0", "image-1"]);
+        let ended = |code: i32| json!({"terminated": {"exitCode": code, "message": "it has no gzip\n"}});
+        assert_eq!(pull_of("unpack-0", json!({"running": {}})), Pull::Waiting(None), "it still looks");
+        assert_eq!(pull_of("unpack-0", ended(0)), Pull::Pulled);
+        let lacks = pull_of("unpack-0", ended(126));
+        let finding = judge("worker", "u:1", &lacks, None, 3);
+        assert_eq!(finding.state, State::Error);
+        assert_eq!(finding.message, "the image u:1 cannot unpack the worker: it has no gzip");
+        let no_shell =
+            json!({"waiting": {"reason": "RunContainerError", "message": "exec /bin/sh: not found"}});
+        assert!(matches!(pull_of("unpack-0", no_shell), Pull::LacksTools(_)));
     }
 
     #[test]

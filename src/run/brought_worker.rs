@@ -51,6 +51,25 @@ impl BroughtWorker {
         &self.archives
     }
 
+    /// The architectures that it is for.
+    pub(crate) fn architectures(&self) -> Vec<&'static str> {
+        self.executables.iter().map(|executable| executable.architecture).collect()
+    }
+
+    /// How many ConfigMaps are not in the cluster yet.
+    pub(crate) async fn missing(&self) -> usize {
+        let mut missing = 0;
+        for executable in &self.executables {
+            if executable.complete(&self.release, &self.found).is_none() {
+                let (executable, release) = (executable.clone(), self.release.clone());
+                let compressing =
+                    tokio::task::spawn_blocking(move || executable.config_maps(&release, "").len());
+                missing += compressing.await.unwrap_or_default();
+            }
+        }
+        missing
+    }
+
     /// Stores the worker in the cluster, unless it is there.
     pub(crate) async fn store(&mut self, cluster: &Cluster, observer: &dyn Observer) -> Result<(), Error> {
         self.archives = self.complete(cluster, &self.found, observer).await?;

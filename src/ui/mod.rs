@@ -101,6 +101,11 @@ impl Ui {
         self.progress.expect("waiting for the cluster or its broker");
     }
 
+    /// A text whose commands have the flags that the user gave.
+    pub fn completed(&self, text: &str) -> String {
+        self.commands.completed(text)
+    }
+
     /// Messages from now on are about the items of this queue.
     pub fn about_queue(&self, queue: &str) {
         self.commands.about_queue(queue);

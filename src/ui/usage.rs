@@ -7,6 +7,11 @@ fn usage(message: impl Into<String>, hint: &str) -> Failure {
     Failure::new(message, hint).with_status(ExitStatus::Usage)
 }
 
+/// Flags without a command.
+pub fn no_command() -> Failure {
+    usage("no command is named", "`kubectl workqueue --help` lists the commands")
+}
+
 /// `enqueue` without items.
 pub fn no_items() -> Failure {
     usage("there are no items", "give them as arguments, or as lines with -f FILE or -f -")

@@ -184,3 +184,21 @@ fn a_plugin_that_fails_is_named_and_its_answer_is_not_shown() {
     hint: `kubectl config view --minify` shows the plugin, under users
     "#);
 }
+
+#[test]
+fn a_kubeconfig_that_says_nothing_useful_is_named() {
+    let sandbox = Sandbox::new();
+    let said = |name: &str, content: &str| {
+        sandbox.file(name, content);
+        sandbox.finish(sandbox.command(&["status"]).env("KUBECONFIG", sandbox.path(name))).exits(1)
+    };
+    said("broken", "x: [").says("error: no cluster to talk to: [DIR]/broken: ");
+    let contexts =
+        "contexts: [{name: x, context: {cluster: c, user: u}}, {name: y, context: {cluster: c, user: u}}]";
+    said("plain", &format!("{{apiVersion: v1, kind: Config, {contexts}}}"))
+        .says("the kubeconfig has no current context; there are: x, y")
+        .says("choose one with --context");
+    said("old", &format!("{{apiVersion: v1, kind: Config, current-context: gone, {contexts}}}"))
+        .says("there is no context \"gone\"; there are: x, y");
+    sandbox.finish(sandbox.command(&["status"]).env("KUBECONFIG", sandbox.path(""))).exits(1).says("[DIR]");
+}

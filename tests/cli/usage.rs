@@ -110,7 +110,7 @@ fn hints_name_commands_with_the_flags_that_were_given() {
     exit code 1
     --- stderr
     error: no cluster to talk to: there is no context "nonesuch", and no other one
-    hint: `kubectl config get-contexts --kubeconfig 'my config'` lists the contexts; choose a file with --kubeconfig
+    hint: `kubectl config get-contexts --kubeconfig 'my config'` lists the contexts; choose one with --context, or a file with --kubeconfig
     "#);
 }
 
@@ -122,7 +122,7 @@ fn flags_for_the_cluster_are_taken_before_the_command_too() {
     exit code 1
     --- stderr
     error: no cluster to talk to: there is no context "nonesuch"; there are: c
-    hint: `kubectl config get-contexts` lists the contexts; choose a file with --kubeconfig
+    hint: `kubectl config get-contexts` lists the contexts; choose one with --context, or a file with --kubeconfig
     "#);
     // What follows `--` is the program's, and commands without a cluster do not mind.
     let program = ["-n", "ns", "local", "apple", "--", "/bin/echo", "-n", "--context", "{}"];
@@ -203,5 +203,24 @@ fn an_image_whose_entry_point_nobody_knows() {
     --- stderr
     error: docker does not tell what the image registry.example/function:1 starts
     hint: name the program after --; `docker pull registry.example/function:1 && docker image inspect --format '{{json .Config.Entrypoint}} {{json .Config.Cmd}}' registry.example/function:1` prints it
+    ");
+}
+
+#[test]
+fn hints_in_a_report_carry_the_flags_that_were_given() {
+    let sandbox = Sandbox::new();
+    sandbox.kubeconfig("c", "c");
+    let report = sandbox.run(&["doctor", "-o", "json", "--context", "c"]).exits(1).json();
+    let hint = "`kubectl cluster-info --context c` shows whether the cluster is up";
+    assert_eq!(report["checks"][0]["hint"], hint);
+}
+
+#[test]
+fn flags_without_a_command() {
+    assert_snapshot!(Sandbox::new().run(&["-n", "ns"]), @"
+    exit code 2
+    --- stderr
+    error: no command is named
+    hint: `kubectl workqueue --help` lists the commands
     ");
 }

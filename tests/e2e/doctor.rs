@@ -43,7 +43,7 @@ fn assert_no_pod_stays(bed: &Bed) {
 #[test]
 #[ignore = "needs the test bed: run `make e2e`"]
 fn a_cluster_that_is_well_is_green_before_and_after_up() {
-    let bed = Bed::new("doctor");
+    let bed = Bed::with_brought_worker("doctor");
     let images = ["--image", &seed_worker()];
     let before = doctor(&bed, &[&images[..], &NO_VOLUME].concat()).ok().json();
     for state in ["error", "warning", "unknown"] {
@@ -183,11 +183,41 @@ fn an_image_for_another_architecture_is_red_and_its_pod_does_not_stay() {
     outcome.prints("no matching manifest for linux/amd64");
     assert_no_pod_stays(&bed);
 
-    // Nor does it after Ctrl-C, in the middle of a pull that goes nowhere.
+    // Nor does it after Ctrl-C or a closed terminal, in the middle of a pull that goes nowhere.
     let away = ["doctor", "--image", "127.0.0.1:5999/busybox:1", "--docker", "false", "--set"];
-    let mut child = bed.start(&[&away[..], &[&bed.image_values()]].concat());
-    child.wait_for("waiting for a node to pull the worker's image 127.0.0.1:5999/busybox:1");
-    child.signal("-INT");
-    child.finish().exits(130).says("stopped: ");
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let mut child = bed.start(&[&away[..], &[&bed.image_values()]].concat());
+        child.wait_for("waiting for a node to pull the worker's image 127.0.0.1:5999/busybox:1");
+        child.signal(signal);
+        child.finish().exits(130).says("stopped: ");
+        assert_no_pod_stays(&bed);
+    }
+}
+
+#[test]
+#[ignore = "needs the test bed: run `make e2e`"]
+fn the_worker_that_a_run_brings_is_judged_too() {
+    let bed = Bed::with_brought_worker("doctor-brought");
+    let image = seed_worker();
+    let doctor = |more: &[&str]| doctor(&bed, &[&["--image", &image], &NO_VOLUME[..], more].concat());
+    let well = doctor(&["--no-pods"]).ok().json();
+    let all = lines(&well, "ok").join("\n");
+    assert!(all.contains("worker: \"`run` brings workqueue-worker for 1 architecture: amd64"), "{all}");
+
+    let nowhere = doctor(&["--no-pods", "--set", "worker.nodeSelector.disk=gold"]);
+    only_error(&nowhere, "platform", "no node has the labels of worker.nodeSelector: disk=gold");
+
+    let unpack = format!("worker.inject.unpackImage={}/nonesuch:1", registry());
+    only_error(&doctor(&["--set", &unpack]), "image", "nonesuch:1");
     assert_no_pod_stays(&bed);
+
+    // Quotas on objects count its ConfigMaps, and those on resources its init container.
+    let there = bed.get(&["configmaps"])["items"].as_array().expect("a list").len();
+    create_quota(&bed, "maps", &format!("count/configmaps={}", there + 2), &there.to_string());
+    let maps = doctor(&["--no-pods"]);
+    only_error(&maps, "quota", "of count/configmaps, and ");
+    bed.kubectl(&["delete", "quota", "maps"]).ok();
+    create_quota(&bed, "cpu", "limits.cpu=100", "0");
+    let silent = lines(&doctor(&["--no-pods"]).json(), "error").join("\n");
+    assert!(silent.contains("container inject-worker and worker of the worker does not"), "{silent}");
 }

@@ -55,15 +55,17 @@ impl Bed {
     /// The same, and a plugin with the static worker beside it. Nothing else is on its PATH: no container
     /// engine, for one.
     pub fn with_worker(name: &str) -> Self {
-        let bed = Self::with_brought_worker(name);
+        let mut bed = Self::new(name);
+        bed.path = plugin_with_worker().into();
         bed.up(&[]).ok();
         bed
     }
 
-    /// A namespace without a release, and a plugin with the static worker beside it.
+    /// A namespace without a release, and a plugin with the static worker beside it, before the user's PATH.
     pub fn with_brought_worker(name: &str) -> Self {
         let mut bed = Self::new(name);
-        bed.path = plugin_with_worker().into();
+        let path = std::env::var("PATH").unwrap_or_default();
+        bed.path = format!("{}:{path}", plugin_with_worker().display()).into();
         bed
     }
 
