@@ -113,7 +113,7 @@ impl<'a> Reconnector<'a> {
         }
         ensure_queue(&connection, self.queue, self.observer, !self.was_up).await?;
         let place = connection.pod().to_owned();
-        let BrokerConnection { broker, tunnel, endpoint } = connection;
+        let BrokerConnection { broker, tunnel, endpoint, .. } = connection;
         let stream = match (self.target, &tunnel) {
             (BrokerTarget::Release(cluster, _), Some(tunnel)) => {
                 Box::new(cluster.pod_stream(tunnel.pod(), tunnel.port()).await?) as Box<dyn ByteStream>
