@@ -37,6 +37,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::queue::spare::close_all;
 use crate::ui::commands::Commands;
 use crate::ui::failure::{ExitStatus, Failure};
 use crate::ui::{Data, Ui, Verbosity, usage};
@@ -250,7 +251,11 @@ fn execute(command: Command, ui: &Arc<Ui>) -> Result<ExitStatus, Failure> {
     if command.asks() {
         ui.expect_answer();
     }
-    let result = runtime.block_on(command.run(ui));
+    let result = runtime.block_on(async {
+        let result = command.run(ui).await;
+        close_all().await;
+        result
+    });
     // A read of standard input cannot be cancelled: it must not keep the process alive.
     runtime.shutdown_background();
     match (result, ui.unwritable()) {

@@ -10,6 +10,7 @@ use crate::cluster::broker_pod::LoginLimit;
 use crate::cluster::tunnel::Tunnel;
 use crate::error::Error;
 use crate::notice::Deadline;
+use crate::queue::spare;
 use workqueue_amqp as broker;
 use workqueue_amqp::{Broker, Endpoint, topology};
 use workqueue_core::names::{QueueName, ReleaseName};
@@ -32,9 +33,7 @@ impl BrokerTarget {
     /// Distinguishes this broker from others.
     pub(crate) fn identity(&self) -> String {
         match self {
-            Self::Release(cluster, release) => {
-                format!("{} {} {release}", cluster.url(), cluster.namespace())
-            }
+            Self::Release(cluster, release) => place(cluster, release),
             Self::Direct(Endpoint { host, port, vhost, .. }) => format!("{host} {port} {vhost}"),
         }
     }
@@ -48,6 +47,8 @@ pub struct BrokerConnection {
     pub(crate) endpoint: Endpoint,
     /// Why its user may only look.
     limit: Option<LoginLimit>,
+    /// Where it leads to, for the next step of the command; `None` if it is not kept.
+    place: Option<String>,
 }
 
 impl BrokerConnection {
@@ -56,19 +57,33 @@ impl BrokerConnection {
         self.tunnel.as_ref().map_or(&self.endpoint.host, Tunnel::pod)
     }
 
-    /// Finds the ready broker pod, opens a tunnel to it, and logs in. `purpose` names the connection
-    /// in the broker's own tools.
+    /// Finds the ready broker pod, opens a tunnel to it, and logs in; or takes the connection that an earlier
+    /// step of the command has just closed. `purpose` names the connection in the broker's own tools.
     ///
     /// # Errors
     /// A broker that is missing or not ready, no permission to forward ports, a refused login.
     pub async fn open(cluster: &Cluster, release: &ReleaseName, purpose: &str) -> Result<Self, Error> {
+        let place = place(cluster, release);
+        if let Some(connection) = spare::take(&place) {
+            return Ok(Self { place: Some(place), ..connection });
+        }
         let target = cluster.broker_pod(release).await?;
         let tunnel = cluster.tunnel(&target.pod, target.port).await?;
         let address = tunnel.address();
         let endpoint = Endpoint::plain(address.ip().to_string(), address.port(), target.credentials);
         match Broker::connect(&endpoint, purpose).await {
-            Ok(broker) => Ok(Self { broker, tunnel: Some(tunnel), endpoint, limit: target.limit }),
+            Ok(broker) => {
+                Ok(Self { broker, tunnel: Some(tunnel), endpoint, limit: target.limit, place: Some(place) })
+            }
             Err(error) => Err(explain(Some(&tunnel), error)),
+        }
+    }
+
+    /// Opens a connection for the next step, while something else goes on. What goes wrong is said by that
+    /// step.
+    pub(crate) async fn open_ahead(cluster: &Cluster, release: &ReleaseName, purpose: &str) {
+        if let Ok(connection) = Self::open(cluster, release, purpose).await {
+            connection.close().await;
         }
     }
 
@@ -78,7 +93,7 @@ impl BrokerConnection {
             BrokerTarget::Release(cluster, release) => Self::open(cluster, release, purpose).await,
             BrokerTarget::Direct(endpoint) => {
                 let broker = Broker::connect(endpoint, purpose).await?;
-                Ok(Self { broker, tunnel: None, endpoint: endpoint.clone(), limit: None })
+                Ok(Self { broker, tunnel: None, endpoint: endpoint.clone(), limit: None, place: None })
             }
         }
     }
@@ -171,10 +186,21 @@ impl BrokerConnection {
         explain(self.tunnel.as_ref(), error)
     }
 
-    /// Closes the connection and the tunnel.
-    pub async fn close(self) {
-        self.broker.close().await;
+    /// Closes the connection and the tunnel, unless the command's next step takes it soon.
+    pub async fn close(mut self) {
+        let left = match self.place.take() {
+            Some(place) => spare::keep(place, self),
+            None => Some(self),
+        };
+        if let Some(connection) = left {
+            connection.broker.close().await;
+        }
     }
+}
+
+/// Tells this broker from others.
+fn place(cluster: &Cluster, release: &ReleaseName) -> String {
+    format!("{} {} {release}", cluster.url(), cluster.namespace())
 }
 
 pub(crate) fn explain(tunnel: Option<&Tunnel>, error: broker::Error) -> Error {

@@ -10,5 +10,6 @@ pub mod input_gate;
 pub mod peek;
 mod reconnect;
 mod resume_point;
+pub(crate) mod spare;
 pub(crate) mod state_dir;
 mod transfer;

@@ -25,6 +25,9 @@ use workqueue_amqp::topology::{self, Depth};
 use workqueue_core::ledger::ItemSet;
 use workqueue_core::names::{QueueName, RUN_LENGTH, ReleaseName, random_suffix};
 
+/// The name of the connection in the broker's own tools.
+const PURPOSE: &str = "kubectl-workqueue run";
+
 /// How often opening the books is repeated, and the pause before.
 const OPENING_RETRIES: u32 = 5;
 const OPENING_PAUSE: Duration = Duration::from_secs(1);
@@ -60,8 +63,12 @@ pub async fn start(
     interrupt: impl Future<Output = ()>,
 ) -> Result<Started, Error> {
     let preparing = Renderer::prepare(cluster, &plan);
-    let (mut renderer, (), ()) =
-        tokio::try_join!(preparing, refuse_busy_queue(cluster, &plan), require_broker(cluster, &plan))?;
+    let connecting = BrokerConnection::open_ahead(cluster, &plan.release, PURPOSE);
+    let checking = async {
+        tokio::try_join!(preparing, refuse_busy_queue(cluster, &plan), require_broker(cluster, &plan))
+    };
+    let (checked, ()) = tokio::join!(checking, connecting);
+    let (mut renderer, (), ()) = checked?;
     renderer.store_worker(cluster, observer).await?;
 
     let mut own = None;
@@ -124,7 +131,7 @@ pub(super) fn enqueue_plan(plan: &RunPlan, source: InputSource, gate: Option<Arc
 }
 
 /// Opens the books of the run, and creates the Job for the items in the queue. Unless this command has
-/// enqueued some, reports an existing queue that lacks guarantees.
+/// enqueued some, declares the queue, and reports an existing one that lacks guarantees.
 pub(super) async fn start_job(
     cluster: &Cluster,
     renderer: &Renderer,
@@ -133,11 +140,13 @@ pub(super) async fn start_job(
     input: Input<'_>,
 ) -> Result<Started, Error> {
     observer.on(Notice::Waiting(Wait::Opening));
-    let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue run").await?;
+    let connection = BrokerConnection::open(cluster, &plan.release, PURPOSE).await?;
     if plan.must_exist {
         connection.require_queue(&plan.queue.name).await?;
     }
-    ensure_queue(&connection, &plan.queue, observer, matches!(input, Input::Ended(None))).await?;
+    if matches!(input, Input::Ended(None)) {
+        ensure_queue(&connection, &plan.queue, observer, true).await?;
+    }
     let mut contents = contents(&connection, &plan.queue.name).await?;
     contents.input_goes_on = matches!(input, Input::GoesOn(_));
     let items = contents.items;
@@ -287,7 +296,7 @@ async fn open_books(
         }
         connection.close().await;
         tokio::time::sleep(OPENING_PAUSE).await;
-        connection = BrokerConnection::open(cluster, release, "kubectl-workqueue run").await?;
+        connection = BrokerConnection::open(cluster, release, PURPOSE).await?;
     }
     let ledger = books::open(cluster, release, &connection, opening, observer).await?;
     Ok((connection, ledger))
@@ -337,10 +346,12 @@ async fn earlier_run(cluster: &Cluster, plan: &RunPlan, ours: &JobState) -> Resu
 }
 
 pub(super) async fn contents(connection: &BrokerConnection, queue: &QueueName) -> Result<Contents, Error> {
-    let depth =
-        topology::depth(&connection.broker, queue).await.map_err(|error| connection.explain(error))?;
-    let failed = topology::depth(&connection.broker, &queue.failed()).await;
-    let failed = failed.map_err(|error| connection.explain(error))?;
+    let failed_queue = queue.failed();
+    let asking = tokio::try_join!(
+        topology::depth(&connection.broker, queue),
+        topology::depth(&connection.broker, &failed_queue)
+    );
+    let (depth, failed) = asking.map_err(|error| connection.explain(error))?;
     let Depth { ready: items, consumers } = depth.unwrap_or_default();
     let failed = failed.unwrap_or_default().ready;
     Ok(Contents { items, consumers, failed, ..Contents::default() })

@@ -119,6 +119,15 @@ fn a_link_to_the_plugin_finds_the_workers_beside_it() {
     sandbox.file("store/workqueue-worker", static_program(62));
     let rendered =
         render().ok().prints("name: workqueue-worker-arm64-").prints("name: workqueue-worker-amd64-");
+    // That of another release would not know all flags.
+    let mut old = static_program(62);
+    old.truncate(64);
+    old.extend_from_slice(b"[workqueue-worker version 0.0.1]");
+    sandbox.file("store/workqueue-worker", &old);
+    render().exits(1).says("store/workqueue-worker is the worker of version 0.0.1, and this plugin is ");
+    sandbox.file("store/workqueue-worker", &old[..64]);
+    render().exits(1).says("store/workqueue-worker is a worker of an unknown version");
+    sandbox.file("store/workqueue-worker", static_program(62));
     // A name alone makes no worker.
     sandbox.file("store/workqueue-worker-linux-arm64", static_program(62));
     let one = render().ok();

@@ -267,7 +267,7 @@ fn a_script_that_somebody_else_wrote_is_not_started() {
     attached
         .exits(4)
         .says("somebody else has written the ConfigMap of the script")
-        .says("hint: find out who");
+        .says("find out who writes ConfigMaps with the names of Jobs");
     assert_eq!(bed.messages("job1"), 1, "the item is still there");
 }
 

@@ -58,7 +58,7 @@ impl Broker {
     }
 
     /// Whether the connection itself is well. A channel that the broker has closed leaves it so.
-    pub(crate) fn is_connected(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.connection.status().connected()
     }
 

@@ -51,16 +51,17 @@ fn plugin_beside(name: &str, more: &[u8]) -> PathBuf {
     place("kubectl-workqueue", &|fresh| std::fs::copy(plugin(), fresh).map(|_| ()));
     let worker = [&std::fs::read(static_worker()).expect("it was built"), more].concat();
     place("workqueue-worker", &|fresh| std::fs::write(fresh, &worker));
-    let arm64 = [&static_program(183), MARK.as_bytes()].concat();
-    place("workqueue-worker-linux-arm64", &|fresh| std::fs::write(fresh, &arm64));
+    place("workqueue-worker-linux-arm64", &|fresh| std::fs::write(fresh, static_program(183)));
     dir
 }
 
-/// The header of a static 64-bit executable for an ELF machine: 62 is amd64, 183 is arm64.
+/// The header of a static 64-bit executable for an ELF machine, 62 for amd64 and 183 for arm64, with the mark of
+/// a worker of this version.
 pub fn static_program(machine: u8) -> Vec<u8> {
     let mut head = b"\x7fELF\x02\x01".to_vec();
     head.resize(64, 0);
     (head[18], head[32], head[54]) = (machine, 64, 56);
+    head.extend_from_slice(MARK.as_bytes());
     head
 }
 

@@ -11,7 +11,6 @@ use crate::cluster::job::JobState;
 use crate::error::Error;
 use crate::notice::{Notice, Observer, Warning};
 use crate::queue::connection::BrokerConnection;
-use crate::queue::declare::ensure_queue;
 use crate::queue::enqueue_report::EnqueueReport;
 use crate::run::job_manifest::Renderer;
 use crate::run::plan::RunPlan;
@@ -57,10 +56,12 @@ pub(super) async fn prepare(
     plan: &RunPlan,
     observer: &dyn Observer,
 ) -> Result<Renderer, Error> {
-    let mut renderer = Renderer::prepare(cluster, plan).await?;
-    refuse_busy_queue(cluster, plan).await?;
+    let connecting = BrokerConnection::open_ahead(cluster, &plan.release, "kubectl-workqueue map");
+    let checking =
+        async { tokio::try_join!(Renderer::prepare(cluster, plan), refuse_busy_queue(cluster, plan)) };
+    let (checked, ()) = tokio::join!(checking, connecting);
+    let (mut renderer, ()) = checked?;
     let connection = BrokerConnection::open(cluster, &plan.release, "kubectl-workqueue map").await?;
-    ensure_queue(&connection, &plan.queue, observer, true).await?;
     let found = contents(&connection, &plan.queue.name).await?;
     connection.close().await;
     if found.items > 0 || found.consumers > 0 {
