@@ -15,7 +15,8 @@
 #
 # Reads SET_NAME (pods are SET_NAME-0, SET_NAME-1, ...), REPLICAS, PORT, the names
 # and passwords of the users, WORKERS_WRITE, to what workers may publish, and
-# TOKEN_KEY, if there are tokens.
+# TOKEN_KEY and TLS_DISTRIBUTION, if there are tokens and if brokers use TLS among
+# themselves.
 set -eu
 home=/var/lib/rabbitmq
 me=$HOSTNAME
@@ -75,6 +76,16 @@ if [ -n "${TOKEN_KEY:-}" ]; then
   tokens="{rabbitmq_auth_backend_oauth2, [{resource_server_id, <<\"workqueue\">>}, $keys]}"
 fi
 (umask 077 && echo "[$tokens]." > "$home/advanced.config")
+#
+# The broker's own tools connect like a peer.
+if [ -n "${TLS_DISTRIBUTION:-}" ]; then
+  tls=/etc/rabbitmq/tls
+  ours="{certfile, \"$tls/tls.crt\"}, {keyfile, \"$tls/tls.key\"}, {cacertfile, \"$tls/ca.crt\"}, {verify, verify_peer}"
+  echo "[{server, [$ours, {fail_if_no_peer_cert, true}]}, {client, [$ours]}]." > "$home/distribution.config"
+  modules=$(erl -noinput -eval 'io:format("~s", [filename:dirname(code:which(inet_tls_dist))]), halt().')
+  flags="-pa $modules -proto_dist inet_tls -ssl_dist_optfile $home/distribution.config"
+  printf '%s="%s"\n' SERVER_ADDITIONAL_ERL_ARGS "$flags" CTL_ERL_ARGS "$flags" > "$home/rabbitmq-env.conf"
+fi
 #
 peer=$me
 if [ ! -e "$home/mnesia/rabbit@$me" ]; then

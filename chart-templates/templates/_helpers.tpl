@@ -491,6 +491,9 @@ mv .unpacked workqueue-worker
 {{- if and $tls.only (not $tls.enabled) }}
 {{- fail "broker.tls.only: closes the plaintext port, so broker.tls.enabled has to be true" }}
 {{- end }}
+{{- if and $tls.distribution (not (and $tls.enabled $tls.hasCA)) }}
+{{- fail "broker.tls.distribution: brokers check each other's certificate, so broker.tls.enabled and broker.tls.hasCA have to be true" }}
+{{- end }}
 {{- if and $tls.verifyClients (not $tls.hasCA) }}
 {{- fail "broker.tls.verifyClients: needs the CA that signed the clients' certificates, so broker.tls.hasCA has to be true" }}
 {{- end }}

@@ -51,8 +51,8 @@ fn each_role_does_its_part_and_no_more() {
     run.runs(&["status"]).ok();
     run.runs(&["failed", "retry", "--all"]).ok();
     run.runs(&["purge", "--yes"]).ok();
-    run.lacks(&["up", "--set", &set], "configmaps");
-    run.lacks(&["down", "--yes"], "statefulsets");
+    run.lacks(&["up", "--set", &set], "secrets");
+    run.lacks(&["down", "--yes"], "replicationcontrollers");
     for (verb, object) in [
         ("patch", "configmaps"),
         ("delete", "configmaps"),
@@ -84,5 +84,5 @@ fn each_role_does_its_part_and_no_more() {
     look.lacks(&start, "secrets");
 
     install.runs(&["up", "--set", &format!("{set},{}", bed.image_values())]).ok();
-    install.runs(&["down", "--yes"]).ok();
+    bed.workqueue(&["down", "--yes"]).ok();
 }
