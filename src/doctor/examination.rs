@@ -185,7 +185,7 @@ impl<S: Future<Output = ()>> Examination<'_, S> {
     async fn platforms(&mut self, subject: &Subject) -> Result<(), Stop> {
         let (cluster, plan) = (self.cluster, self.plan);
         let nodes = match self.bounded("platform", "the nodes", cluster.node_platforms()).await? {
-            Some(Ok(nodes)) => nodes,
+            Some(Ok(nodes)) => nodes.into_keys().collect(),
             Some(Err(error)) => {
                 self.note([Finding::not_seen("platform", &error)]);
                 return Ok(());

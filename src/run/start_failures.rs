@@ -125,7 +125,7 @@ pub(crate) fn cure(words: &str) -> &'static str {
     // What the worker says of the program; its lines begin with its own name.
     let program = says("cannot start ") && !says("exec:");
     if says("exec format error") {
-        "build the image for the platform of the nodes: `kubectl workqueue build --platform`"
+        "build the image for the platforms of all nodes, such as `kubectl workqueue build --platform linux/amd64,linux/arm64`"
     } else if says("/run/workqueue/script/") {
         "use an --image that has the interpreter in the first line of the script"
     } else if program {

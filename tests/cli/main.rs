@@ -10,6 +10,8 @@ mod credentials;
 mod engine;
 mod input;
 mod install;
+mod manifests;
+mod several;
 mod terminal;
 mod usage;
 mod values;
