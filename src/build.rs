@@ -1,21 +1,20 @@
 //! Builds a worker image and pushes it to a registry, or loads it into a local cluster.
 
+mod nodes;
+mod several;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use crate::cluster::Target;
 use crate::cluster::kubeconfig::ContextNames;
-use crate::cluster::{Cluster, Target};
 use crate::error::Error;
 use crate::image::{
     self, BuildContext, BuildOptions, Engine, Interrupt, LocalCluster, Reference, WorkerBinary,
 };
-use crate::notice::{Observer, Warning};
-
-/// How long listing the nodes may take. If it takes longer, a misfit of architectures is not
-/// detected.
-const NODES_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::notice::Observer;
+use nodes::{node_platforms, short, warn_of_misfit};
 
 /// What to build, and where it goes.
 pub struct BuildPlan {
@@ -72,18 +71,23 @@ impl BuildPlan {
     /// # Errors
     /// A context that cannot be built.
     pub fn open_context(&self) -> Result<BuildContext, Error> {
-        let worker = match &self.worker {
-            Some(path) => Some(WorkerBinary::at(path)?),
-            None => WorkerBinary::for_platform(self.options.platform.as_deref()),
+        self.context_for(&self.options.platforms)
+    }
+
+    /// The build context for some of the platforms.
+    fn context_for(&self, platforms: &[String]) -> Result<BuildContext, Error> {
+        let workers = match &self.worker {
+            Some(_) if self.is_for_several() => return Err(image::Error::OneWorker.into()),
+            Some(path) => vec![WorkerBinary::at(path)?],
+            None => WorkerBinary::for_platforms(platforms),
         };
         let path = match &self.source {
             ImageSource::Path(path) => path,
-            ImageSource::Worker => {
-                return Ok(BuildContext::of_worker(&worker.ok_or(image::Error::NoWorker)?));
-            }
+            ImageSource::Worker if workers.is_empty() => return Err(image::Error::NoWorker.into()),
+            ImageSource::Worker => return Ok(BuildContext::of_worker(&workers)),
         };
         let base_image = self.base_image.as_ref().map(ToString::to_string);
-        Ok(BuildContext::open(path, base_image.as_deref(), worker.as_ref())?)
+        Ok(BuildContext::open(path, base_image.as_deref(), &workers)?)
     }
 
     /// The command lines of a build, to be printed. A single program is built in a temporary
@@ -93,9 +97,27 @@ impl BuildPlan {
         let build = engine.build_line(context, image, options);
         let next = match self.loads_into(target) {
             Some(cluster) => Some(cluster.command(image).join(" ")),
+            // It is pushed as it is built.
+            None if self.is_for_several() => None,
             None => (self.push != Push::Never).then(|| format!("{} push {image}", engine.program)),
         };
         std::iter::once(build).chain(next).collect()
+    }
+
+    /// Whether the image is for several platforms.
+    fn is_for_several(&self) -> bool {
+        self.options.platforms.len() > 1
+    }
+
+    /// Checks that an image for several platforms goes to a registry: it can be nowhere else.
+    fn check_place(&self, target: &Target) -> Result<(), Error> {
+        let place = match self.loads_into(target) {
+            _ if !self.is_for_several() => return Ok(()),
+            Some(cluster) => cluster.to_string(),
+            None if self.push == Push::Never => format!("the store of {}", self.engine.program),
+            None => return Ok(()),
+        };
+        Err(image::Error::SeveralPlatforms { place }.into())
     }
 
     /// The local cluster that the image is loaded into, if it is.
@@ -120,15 +142,23 @@ pub async fn build(
     interrupt: impl Future<Output = ()>,
 ) -> Result<BuildReport, Error> {
     let BuildPlan { image, engine, options, .. } = plan;
-    let context = plan.open_context()?.prepare()?;
+    plan.check_place(target)?;
     let mut interrupt: Interrupt<'_> = Box::pin(interrupt);
+    if plan.is_for_several() {
+        let building = several::build(plan, &mut interrupt);
+        let (built, nodes) = tokio::join!(building, node_platforms(target));
+        let image = built?;
+        warn_of_misfit(&options.platforms.iter().map(|platform| short(platform)).collect(), &nodes, observer);
+        return Ok(BuildReport { image, location: ImageLocation::Registry });
+    }
+    let context = plan.open_context()?.prepare()?;
     let building = engine.build(&context, image, options, &mut interrupt);
     let (built, nodes) = tokio::join!(building, node_platforms(target));
     built?;
     // Deletes the temporary copy of a program.
     drop(context);
     if let Some(platform) = engine.platform(image).await {
-        warn_of_misfit(&platform, &nodes, observer);
+        warn_of_misfit(&BTreeSet::from([platform]), &nodes, observer);
     }
     if let Some(cluster) = plan.loads_into(target) {
         cluster.load(image, engine.output, &mut interrupt).await?;
@@ -140,34 +170,4 @@ pub async fn build(
     engine.push(image, &mut interrupt).await?;
     let pinned = engine.pushed(image).await.unwrap_or_else(|| image.clone());
     Ok(BuildReport { image: pinned, location: ImageLocation::Registry })
-}
-
-/// The nodes' platforms; empty if there is no cluster, or if the user may not list its nodes.
-async fn node_platforms(target: &Target) -> BTreeSet<String> {
-    let asking = async { Cluster::connect(target).await?.node_platforms("").await };
-    tokio::time::timeout(NODES_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or_default()
-}
-
-fn warn_of_misfit(platform: &str, nodes: &BTreeSet<String>, observer: &dyn Observer) {
-    if fits_none(platform, nodes) {
-        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-        observer.warn(Warning::ImageMisfit { image: platform, nodes: &nodes });
-    }
-}
-
-/// Whether an image fits none of the nodes; `false` if no nodes are known.
-fn fits_none(platform: &str, nodes: &BTreeSet<String>) -> bool {
-    !nodes.is_empty() && !nodes.contains(platform)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_that_fits_no_node_is_found() {
-        let nodes = BTreeSet::from(["linux/amd64".to_owned(), "linux/arm64".to_owned()]);
-        assert!(!fits_none("linux/arm64", &nodes) && !fits_none("linux/arm64", &BTreeSet::new()));
-        assert!(fits_none("linux/s390x", &nodes));
-    }
 }

@@ -1,5 +1,6 @@
 //! What operations report while they run: typed notices, which `ui` turns into sentences.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -126,8 +127,8 @@ pub enum Warning<'a> {
     LogIncomplete { pod: &'a str, reason: &'a str },
     /// Some log lines did not arrive in time after the end of a run.
     LogsLate,
-    /// The image is for another platform than the nodes.
-    ImageMisfit { image: &'a str, nodes: &'a [&'a str] },
+    /// The image is for other platforms than these nodes, or than all nodes.
+    ImageMisfit { image: &'a BTreeSet<String>, nodes: &'a [UnfitNodes<'a>], fits_some: bool },
     /// The broker cannot be reached to collect the outputs of a run.
     OutputsAway { reason: &'a str },
     /// A message in a queue of outputs holds none, and is dropped.
@@ -154,6 +155,15 @@ pub enum Warning<'a> {
     CrLf { first: &'a Position },
     /// Blank lines of an input were skipped.
     BlankLines { skipped: u64 },
+}
+
+/// Nodes of one platform.
+#[derive(Debug, Clone, Copy)]
+pub struct UnfitNodes<'a> {
+    /// `OS/ARCHITECTURE`.
+    pub platform: &'a str,
+    /// Their names.
+    pub names: &'a [String],
 }
 
 /// What works again.

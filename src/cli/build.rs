@@ -47,9 +47,10 @@ pub struct BuildArgs {
 /// How an image is built, by `build` and by `run --build`.
 #[derive(Debug, Args)]
 pub struct BuildFlags {
-    /// Build for this platform, such as linux/arm64
-    #[arg(help_heading = "Build", long, value_name = "OS/ARCH")]
-    platform: Option<String>,
+    /// Build for this platform, such as linux/arm64, or for several, such as linux/amd64,linux/arm64: these
+    /// are pushed as they are built
+    #[arg(help_heading = "Build", long, value_name = "OS/ARCH", value_delimiter = ',')]
+    platform: Vec<String>,
     /// Set an ARG of the Dockerfile; can be repeated
     #[arg(help_heading = "Build", long, value_name = "NAME=VALUE")]
     build_arg: Vec<String>,
@@ -82,7 +83,7 @@ impl BuildFlags {
             || !self.build_arg.is_empty()
             || !self.secret.is_empty()
             || !self.ssh.is_empty()
-            || self.platform.is_some()
+            || !self.platform.is_empty()
             || self.base_image.is_some()
             || self.worker.is_some()
             || self.docker.is_some() && !uses_engine
@@ -103,7 +104,7 @@ impl BuildFlags {
             image,
             engine: self.engine(output),
             options: BuildOptions {
-                platform: self.platform.clone(),
+                platforms: self.platform.clone(),
                 build_args: self.build_arg.clone(),
                 secrets: self.secret.clone(),
                 ssh: self.ssh.clone(),

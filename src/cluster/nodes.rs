@@ -1,6 +1,6 @@
 //! The platforms of the nodes, which images and workers have to match.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
@@ -9,23 +9,24 @@ use kube::api::ListParams;
 use super::{Cluster, Error};
 
 impl Cluster {
-    /// `OS/ARCHITECTURE` of the nodes with these labels, in the syntax of label selectors, or of all nodes.
-    /// The notation is that of images.
+    /// The names of the nodes with these labels, in the syntax of label selectors, or of all nodes, by their
+    /// `OS/ARCHITECTURE`, in the same notation as for images.
     ///
     /// # Errors
     /// Often [`Error::Forbidden`]: many users may not list nodes.
-    pub async fn node_platforms(&self, selector: &str) -> Result<BTreeSet<String>, Error> {
+    pub async fn node_platforms(&self, selector: &str) -> Result<BTreeMap<String, Vec<String>>, Error> {
         let api: Api<Node> = Api::all(self.client.clone());
         let list = ListParams {
             label_selector: (!selector.is_empty()).then(|| selector.to_owned()),
             ..ListParams::default()
         };
-        let nodes = self.call("listing nodes", api.list(&list)).await?;
-        let platform = |node: Node| {
-            let info = node.status?.node_info?;
-            Some(format!("{}/{}", info.operating_system, info.architecture))
-        };
-        Ok(nodes.items.into_iter().filter_map(platform).collect())
+        let mut platforms: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for node in self.call("listing nodes", api.list(&list)).await?.items {
+            let Some(info) = node.status.and_then(|status| status.node_info) else { continue };
+            let platform = format!("{}/{}", info.operating_system, info.architecture);
+            platforms.entry(platform).or_default().extend(node.metadata.name);
+        }
+        Ok(platforms)
     }
 
     /// Whether there is a node with these labels, in the syntax of label selectors. Reads the metadata

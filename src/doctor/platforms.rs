@@ -21,16 +21,18 @@ pub(super) fn judge(
         return Finding::error(
             CHECK,
             format!("the {role}'s image {image} is for {platforms}, and the nodes are {nodes_text}"),
-            format!("build it with --platform {}", others.first().unwrap_or(&"")),
+            format!("build it with --platform {}", others.join(",")),
         );
     }
     if !others.is_empty() {
+        let all: Vec<&str> = nodes.iter().map(String::as_str).collect();
         let others = others.join(" and ");
         return Finding::warning(
             CHECK,
             format!("the {role}'s image {image} is not for the nodes that are {others}"),
             format!(
-                "build it for all of them, or keep pods away: --set '{role}.nodeSelector.kubernetes\\.io/arch={}'",
+                "build it with --platform {}, or keep pods away: --set '{role}.nodeSelector.kubernetes\\.io/arch={}'",
+                all.join(","),
                 served.first().and_then(|platform| platform.split('/').nth(1)).unwrap_or_default()
             ),
         );
@@ -91,6 +93,7 @@ mod tests {
         let mixed = judged(&["linux/amd64"], &["linux/amd64", "linux/arm64"]);
         assert_eq!(mixed.state, State::Warning);
         let hint = mixed.hint.expect("a hint");
+        assert!(hint.starts_with("build it with --platform linux/amd64,linux/arm64, or"), "{hint}");
         assert!(hint.ends_with(r"--set 'worker.nodeSelector.kubernetes\.io/arch=amd64'"), "{hint}");
     }
     #[test]

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use super::Error;
-use super::dockerfile::{Program, dockerfile, worker_only};
+use super::dockerfile::{Program, Worker, dockerfile, worker_only};
+use super::modes::{make_executable, private_directory};
 use super::shebang::{DEBIAN, Kind, kind, suggestion};
 use super::worker_binary::{NAME, WorkerBinary};
-use workqueue_core::names::random_suffix;
 
 /// The file names that engines look for; docker itself knows only the first.
 const DOCKERFILES: [&str; 2] = ["Dockerfile", "Containerfile"];
@@ -32,14 +33,15 @@ impl BuildContext {
     /// # Errors
     /// A file that cannot be read, a directory without a Dockerfile, a file that Linux cannot
     /// execute, an interpreter without a known base image.
-    pub fn open(path: &Path, base_image: Option<&str>, worker: Option<&WorkerBinary>) -> Result<Self, Error> {
+    pub fn open(path: &Path, base_image: Option<&str>, workers: &[WorkerBinary]) -> Result<Self, Error> {
         let metadata = fs::metadata(path).map_err(read_error(path))?;
-        if metadata.is_dir() { directory(path) } else { program(path, base_image, worker) }
+        if metadata.is_dir() { directory(path) } else { program(path, base_image, workers) }
     }
 
     /// The context of an image that contains only the worker.
-    pub fn of_worker(worker: &WorkerBinary) -> Self {
-        Self::Generated { files: vec![worker_file(worker)], dockerfile: worker_only() }
+    pub fn of_worker(workers: &[WorkerBinary]) -> Self {
+        let (files, worker) = worker_files(workers);
+        Self::Generated { files, dockerfile: worker_only(worker) }
     }
 
     /// The text of the Dockerfile.
@@ -77,7 +79,7 @@ impl BuildContext {
                 Ok(PreparedContext {
                     path: path.to_owned(),
                     dockerfile: dockerfile.map(Path::to_owned),
-                    temporary: false,
+                    _temporary: None,
                 })
             }
             Self::Generated { files, dockerfile } => stage(files, dockerfile),
@@ -90,16 +92,7 @@ impl BuildContext {
 pub struct PreparedContext {
     pub(super) path: PathBuf,
     pub(super) dockerfile: Option<PathBuf>,
-    temporary: bool,
-}
-
-impl Drop for PreparedContext {
-    fn drop(&mut self) {
-        if self.temporary {
-            // A leftover copy of a script is not worth an error.
-            fs::remove_dir_all(&self.path).ok();
-        }
-    }
+    _temporary: Option<TempDir>,
 }
 
 fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
@@ -125,11 +118,7 @@ fn directory(path: &Path) -> Result<BuildContext, Error> {
     })
 }
 
-fn program(
-    path: &Path,
-    base_image: Option<&str>,
-    worker: Option<&WorkerBinary>,
-) -> Result<BuildContext, Error> {
+fn program(path: &Path, base_image: Option<&str>, workers: &[WorkerBinary]) -> Result<BuildContext, Error> {
     let interpreter = match kind(&head(path).map_err(read_error(path))?) {
         Kind::Executable => None,
         Kind::Script(interpreter) => Some(interpreter),
@@ -147,14 +136,21 @@ fn program(
         return Err(Error::NoBaseImage { path: path.to_owned(), interpreter });
     };
     let name = image_name(path);
-    let has_worker = worker.is_some();
-    let dockerfile = dockerfile(&Program { name: name.clone(), interpreter, base_image, has_worker });
-    let files = worker.map(worker_file).into_iter().chain([(path.to_owned(), name)]).collect();
+    let (mut files, worker) = worker_files(workers);
+    let dockerfile = dockerfile(&Program { name: name.clone(), interpreter, base_image, worker });
+    files.push((path.to_owned(), name));
     Ok(BuildContext::Generated { files, dockerfile })
 }
 
-fn worker_file(worker: &WorkerBinary) -> (PathBuf, String) {
-    (worker.path().to_owned(), NAME.to_owned())
+/// The workers' files with their names in the context, and what the Dockerfile does with them.
+fn worker_files(workers: &[WorkerBinary]) -> (Vec<(PathBuf, String)>, Worker) {
+    let of_each =
+        |worker: &WorkerBinary| (worker.path().to_owned(), format!("{NAME}-linux-{}", worker.architecture()));
+    match workers {
+        [] => (Vec::new(), Worker::None),
+        [worker] => (vec![(worker.path().to_owned(), NAME.to_owned())], Worker::One),
+        workers => (workers.iter().map(of_each).collect(), Worker::OfEach),
+    }
 }
 
 fn head(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -170,7 +166,9 @@ fn image_name(path: &Path) -> String {
     let name: String = name.chars().map(legal).collect();
     let name = name.trim_start_matches(['-', '.']);
     // These names have a meaning of their own in a context.
-    if name.is_empty() || name == NAME || DOCKERFILES.contains(&name) {
+    let is_worker =
+        name.strip_prefix(NAME).is_some_and(|rest| rest.is_empty() || rest.starts_with("-linux-"));
+    if name.is_empty() || is_worker || DOCKERFILES.contains(&name) {
         "program".to_owned()
     } else {
         name.to_owned()
@@ -178,19 +176,17 @@ fn image_name(path: &Path) -> String {
 }
 
 fn stage(files: &[(PathBuf, String)], dockerfile: &str) -> Result<PreparedContext, Error> {
-    let path = std::env::temp_dir().join(format!("kubectl-workqueue-{}", random_suffix(10)));
+    let create_error = |source| Error::Write { path: std::env::temp_dir(), source };
+    let directory = private_directory().map_err(create_error)?;
+    let path = directory.path().to_owned();
     let write_error = |source| Error::Write { path: path.clone(), source };
-    fs::DirBuilder::new().mode(0o700).create(&path).map_err(write_error)?;
-    let prepared = PreparedContext { path: path.clone(), dockerfile: None, temporary: true };
     fs::write(path.join(DOCKERFILES[0]), dockerfile).map_err(write_error)?;
     for (file, name) in files {
         let copy = path.join(name);
         fs::copy(file, &copy).map_err(read_error(file))?;
-        // Set the executable bit, which people forget. The image's user owns no files in it, but
-        // must be able to read them.
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).map_err(write_error)?;
+        make_executable(&copy).map_err(write_error)?;
     }
-    Ok(prepared)
+    Ok(PreparedContext { path, dockerfile: None, _temporary: Some(directory) })
 }
 
 #[cfg(test)]
@@ -202,18 +198,19 @@ mod tests {
         assert_eq!(image_name(Path::new("/a/worker.py")), "worker.py");
         assert_eq!(image_name(Path::new("my worker's.py")), "my-worker-s.py");
         assert_eq!(image_name(Path::new("--help")), "help");
-        assert_eq!(image_name(Path::new("Dockerfile")), "program");
+        for taken in ["Dockerfile", "workqueue-worker", "workqueue-worker-linux-arm64"] {
+            assert_eq!(image_name(Path::new(taken)), "program");
+        }
     }
 
     #[test]
-    fn a_script_is_staged_as_executable_and_deleted_again() {
+    fn a_script_is_staged_and_deleted_again() {
         let script = std::env::temp_dir().join(format!("workqueue-context-{}.py", std::process::id()));
         fs::write(&script, "#!/usr/bin/env python\n").expect("writable");
-        let context = BuildContext::open(&script, None, None).expect("a script");
+        let context = BuildContext::open(&script, None, &[]).expect("a script");
         let prepared = context.prepare().expect("writable");
         let staged = prepared.path.join(script.file_name().expect("it has one"));
-        let mode = fs::metadata(&staged).expect("staged").permissions().mode();
-        assert_eq!(mode & 0o777, 0o755);
+        assert!(staged.is_file());
         let path = prepared.path.clone();
         drop(prepared);
         assert!(!path.exists());

@@ -30,29 +30,47 @@ pub(super) struct Program {
     /// `None` for an executable.
     pub(super) interpreter: Option<Interpreter>,
     pub(super) base_image: String,
-    /// Whether the context contains a static worker. If not, `amqp-consume` is installed.
-    pub(super) has_worker: bool,
+    /// Without one, `amqp-consume` is installed.
+    pub(super) worker: Worker,
+}
+
+/// The static worker in a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worker {
+    None,
+    One,
+    /// One for each architecture of the image, by its name.
+    OfEach,
+}
+
+impl Worker {
+    /// The instructions that copy it into the image.
+    fn copy(self, to: &str) -> String {
+        match self {
+            Self::None => format!("RUN {INSTALL_AMQP_CONSUME}"),
+            Self::One => format!("COPY {WORKER} {to}"),
+            Self::OfEach => format!("ARG TARGETARCH\nCOPY {WORKER}-linux-$TARGETARCH {to}"),
+        }
+    }
 }
 
 /// The Dockerfile of an image that contains only the worker.
-pub(super) fn worker_only() -> String {
+pub(super) fn worker_only(worker: Worker) -> String {
+    let copy = worker.copy(&format!("/{WORKER}"));
     format!(
-        "# Written by kubectl workqueue build --worker-only.\nFROM scratch\nCOPY {WORKER} /{WORKER}\n\
-         USER {USER}\nENTRYPOINT [\"/{WORKER}\"]\n"
+        "# Written by kubectl workqueue build --worker-only.\nFROM scratch\n{copy}\nUSER {USER}\n\
+         ENTRYPOINT [\"/{WORKER}\"]\n"
     )
 }
 
 pub(super) fn dockerfile(program: &Program) -> String {
-    let Program { name, interpreter, base_image, has_worker } = program;
+    let Program { name, interpreter, base_image, worker } = program;
     let mut lines = vec![
         "# Written by kubectl workqueue build. BROKER_URL and QUEUE are set by the Job.".to_owned(),
         format!("FROM {base_image}"),
         "USER root".to_owned(),
     ];
-    lines.push(match has_worker {
-        true => format!("COPY {WORKER} /usr/local/bin/{WORKER}"),
-        false => format!("RUN {INSTALL_AMQP_CONSUME}"),
-    });
+    lines.push(worker.copy(&format!("/usr/local/bin/{WORKER}")));
     lines.extend(interpreter.as_ref().map(|interpreter| format!("RUN {}", find_interpreter(interpreter))));
     lines.push(format!("COPY {name} /app/{name}"));
     // Without PYTHONUNBUFFERED, the pod's log stays empty until the program ends.
@@ -61,16 +79,16 @@ pub(super) fn dockerfile(program: &Program) -> String {
     lines.push("WORKDIR /tmp".to_owned());
     lines.push(format!("USER {USER}"));
     lines.push("ENTRYPOINT []".to_owned());
-    lines.push(format!("CMD {}", serde_json::json!(command(&format!("/app/{name}"), *has_worker))));
+    lines.push(format!("CMD {}", serde_json::json!(command(&format!("/app/{name}"), *worker))));
     lines.join("\n") + "\n"
 }
 
 /// Processes one item and exits. Dead-lettering an item to QUEUE.failed settles it: the pod has
 /// then done its work and succeeds.
-fn command(program: &str, has_worker: bool) -> Vec<String> {
-    let words: &[&str] = match has_worker {
-        true => &["/usr/local/bin/workqueue-worker", "--once", "--settled-is-success", "--"],
-        false => &["/bin/sh", "-c", CONSUME_ONE, "worker"],
+fn command(program: &str, worker: Worker) -> Vec<String> {
+    let words: &[&str] = match worker {
+        Worker::None => &["/bin/sh", "-c", CONSUME_ONE, "worker"],
+        _ => &["/usr/local/bin/workqueue-worker", "--once", "--settled-is-success", "--"],
     };
     words.iter().copied().chain([program]).map(str::to_owned).collect()
 }
@@ -115,7 +133,7 @@ mod tests {
             name: "worker.py".to_owned(),
             interpreter: Some(interpreter),
             base_image: "python:3-slim".to_owned(),
-            has_worker: false,
+            worker: Worker::None,
         }
     }
 
@@ -148,13 +166,20 @@ mod tests {
     #[test]
     fn an_executable_needs_no_interpreter() {
         let (name, base_image) = ("w".to_owned(), "scratch".to_owned());
-        let text = dockerfile(&Program { name, interpreter: None, base_image, has_worker: true });
+        let text = dockerfile(&Program { name, interpreter: None, base_image, worker: Worker::One });
         // No RUN instruction, so even an empty base image works.
         assert!(!text.contains("RUN") && !text.contains("PYTHON"), "{text}");
         assert!(text.contains("COPY workqueue-worker /usr/local/bin/workqueue-worker\n"), "{text}");
         let command =
             r#"CMD ["/usr/local/bin/workqueue-worker","--once","--settled-is-success","--","/app/w"]"#;
         assert!(text.contains(command), "{text}");
+    }
+
+    #[test]
+    fn an_image_for_several_architectures_takes_the_worker_of_each() {
+        let text = worker_only(Worker::OfEach);
+        let copy = "\nARG TARGETARCH\nCOPY workqueue-worker-linux-$TARGETARCH /workqueue-worker\n";
+        assert!(text.contains(copy), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::build_context::{BuildContext, PreparedContext};
+use super::several::buildx_arguments;
 use super::subprocess::{Exit, Interrupt, OutputMode, Subprocess};
 use super::{Error, Reference, Tool, entry_point, platforms};
 
@@ -18,8 +19,8 @@ pub struct Engine {
 /// How to build.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
-    /// `OS/ARCHITECTURE` of the image; `None` for the engine's own.
-    pub platform: Option<String>,
+    /// `OS/ARCHITECTURE` of the image, or several of them; none for the engine's own.
+    pub platforms: Vec<String>,
     /// `NAME=VALUE` pairs for the Dockerfile's ARGs.
     pub build_args: Vec<String>,
     /// Secrets and SSH agents for the build, in the engine's words.
@@ -33,7 +34,10 @@ impl Engine {
     /// The command line that builds an image, to be printed.
     pub fn build_line(&self, context: &BuildContext, image: &Reference, options: &BuildOptions) -> String {
         let (path, file) = context.location();
-        let args = arguments(path, file, image, options);
+        let args = match options.platforms.len() {
+            0 | 1 => arguments(path, file, image, options),
+            _ => buildx_arguments(path, file, image, options),
+        };
         let words = args.iter().map(|word| word.to_string_lossy());
         words.fold(self.program.clone(), |line, word| line + " " + &word)
     }
@@ -60,12 +64,16 @@ impl Engine {
         exit.into_result()
     }
 
+    /// Whether the program is docker itself.
+    pub(super) fn is_docker(&self) -> bool {
+        Path::new(&self.program).file_stem().is_some_and(|name| name == "docker")
+    }
+
     /// Whether the builder is one of buildx that leaves no image in docker's store by itself: a later
     /// push would not find it, or push an older one of that tag.
     async fn keeps_images_elsewhere(&self) -> bool {
-        let is_docker = Path::new(&self.program).file_name().is_some_and(|name| name == "docker");
         // Without BuildKit there is no such flag.
-        if !is_docker || std::env::var_os("DOCKER_BUILDKIT").is_some_and(|value| value == "0") {
+        if !self.is_docker() || std::env::var_os("DOCKER_BUILDKIT").is_some_and(|value| value == "0") {
             return false;
         }
         let about = self.process().query(&["buildx", "inspect"]).await.unwrap_or_default();
@@ -157,20 +165,28 @@ impl Engine {
 
     /// Fails if the daemon does not answer. Called only after a command has failed, to find out
     /// whether the daemon is the reason. `version` succeeds with engines that have no daemon.
-    async fn check_daemon(&self) -> Result<(), Error> {
+    pub(super) async fn check_daemon(&self) -> Result<(), Error> {
         let answer = self.process().query(&["version"]).await;
         let down = |reason| Error::EngineDown { program: self.program.clone(), reason };
         answer.map(drop).map_err(down)
     }
 
-    fn process(&self) -> Subprocess<'_> {
+    pub(super) fn process(&self) -> Subprocess<'_> {
         Subprocess { program: &self.program, tool: Tool::Engine, output: self.output }
     }
 }
 
-fn arguments(path: &Path, file: Option<&Path>, image: &Reference, options: &BuildOptions) -> Vec<OsString> {
+/// The command line that builds an image.
+pub(super) fn arguments(
+    path: &Path,
+    file: Option<&Path>,
+    image: &Reference,
+    options: &BuildOptions,
+) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["build".into(), "--tag".into(), image.to_string().into()];
-    args.extend(options.platform.iter().flat_map(|value| ["--platform".into(), value.into()]));
+    if !options.platforms.is_empty() {
+        args.extend(["--platform".into(), options.platforms.join(",").into()]);
+    }
     args.extend(options.build_args.iter().flat_map(|value| ["--build-arg".into(), value.into()]));
     args.extend(options.secrets.iter().flat_map(|value| ["--secret".into(), value.into()]));
     args.extend(options.ssh.iter().flat_map(|value| ["--ssh".into(), value.into()]));

@@ -26,6 +26,15 @@ pub enum Error {
     WorkerNotStatic(PathBuf),
     #[error("there is no static workqueue-worker next to the program or on PATH")]
     NoWorker,
+    /// A `--worker` for an image with several architectures.
+    #[error("--worker names one file, and an image for several platforms needs a worker for each")]
+    OneWorker,
+    /// The engine's way to build for several platforms is not known here.
+    #[error("{program} builds images for one platform at a time")]
+    OnePlatform { program: String },
+    /// An image for several platforms that would not go to a registry, but to `place`.
+    #[error("an image for several platforms exists in a registry only, and not in {place}")]
+    SeveralPlatforms { place: String },
     /// A program is missing, or cannot be started.
     #[error("cannot start {program:?}")]
     Start { program: String, tool: Tool, source: std::io::Error },
@@ -92,6 +101,16 @@ impl Error {
         Self::WorkerNotStatic(_) | Self::NoWorker => {
             "the installer includes one; in a checkout, `scripts/build-worker` builds it and --worker names it"
                 .to_owned()
+        }
+        Self::OneWorker => {
+            "omit --worker: the workers next to kubectl-workqueue are taken, workqueue-worker-linux-ARCHITECTURE"
+                .to_owned()
+        }
+        Self::OnePlatform { .. } => {
+            "build with docker, which makes a list of them; or make one yourself, and run it with --image".to_owned()
+        }
+        Self::SeveralPlatforms { .. } => {
+            "push it with --push, or name one platform with --platform".to_owned()
         }
         Self::Start { tool: Tool::Engine, .. } => {
             "install Docker, or name another engine with --docker podman".to_owned()

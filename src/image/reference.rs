@@ -54,6 +54,12 @@ impl Reference {
         self.digest.is_none() && self.tag.as_deref().is_none_or(|tag| tag == "latest")
     }
 
+    /// The name of this image for only one platform, in the same repository: `name:tag-linux-arm64`.
+    pub fn for_platform(&self, platform: &str) -> Self {
+        let tag = self.tag.as_deref().unwrap_or("latest");
+        Self { tag: Some(format!("{tag}-{}", platform.replace('/', "-"))), digest: None, ..self.clone() }
+    }
+
     /// The same image, pinned to a digest: `name@sha256:…`.
     ///
     /// # Errors

@@ -3,17 +3,15 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::Write as _;
-use std::os::fd::AsFd as _;
+use std::io::{ErrorKind, PipeReader, Read as _, Write as _};
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::FusedFuture as _;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 
 use super::{Error, Tool};
 
@@ -26,6 +24,9 @@ const INTERRUPT_PATIENCE: Duration = Duration::from_secs(3);
 /// How long to wait for the rest of the output after the program has exited: a child that it left
 /// behind may keep the pipe open.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Blocks of output that wait to be taken.
+const BLOCKS: usize = 16;
 
 /// How long a query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -109,10 +110,15 @@ impl Subprocess<'_> {
 
     /// Runs the program without showing anything. Returns its standard output, or why it failed.
     pub(super) async fn query(&self, args: &[&str]) -> Result<String, String> {
+        self.query_within(QUERY_TIMEOUT, args).await
+    }
+
+    /// The same for a query that takes longer.
+    pub(super) async fn query_within(&self, limit: Duration, args: &[&str]) -> Result<String, String> {
         let mut command = Command::new(self.program);
         command.args(args).stdin(Stdio::null()).kill_on_drop(true);
-        let output = tokio::time::timeout(QUERY_TIMEOUT, command.output()).await;
-        let output = output.map_err(|_| format!("no answer within {} s", QUERY_TIMEOUT.as_secs()))?;
+        let output = tokio::time::timeout(limit, command.output()).await;
+        let output = output.map_err(|_| format!("no answer within {} s", limit.as_secs()))?;
         let output = output.map_err(|error| error.to_string())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -155,13 +161,13 @@ impl Subprocess<'_> {
         Ok(Exit { command, status, shown, last_lines: tail.into_lines() })
     }
 
-    fn spawn(&self, args: &[OsString], listen: bool) -> std::io::Result<(Child, Option<pipe::Receiver>)> {
+    fn spawn(&self, args: &[OsString], listen: bool) -> std::io::Result<(Child, Option<Blocks>)> {
         let mut command = Command::new(self.program);
         command.args(args).stdin(Stdio::null()).kill_on_drop(true);
         let mut output = None;
         if self.output == OutputMode::Shown {
             // Our standard output is reserved for our own data.
-            command.stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?));
+            command.stdout(std::io::stderr());
         }
         if self.output == OutputMode::Kept || listen {
             let (reader, writer) = std::io::pipe()?;
@@ -169,18 +175,37 @@ impl Subprocess<'_> {
                 command.stdout(writer.try_clone()?);
             }
             command.stderr(writer);
-            output = Some(pipe::Receiver::from_owned_fd(reader.into())?);
+            output = Some(reader);
         }
         // The command holds our copies of the pipe's write end; returning drops it.
-        Ok((command.spawn()?, output))
+        Ok((command.spawn()?, output.map(blocks)))
     }
 }
 
-async fn read(output: Option<pipe::Receiver>, tail: &mut Tail) {
+/// What comes out of a pipe.
+type Blocks = mpsc::Receiver<Vec<u8>>;
+
+/// Reads a pipe in a thread of its own: not every system can read one otherwise without being blocked by it.
+/// The thread ends with the last writer, or when nobody takes what it reads.
+fn blocks(mut pipe: PipeReader) -> Blocks {
+    let (blocks_tx, blocks_rx) = mpsc::channel(BLOCKS);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        loop {
+            match pipe.read(&mut buffer) {
+                Ok(count @ 1..) if blocks_tx.blocking_send(buffer[..count].to_vec()).is_ok() => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ => return,
+            }
+        }
+    });
+    blocks_rx
+}
+
+async fn read(output: Option<Blocks>, tail: &mut Tail) {
     let Some(mut output) = output else { return };
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = output.read(&mut buffer).await {
-        tail.take(&buffer[..count]);
+    while let Some(block) = output.recv().await {
+        tail.take(&block);
     }
 }
 

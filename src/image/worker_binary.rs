@@ -1,5 +1,6 @@
 //! The static `workqueue-worker` executable that goes into images and pods: finds it and inspects it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -51,10 +52,10 @@ impl WorkerBinary {
         files.filter_map(|file| Self::at(&file).ok()).find(|worker| worker.architecture == architecture)
     }
 
-    /// Finds the worker for images of `platform`, such as `linux/arm64`. `None` means the engine's own
-    /// platform, which is assumed to have this machine's architecture.
-    pub fn for_platform(platform: Option<&str>) -> Option<Self> {
-        Self::find(architecture_of(platform)?)
+    /// Finds the workers for an image of these platforms, such as `linux/arm64`: for all of them, or none. No
+    /// platforms mean the engine's own, which is assumed to have this machine's architecture.
+    pub fn for_platforms(platforms: &[String]) -> Vec<Self> {
+        architectures(platforms).into_iter().map(Self::find).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// The workers of all architectures that are found.
@@ -101,17 +102,16 @@ fn directories() -> Vec<PathBuf> {
     beside.chain(std::env::split_paths(&path)).collect()
 }
 
-/// The architecture of a platform; `None` for several, because one file has only one.
-fn architecture_of(platform: Option<&str>) -> Option<&str> {
-    match platform {
-        Some(platform) if platform.contains(',') => None,
-        Some(platform) => Some(platform.split('/').nth(1).unwrap_or(platform)),
-        None => Some(match std::env::consts::ARCH {
+/// The architectures of platforms, each once; of no platforms, this machine's.
+fn architectures(platforms: &[String]) -> BTreeSet<&str> {
+    if platforms.is_empty() {
+        return BTreeSet::from([match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
             other => other,
-        }),
+        }]);
     }
+    platforms.iter().map(|platform| platform.split('/').nth(1).unwrap_or(platform)).collect()
 }
 
 /// The architecture, as images name it, of a 64-bit little-endian ELF executable without a loader.
@@ -175,8 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_has_one_architecture() {
-        assert_eq!(architecture_of(Some("linux/arm64/v8")), Some("arm64"));
-        assert_eq!(architecture_of(Some("linux/amd64,linux/arm64")), None, "one file cannot be in both");
+    fn platforms_have_architectures() {
+        let of = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            architectures(&names).into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of(&["linux/arm64/v8"]), "arm64");
+        assert_eq!(of(&["linux/arm64", "linux/amd64", "linux/arm64/v8"]), "amd64 arm64");
+        assert!(!of(&[]).is_empty(), "this machine has one");
     }
 }

@@ -147,7 +147,7 @@ pub(crate) fn cure(words: &str) -> &'static str {
     if let Some(cure) = node_cure(words) {
         cure
     } else if says("exec format error") {
-        "build the image for the platform of the nodes: `kubectl workqueue build --platform`"
+        "build the image for the platforms of all nodes, such as `kubectl workqueue build --platform linux/amd64,linux/arm64`"
     } else if says("written the ConfigMap of the script") {
         "find out who writes ConfigMaps with the names of Jobs, and run it again"
     } else if says("/run/workqueue/script/") {

@@ -6,6 +6,7 @@ pub mod items;
 pub mod json;
 mod log_lines;
 pub mod log_view;
+mod misfit;
 mod notices;
 mod observer;
 mod progress;
@@ -23,13 +24,13 @@ use std::sync::{Arc, Mutex, Once, OnceLock};
 
 use console::Style;
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::ui::commands::Commands;
 use crate::ui::failure::Failure;
 use progress::ProgressLine;
 use visible::{log_line, visible, visible_text};
+use workqueue_worker::cli::stop_signals;
 use workqueue_worker::output::OutputStream;
 
 /// How much is said.
@@ -278,19 +279,17 @@ impl Ui {
 
     /// Handles signals from now on. If that is not possible, the default action ends the program.
     fn forward_signals(&self) {
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let Ok(mut received) = signal(kind) else { continue };
-            let signals = Arc::clone(&self.signals);
-            tokio::spawn(async move {
-                while received.recv().await.is_some() {
-                    signals.notify_one();
-                }
-            });
-        }
+        let Ok(mut received) = stop_signals() else { return };
+        let signals = Arc::clone(&self.signals);
+        tokio::spawn(async move {
+            while received.recv().await.is_some() {
+                signals.notify_one();
+            }
+        });
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use crate::cluster::start_wait::StartWait;
 use crate::notice::{Recovery, Wait, Warning};
+use crate::ui::misfit;
 use workqueue_core::names::QueueName;
 use workqueue_core::record::ResultRecord;
 use workqueue_core::words::{are, count, have, were};
@@ -110,11 +111,7 @@ pub(super) fn warning(warning: &Warning<'_>) -> String {
         }
         Warning::LogIncomplete { pod, reason } => format!("the log of pod {pod} is incomplete: {reason}"),
         Warning::LogsLate => "some logs did not arrive in time; `kubectl logs` has them".to_owned(),
-        Warning::ImageMisfit { image, nodes } => format!(
-            "the image is for {image}, but the nodes are {}: build it with --platform {}",
-            nodes.join(" and "),
-            nodes.first().unwrap_or(&"")
-        ),
+        Warning::ImageMisfit { image, nodes, fits_some } => misfit::sentence(image, nodes, *fits_some),
         Warning::OutputsAway { reason } => {
             format!("the broker does not answer ({reason}): outputs are printed again once it does")
         }
@@ -283,15 +280,5 @@ mod tests {
         let text =
             warning(&Warning::QueueDiffers { queue: &queue, reason: "inequivalent arg 'x-queue-type'" });
         assert!(text.contains("other arguments"), "{text}");
-    }
-
-    #[test]
-    fn an_image_that_fits_no_node_is_named_with_the_flag_that_builds_one() {
-        let misfit = Warning::ImageMisfit { image: "linux/s390x", nodes: &["linux/amd64", "linux/arm64"] };
-        assert_eq!(
-            warning(&misfit),
-            "the image is for linux/s390x, but the nodes are linux/amd64 and linux/arm64: build it with --platform \
-             linux/amd64"
-        );
     }
 }

@@ -12,6 +12,8 @@ mod files;
 mod input;
 mod install;
 mod local;
+mod manifests;
+mod several;
 mod terminal;
 mod usage;
 mod values;
