@@ -32,18 +32,18 @@ pub(super) enum Urgency {
     Now,
 }
 
-/// Starts a program as the leader of a group of its own. Returns its process id, too.
+/// Starts a program as the leader of a group of its own.
 ///
 /// # Errors
 /// The system's error.
-pub(super) fn spawn(mut command: Command, reaper: &Reaper) -> std::io::Result<(Child, u32, Group)> {
+pub(super) fn spawn(mut command: Command, reaper: &Reaper) -> std::io::Result<(Child, Group)> {
     command.kill_on_drop(true);
     let program = command.as_std().get_program().to_owned();
     Group::prepare(&mut command, &program)?;
     let child = reaper.spawn(&mut command)?;
-    let ids = child.id().and_then(|id| Some((id, Group::of(id)?)));
     // A child that has not been waited for has an id.
-    ids.map(|(id, group)| (child, id, group)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    let group = child.id().and_then(Group::of);
+    group.map(|group| (child, group)).ok_or_else(|| std::io::ErrorKind::NotFound.into())
 }
 
 /// Why the worker has sent signals.

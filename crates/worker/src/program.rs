@@ -88,7 +88,8 @@ pub(super) async fn run(
     let Hearing { out, err } = &mut hearing;
     let passing_on = [out.passing_on.clone(), err.passing_on.clone()];
     let read = [out.read.clone(), err.read.clone()];
-    let (mut child, id, group) = spawn(command(&invocation)?, reaper)?;
+    let (mut child, group) = spawn(command(&invocation)?, reaper)?;
+    let id = child.id();
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let end = {
         let feed = async {

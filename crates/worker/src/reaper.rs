@@ -81,10 +81,10 @@ impl Reaper {
         is_news.then(|| *state.0.insert(running))
     }
 
-    /// Forgets a program that has been waited for.
-    pub(super) fn forget(&self, id: u32) {
+    /// Forgets a program that had this id until it was waited for.
+    pub(super) fn forget(&self, id: Option<u32>) {
         let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
-        ours.remove(&id);
+        ours.retain(|ours| Some(*ours) != id);
     }
 
     /// Reaps orphans forever, if this process is PID 1.

@@ -1,29 +1,27 @@
 //! A program that stays, from its start to its end, with its endpoint and its log.
 
-use std::process::{ExitStatus, Stdio};
+use std::io::PipeReader;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::ending::{Ended, Watching};
 use super::endpoint::{Answer, Endpoint, Offered};
 use super::environment::variables;
 use super::invocation::Invocation;
 use super::log::Log;
 use super::server;
 use crate::attempts::Shared;
-use crate::group::{Cause, Guard, Urgency, end_leftovers, spawn};
-use crate::platform::ending_signal;
-use crate::program::{End, OUTPUT_GRACE};
-use crate::reaper::Reaper;
+use crate::group::{Cause, Guard, Urgency, spawn};
+use crate::program::End;
 use workqueue_core::record::CapturedOutput;
-
-/// How long a program that has reported an error of its start may take to end.
-const INIT_ERROR_GRACE: Duration = Duration::from_secs(2);
 
 /// After how long it is said that an item waits for its program, for the first time.
 const SAID_AFTER: Duration = Duration::from_secs(10);
@@ -37,35 +35,6 @@ pub(super) struct Instance {
     ended_rx: watch::Receiver<Option<Ended>>,
     /// Dropped with it: nothing serves a program that nobody knows.
     _tasks: JoinSet<()>,
-}
-
-/// How a program ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ended {
-    status: ExitStatus,
-    /// Why the worker ended it, if it did.
-    cause: Option<Cause>,
-    /// Items that it had not answered for.
-    under_way: usize,
-}
-
-impl Ended {
-    /// Whether nothing and nobody was the reason: no item, and not the worker.
-    pub(super) fn is_between_items(self) -> bool {
-        self.under_way == 0 && self.cause.is_none()
-    }
-
-    fn signal(self) -> Option<i32> {
-        ending_signal(self.status)
-    }
-
-    /// As a predicate.
-    pub(super) fn how(self) -> String {
-        match (self.status.code(), self.signal()) {
-            (Some(code), _) => format!("exited with {code}"),
-            (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
-        }
-    }
 }
 
 /// What became of an item that was offered to a program.
@@ -110,24 +79,26 @@ impl Instance {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
-        let (child, id, group) = spawn(command, &shared.reaper)?;
-        let too_long = Arc::new(Notify::new());
+        let (child, group) = spawn(command, &shared.reaper)?;
+        let guard = Guard { group, limit: None, urgency, sent: None };
+        Ok(Self::attend(shared, child, guard, listener, endpoint, reader, log))
+    }
+
+    /// Serves the program, reads its log, and watches over it.
+    fn attend<W>(
+        shared: &Shared<W>,
+        child: Child,
+        guard: Guard,
+        listener: TcpListener,
+        endpoint: Arc<Endpoint>,
+        reader: PipeReader,
+        log: Arc<Log>,
+    ) -> Self {
         let ((ended_tx, ended_rx), (closing_tx, closing_rx)) = (watch::channel(None), oneshot::channel());
-        let mut tasks = JoinSet::new();
-        let (heard_tx, heard_rx) = oneshot::channel::<()>();
-        let (listening, console) = (log.clone(), shared.console.clone());
-        tasks.spawn(async move {
-            listening.listen(reader, &console).await;
-            drop(heard_tx);
-        });
-        let serving = endpoint.clone();
-        let (served_tx, served_rx) = oneshot::channel::<()>();
-        tasks.spawn(async move {
-            server::serve(listener, serving, closing_rx).await;
-            drop(served_tx);
-        });
+        let ((heard_tx, heard_rx), (served_tx, served_rx)) = (oneshot::channel(), oneshot::channel());
+        let (too_long, mut tasks) = (Arc::new(Notify::new()), JoinSet::new());
         let watching = Watching {
-            guard: Guard { group, limit: None, urgency, sent: None },
+            guard,
             endpoint: endpoint.clone(),
             too_long: too_long.clone(),
             reaper: shared.reaper.clone(),
@@ -135,11 +106,20 @@ impl Instance {
             served_rx,
             heard_rx,
         };
+        let (listening, console, serving) = (log.clone(), shared.console.clone(), endpoint.clone());
         tasks.spawn(async move {
-            let ended = watching.until_end(child, id).await;
+            listening.listen(reader, &console).await;
+            drop(heard_tx);
+        });
+        tasks.spawn(async move {
+            server::serve(listener, serving, closing_rx).await;
+            drop(served_tx);
+        });
+        tasks.spawn(async move {
+            let ended = watching.until_end(child).await;
             ended_tx.send_replace(Some(ended));
         });
-        Ok(Self { endpoint, log, too_long, ended_rx, _tasks: tasks })
+        Self { endpoint, log, too_long, ended_rx, _tasks: tasks }
     }
 
     /// How it ended, if it has.
@@ -242,42 +222,5 @@ impl Instance {
 
     fn attempt(&self, end: End, response: Bytes, start: u64, last_line: Option<&str>) -> Offering {
         Offering::Ended { end, response, log: self.log.since(start, last_line) }
-    }
-}
-
-/// Watches over a program until it has ended.
-struct Watching {
-    guard: Guard,
-    endpoint: Arc<Endpoint>,
-    too_long: Arc<Notify>,
-    reaper: Reaper,
-    closing_tx: oneshot::Sender<()>,
-    served_rx: oneshot::Receiver<()>,
-    heard_rx: oneshot::Receiver<()>,
-}
-
-impl Watching {
-    /// Waits until the program has ended, and all is read that it has sent and written before.
-    async fn until_end(mut self, mut child: Child, id: u32) -> Ended {
-        let status = loop {
-            tokio::select! {
-                biased;
-                status = child.wait() => break status,
-                () = self.endpoint.init_failed() => self.guard.limit_to(INIT_ERROR_GRACE),
-                () = self.too_long.notified() => self.guard.limit_to(Duration::ZERO),
-                () = self.guard.act() => {}
-            }
-        };
-        self.reaper.forget(id);
-        self.endpoint.close();
-        let cause = self.guard.sent;
-        end_leftovers(self.guard.group, cause.is_some()).await;
-        self.closing_tx.send(()).ok();
-        self.served_rx.await.ok();
-        // Processes that left the group may hold the log open forever.
-        timeout(OUTPUT_GRACE, self.heard_rx).await.ok();
-        // Only a process that somebody else has waited for has no status.
-        let status = status.unwrap_or_default();
-        Ended { status, cause, under_way: self.endpoint.under_way() }
     }
 }

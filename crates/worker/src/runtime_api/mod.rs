@@ -4,12 +4,13 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | `resident` | the program of a slot: when it is started, and started again |
-//! | `instance` | one start of it, until its end |
+//! | `instance`, `ending` | one start of it, and its end |
 //! | `server`, `requests` | its endpoint's HTTP side: connections, and the answers to requests |
 //! | `endpoint` | which items are offered to it, and which it works on |
 //! | `invocation`, `items_as`, `environment` | what it is given |
 //! | `reported`, `log` | what it says |
 
+mod ending;
 mod endpoint;
 mod environment;
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::sleep;
 
-use super::instance::{Ended, Instance, Offering};
+use super::ending::Ended;
+use super::instance::{Instance, Offering};
 use super::invocation::Invocation;
 use crate::attempts::Shared;
 use crate::group::Urgency;
