@@ -209,6 +209,9 @@ fn the_worker_that_a_run_brings_is_judged_too() {
 
     let unpack = format!("worker.inject.unpackImage={}/nonesuch:1", registry());
     only_error(&doctor(&["--set", &unpack]), "image", "nonesuch:1");
+    // This one has no shell.
+    let unpack = format!("worker.inject.unpackImage={}/pause:1", registry());
+    only_error(&doctor(&["--set", &unpack]), "image", "pause:1 cannot unpack the worker: ");
     assert_no_pod_stays(&bed);
 
     // Quotas on objects count its ConfigMaps, and those on resources its init container.
