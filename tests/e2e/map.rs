@@ -295,8 +295,8 @@ fn a_reader_that_has_stopped_holds_up_neither_ctrl_c_nor_what_is_said() {
 #[ignore = "needs the test bed: run `make e2e`"]
 fn items_that_somebody_has_purged_do_not_hold_up_the_input() {
     let home = Home::new("purged");
-    // Few of the first hundred are done before they are purged, however slow this machine is.
-    let held = "read n; [ $n -gt 100 ] || sleep 15; echo $n";
+    // Few are done before they are purged, however slow this machine is.
+    let held = "read n; [ $n -gt 20 ] || sleep 15; echo $n";
     let flags = ["--read-ahead", "10", "--parallelism", "1"];
     let args = with_worker(&home.image, &["map"], &flags, held);
     let (purged_tx, purged_rx) = channel::<()>();
@@ -311,7 +311,8 @@ fn items_that_somebody_has_purged_do_not_hold_up_the_input() {
     running.wait_for_output("102\n");
     let ended = running.finish();
     assert!(ended.fed, "all of the input was read");
-    assert!(!ended.stdout.contains("\n100\n"), "it was purged");
+    let printed = ended.stdout.lines().count();
+    assert!(printed < 90, "{printed} were printed, so hardly any were purged");
 }
 
 #[test]
