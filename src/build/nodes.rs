@@ -15,7 +15,7 @@ pub(super) type NodePlatforms = BTreeMap<String, Vec<String>>;
 
 /// The nodes by their platforms; none if there is no cluster, or if the user may not list its nodes.
 pub(super) async fn node_platforms(target: &Target) -> NodePlatforms {
-    let asking = async { Cluster::connect(target).await?.node_platforms().await };
+    let asking = async { Cluster::connect(target).await?.node_platforms("").await };
     tokio::time::timeout(NODES_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or_default()
 }
 

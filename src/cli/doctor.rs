@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::flags::{ChartFlags, ClusterFlags, OutputFlags, QueueSpecFlags, RememberFlags, duration};
 use crate::doctor::{DoctorPlan, RunImages, examine};
@@ -95,14 +94,18 @@ pub async fn run(args: DoctorArgs, ui: &Ui) -> Result<ExitStatus, Failure> {
 
 /// Waits until the user stops the command, or closes its terminal: trial pods are deleted then, too.
 async fn stopped(ui: &Ui) {
-    let hung_up = async {
-        match signal(SignalKind::hangup()) {
-            Ok(mut hangup) => _ = hangup.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
     tokio::select! {
         () = ui.interrupted() => {}
-        () = hung_up => {}
+        () = hung_up() => {}
     }
+}
+
+/// Waits until the terminal is closed. On Windows, that stops any command as Ctrl-C does.
+async fn hung_up() {
+    #[cfg(unix)]
+    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        hangup.recv().await;
+        return;
+    }
+    std::future::pending().await
 }

@@ -194,7 +194,7 @@ impl<S: Future<Output = ()>> Examination<'_, S> {
         let (cluster, plan, selector) = (self.cluster, self.plan, group.node_selector());
         let role = group.role.as_str();
         let nodes = match self.bounded("platform", "the nodes", cluster.node_platforms(&selector)).await? {
-            Some(Ok(nodes)) => nodes.into_keys().collect(),
+            Some(Ok(nodes)) => nodes.into_keys().collect::<BTreeSet<_>>(),
             Some(Err(error)) => {
                 self.note([Finding::not_seen("platform", &error)]);
                 return Ok(());
