@@ -50,7 +50,7 @@ mod tests {
         let groups: Vec<UnfitNodes<'_>> = nodes
             .iter()
             .zip(&names)
-            .map(|((platform, _), names)| UnfitNodes { platform: *platform, names: names.as_slice() })
+            .map(|((platform, _), names)| UnfitNodes { platform, names: names.as_slice() })
             .collect();
         sentence(&owned(image).into_iter().collect(), &groups, fits_some)
     }

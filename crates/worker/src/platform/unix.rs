@@ -14,7 +14,7 @@ use crate::StopSignal;
 
 /// The most that macOS takes for a soft limit of open files, whatever the hard one says: `OPEN_MAX`
 /// (setrlimit(2) there).
-const MOST_OPEN_FILES: u64 = if cfg!(target_os = "macos") { 10_240 } else { u64::MAX };
+const MOST_OPEN_FILES: Option<u64> = if cfg!(target_os = "macos") { Some(10_240) } else { None };
 
 /// The running executable. A program that was replaced meanwhile is still read from Linux' /proc.
 pub(crate) fn this_executable() -> io::Result<PathBuf> {
@@ -40,7 +40,8 @@ pub(crate) fn argument(bytes: Vec<u8>) -> OsString {
 pub(crate) fn raise_open_files(needed: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let Some(soft) = current.filter(|soft| *soft < needed) else { return current.unwrap_or(u64::MAX) };
-    let raised = maximum.map_or(needed, |hard| hard.min(needed)).min(MOST_OPEN_FILES).max(soft);
+    let raised = maximum.map_or(needed, |hard| hard.min(needed));
+    let raised = MOST_OPEN_FILES.map_or(raised, |most| raised.min(most.max(soft)));
     match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }) {
         Ok(()) => raised,
         Err(_) => soft,
