@@ -75,8 +75,8 @@ pub(crate) fn argument(bytes: Vec<u8>) -> OsString {
 pub(crate) fn raise_open_files(needed: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let Some(soft) = current.filter(|soft| *soft < needed) else { return current.unwrap_or(u64::MAX) };
-    let most = maximum.into_iter().chain(MOST_OPEN_FILES).fold(needed, u64::min);
-    let raised = most.max(soft);
+    let raised = maximum.map_or(needed, |hard| hard.min(needed));
+    let raised = MOST_OPEN_FILES.map_or(raised, |most| raised.min(most.max(soft)));
     match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }) {
         Ok(()) => raised,
         Err(_) => soft,
