@@ -47,9 +47,12 @@ json() {
 user() {
   printf '{"name": %s, "password": %s, "tags": "%s"}' "$(json "$1")" "$(json "$2")" "$3"
 }
+# What belongs to a queue. The workers' user makes it where other programs have
+# declared the queue.
+COMPANIONS='\.(failed|results|starts|workers)$'
 permission() {
-  printf '{"user": %s, "vhost": "/", "configure": "%s", "write": %s, "read": ".*"}' \
-    "$(json "$1")" "$2" "$(json "$3")"
+  printf '{"user": %s, "vhost": "/", "configure": %s, "write": %s, "read": ".*"}' \
+    "$(json "$1")" "$(json "$2")" "$(json "$3")"
 }
 (umask 077 && cat > "$home/users.json" <<END
 {
@@ -64,7 +67,7 @@ permission() {
     $(permission "$RABBITMQ_DEFAULT_USER" ".*" ".*"),
     $(permission "$LOOK_USER" "^$" "^$"),
     $(permission "$RUN_USER" ".*" ".*"),
-    $(permission "$WORKERS_USER" "^$" "$WORKERS_WRITE")
+    $(permission "$WORKERS_USER" "$COMPANIONS" "$WORKERS_WRITE|$COMPANIONS")
   ]
 }
 END

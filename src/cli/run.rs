@@ -209,24 +209,24 @@ pub(super) async fn prepare(
     let building = build_plan(args, ui)?;
     let starts_image = args.worker.starts_image(&args.program);
     if starts_image && building.is_none() {
-        plan.program = entry_point(args).await?;
+        plan.program = entry_point(args, &plan.image).await?;
     }
     let cluster = args.cluster.connect().await?;
     if let Some(building) = building {
         check(&cluster, &plan).await?;
         build_first(&building, &args.cluster.target(), &mut plan, ui).await?;
         if starts_image {
-            plan.program = entry_point(args).await?;
+            plan.program = entry_point(args, &plan.image).await?;
         }
     }
     Ok((cluster, plan))
 }
 
 /// What the image starts, for a program that stays: the worker is started in its place, and starts it.
-async fn entry_point(args: &RunArgs) -> Result<Vec<String>, Failure> {
-    let Some(image) = &args.image else { return Ok(Vec::new()) };
+async fn entry_point(args: &RunArgs, image: &str) -> Result<Vec<String>, Failure> {
+    let Ok(image) = image.parse::<Reference>() else { return Ok(Vec::new()) };
     let engine = args.build_flags.engine(OutputMode::Kept);
-    Ok(engine.entry_point(image).await.map_err(Error::from)?)
+    Ok(engine.entry_point(&image).await.map_err(Error::from)?)
 }
 
 /// The run that the flags ask for.

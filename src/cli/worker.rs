@@ -88,6 +88,13 @@ impl WorkerFlags {
         if self.work.halt.is_some() && mode == Mode::Coarse {
             return Err(usage::halt_needs_fine_mode());
         }
+        let in_program = self.runtime.runtime_concurrency;
+        if in_program > 1 && mode == Mode::Coarse {
+            return Err(usage::runtime_concurrency_needs_fine_mode());
+        }
+        if self.concurrency.checked_mul(in_program).is_none() {
+            return Err(usage::too_many_items_at_a_time());
+        }
         Ok(mode)
     }
 

@@ -81,8 +81,10 @@ pub(super) struct LogStream {
     events_tx: mpsc::Sender<Result<PodEvent, Error>>,
     seen: SeenLines,
     from: LogStart,
-    /// When the log was opened first.
-    opened: Instant,
+    /// When its turn came to be read.
+    asked: Instant,
+    /// Whether the log has been opened.
+    is_open: bool,
 }
 
 /// How a stream ended.
@@ -108,16 +110,17 @@ impl LogStream {
             events_tx,
             seen: SeenLines::default(),
             from,
-            opened: Instant::now(),
+            asked: Instant::now(),
+            is_open: false,
         }
     }
 
     /// Reports each line once, until the container has ended and its log has been read.
     pub(super) async fn run(mut self) {
         let pod = Arc::clone(&self.container.pod);
-        let (mut is_first, mut last_try) = (true, false);
+        let mut last_try = false;
         loop {
-            let end = self.stream_once(std::mem::take(&mut is_first)).await;
+            let end = self.stream_once().await;
             let reason = match end {
                 StreamEnd::ReceiverGone => return,
                 StreamEnd::Refused(error) => return self.incomplete(pod, error.to_string()).await,
@@ -154,28 +157,30 @@ impl LogStream {
         if error.is_refusal() { StreamEnd::Refused(error) } else { StreamEnd::Broken(reason) }
     }
 
-    fn params(&self, is_first: bool) -> LogParams {
-        let params = LogParams { follow: true, ..self.container.log_params(self.from) };
+    fn params(&self) -> LogParams {
+        let since = self.from.since.map(|since| since + self.asked.elapsed());
+        let from = LogStart { since, ..self.from };
+        let params = LogParams { follow: true, ..self.container.log_params(from) };
         match self.seen.since() {
             Some(time) => {
                 LogParams { since_time: Some(time), since_seconds: None, tail_lines: None, ..params }
             }
-            None if is_first => params,
-            // Nothing has come yet: what was written since the log was opened, and what the user asked for.
-            None => {
-                let since = self.from.since.or_else(|| self.from.tail.map(|_| Duration::ZERO));
-                let since = since.map(|since| since_seconds(since + self.opened.elapsed()));
-                LogParams { since_seconds: since, tail_lines: None, ..params }
+            // A tail without a line yet: what was written since it was asked for.
+            None if self.is_open && self.from.tail.is_some() => {
+                let since = since.unwrap_or_else(|| self.asked.elapsed());
+                LogParams { since_seconds: Some(since_seconds(since)), tail_lines: None, ..params }
             }
+            None => params,
         }
     }
 
     /// Reads the log until the stream ends.
-    async fn stream_once(&mut self, is_first: bool) -> StreamEnd {
-        let mut stream = match self.api.log_stream(&self.container.pod, &self.params(is_first)).await {
+    async fn stream_once(&mut self) -> StreamEnd {
+        let mut stream = match self.api.log_stream(&self.container.pod, &self.params()).await {
             Ok(stream) => std::pin::pin!(stream),
             Err(error) => return self.not_opened(error),
         };
+        self.is_open = true;
         let mut skip = self.seen.clone();
         let mut line = Vec::new();
         let mut pieces = Pieces::default();

@@ -79,8 +79,12 @@ impl Cluster {
         let mut manifest = copy_of(serde_json::to_value(&job).map_err(unreadable)?, new, pods);
         let script = rename_script(&mut manifest, new);
         let added = self.create_job(&manifest).await?;
-        if let Some(script) = script {
-            self.copy_script(&script, &added).await?;
+        if let Some(script) = script
+            && let Err(error) = self.copy_script(&script, &added).await
+        {
+            // Its pods would wait for the script for ever. The first error matters more than a Job that stays.
+            self.delete_job(&added.name).await.ok();
+            return Err(error);
         }
         Ok(added)
     }

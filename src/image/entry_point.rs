@@ -22,8 +22,19 @@ fn words(image: &Value) -> Option<Vec<String>> {
         let words = config[name].as_array().into_iter().flatten();
         words.filter_map(|word| word.as_str().map(str::to_owned)).collect::<Vec<_>>()
     };
-    let words = [list("Entrypoint"), list("Cmd")].concat();
+    let words = program([list("Entrypoint"), list("Cmd")].concat());
     (!words.is_empty()).then_some(words)
+}
+
+/// An image that was built for a worker starts one, which starts the program. For amqp-consume it is a line of
+/// shell, and not clear.
+fn program(mut words: Vec<String>) -> Vec<String> {
+    let is_worker = words.first().is_some_and(|word| word.ends_with("workqueue-worker"));
+    match words.iter().position(|word| word == "--") {
+        Some(at) if is_worker => words.split_off(at + 1),
+        _ if is_worker || words.iter().any(|word| word.contains("amqp-consume")) => Vec::new(),
+        _ => words,
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +51,15 @@ mod tests {
             format!(r#"{{"linux/amd64": {{"config": {lambda}}}, "linux/arm64": {{"config": {lambda}}}}}"#);
         assert_eq!(read(&both), expected);
         assert_eq!(read(r#"{"Entrypoint": null, "Cmd": ["sh"]}"#), Some(vec!["sh".to_owned()]));
+    }
+
+    #[test]
+    fn the_worker_of_an_image_is_not_its_program() {
+        let command = |words: &str| read(&format!(r#"{{"Cmd": [{words}]}}"#));
+        let worker = r#""/usr/local/bin/workqueue-worker", "--once", "--", "/app/x", "y""#;
+        assert_eq!(command(worker), Some(vec!["/app/x".to_owned(), "y".to_owned()]));
+        assert_eq!(command(r#""workqueue-worker", "--once""#), None);
+        assert_eq!(command(r#""sh", "-c", "amqp-consume -q $QUEUE -c 1 /app/x""#), None);
     }
 
     #[test]

@@ -64,9 +64,14 @@ impl BrokerConnection {
     /// A broker that is missing or not ready, no permission to forward ports, a refused login.
     pub async fn open(cluster: &Cluster, release: &ReleaseName, purpose: &str) -> Result<Self, Error> {
         let place = place(cluster, release);
-        if let Some(connection) = spare::take(&place) {
-            return Ok(Self { place: Some(place), ..connection });
+        match spare::take(&place) {
+            Some(connection) => Ok(Self { place: Some(place), ..connection }),
+            None => Self::open_new(cluster, release, purpose).await,
         }
+    }
+
+    async fn open_new(cluster: &Cluster, release: &ReleaseName, purpose: &str) -> Result<Self, Error> {
+        let place = place(cluster, release);
         let target = cluster.broker_pod(release).await?;
         let tunnel = cluster.tunnel(&target.pod, target.port).await?;
         let address = tunnel.address();
@@ -98,7 +103,7 @@ impl BrokerConnection {
         }
     }
 
-    /// Connects as soon as the broker accepts the login.
+    /// Connects as soon as the broker accepts the login, which has to be a new one: the password may have changed.
     ///
     /// # Errors
     /// The last error at the deadline, or the first error that is not transient.
@@ -110,7 +115,7 @@ impl BrokerConnection {
     ) -> Result<Self, Error> {
         let started = Instant::now();
         loop {
-            let error = match Self::open(cluster, release, purpose).await {
+            let error = match Self::open_new(cluster, release, purpose).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error,
             };

@@ -24,6 +24,10 @@ const KEY_ID: &str = "workers";
 /// The user in the URL. The broker knows users with tokens by the token alone.
 const USERNAME: &str = "token";
 
+/// When tokens end, in seconds since 1970: with the year 2099. A run may take long, and newer brokers refuse
+/// tokens without an end.
+const EXPIRY: u64 = 4_102_444_800;
+
 /// Where the workers of a run find the URL of their broker.
 #[derive(Debug)]
 pub(crate) struct WorkersLogin {
@@ -95,13 +99,18 @@ fn with_login(url: &str, token: &str) -> String {
 }
 
 /// Lets workers take the items of a queue, look at what belongs to it, and publish through its exchange.
+///
+/// From RabbitMQ 4.2.7 and 4.3.1 on, nobody sees whether a queue exists without some permission on it. Writing
+/// is the one that has no other effect on a queue: what is published goes through exchanges.
 fn scopes(queue: &QueueName) -> Vec<String> {
     // As patterns, in which only a star has a meaning.
     let name = percent_encoded(queue.as_str());
     let readable = ["", ".failed", ".starts", ".ledger.*", ".outcomes.*"];
     let mut scopes: Vec<String> =
         readable.iter().map(|suffix| format!("{AUDIENCE}.read:%2F/{name}{suffix}")).collect();
-    scopes.push(format!("{AUDIENCE}.write:%2F/{}", percent_encoded(&queue.workers_exchange())));
+    let seen = [".results", ".input.*"].map(|suffix| format!("{name}{suffix}"));
+    let written = [percent_encoded(&queue.workers_exchange())].into_iter().chain(seen);
+    scopes.extend(written.map(|name| format!("{AUDIENCE}.write:%2F/{name}")));
     scopes
 }
 
@@ -117,7 +126,8 @@ fn percent_encoded(name: &str) -> String {
 
 fn token(queue: &QueueName, key: &str) -> String {
     let header = json!({"alg": "HS256", "typ": "JWT", "kid": KEY_ID});
-    let claims = json!({"aud": [AUDIENCE], "sub": format!("workers of {queue}"), "scope": scopes(queue)});
+    let subject = format!("workers of {queue}");
+    let claims = json!({"aud": [AUDIENCE], "sub": subject, "exp": EXPIRY, "scope": scopes(queue)});
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(&header), part(&claims));
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key of any length");
@@ -139,7 +149,9 @@ mod tests {
         assert_eq!(scopes[0], "workqueue.read:%2F/a%2A%2Fb");
         assert!(scopes.contains(&"workqueue.read:%2F/a%2A%2Fb.ledger.*".to_owned()));
         let write: Vec<_> = scopes.iter().filter(|scope| scope.contains("write")).collect();
-        assert_eq!(write, ["workqueue.write:%2F/a%2A%2Fb.workers"]);
+        let expected =
+            ["workers", "results", "input.*"].map(|name| format!("workqueue.write:%2F/a%2A%2Fb.{name}"));
+        assert!(write.into_iter().eq(&expected), "{scopes:?}");
         assert!(!scopes.iter().any(|scope| scope.contains("configure") || scope.contains("tag")));
     }
 

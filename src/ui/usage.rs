@@ -95,6 +95,22 @@ pub fn halt_needs_fine_mode() -> Failure {
     )
 }
 
+/// `--runtime-concurrency` in coarse mode.
+pub fn runtime_concurrency_needs_fine_mode() -> Failure {
+    usage(
+        "--runtime-concurrency works in fine mode only",
+        "omit it: in coarse mode each pod processes one item",
+    )
+}
+
+/// More items at a time than a worker can have.
+pub fn too_many_items_at_a_time() -> Failure {
+    usage(
+        format!("--concurrency times --runtime-concurrency is more than {}", u16::MAX),
+        "lower one of them, and have more pods with --parallelism",
+    )
+}
+
 /// `--values -` in a command that reads items from standard input.
 pub fn values_from_stdin() -> Failure {
     usage("--values cannot read standard input here: that is for items", "name a file")

@@ -159,9 +159,9 @@ async fn open_session(
     if !topology::exists(&broker, &plan.queue).await? {
         return Err(Error::NoQueue(plan.queue.clone()));
     }
-    let exchange = topology::exchange_for_worker(&broker, &plan.queue).await?;
     // Failed items are dead-lettered to it.
     topology::ensure_failed(&broker, &plan.queue).await?;
+    let exchange = topology::exchange_for_worker(&broker, &plan.queue).await?;
     if check_results {
         match topology::ensure_results(&broker, &plan.queue).await {
             Err(Error::Refused { reason, .. }) => {

@@ -129,7 +129,7 @@ pub(crate) async fn ensure_failed(broker: &Broker, queue: &QueueName) -> Result<
         Err(Error::Refused { .. }) => declare(broker, &failed, FieldTable::default()).await?,
         other => other?,
     }
-    connect(broker, queue, &[failed]).await
+    connect(broker, queue, &[failed]).await.map(drop)
 }
 
 /// Declares the queue for failed items with a delivery limit that is never reached: from RabbitMQ 4.0
@@ -149,7 +149,7 @@ async fn declare_failed(broker: &Broker, failed: &QueueName) -> Result<(), Error
 /// [`Error::Refused`] with the broker's words if it knows no streams, or forbids this one.
 pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
     let made = ensure_stream(broker, &queue.results(), Some(RESULTS_MAX_BYTES), SEGMENT_BYTES).await?;
-    if made { connect(broker, queue, &[queue.results()]).await } else { Ok(()) }
+    if made { connect(broker, queue, &[queue.results()]).await.map(drop) } else { Ok(()) }
 }
 
 /// Makes sure that the stream for the marks of a queue's items exists.
@@ -158,7 +158,7 @@ pub async fn ensure_results(broker: &Broker, queue: &QueueName) -> Result<(), Er
 /// As for [`ensure_results`].
 pub(crate) async fn ensure_starts(broker: &Broker, queue: &QueueName) -> Result<(), Error> {
     let made = ensure_stream(broker, &queue.starts(), Some(STARTS_MAX_BYTES), STARTS_SEGMENT_BYTES).await?;
-    if made { connect(broker, queue, &[queue.starts()]).await } else { Ok(()) }
+    if made { connect(broker, queue, &[queue.starts()]).await.map(drop) } else { Ok(()) }
 }
 
 /// Makes sure that a stream exists; without `max_bytes`, its messages are never deleted. Returns whether it
@@ -200,7 +200,7 @@ pub async fn ensure_ledger(broker: &Broker, queue: &QueueName, run: &str) -> Res
     if !exists(broker, &outcomes).await? {
         declare_outcomes(broker, &outcomes).await?;
     }
-    connect(broker, queue, &[queue.run_ledger(run), outcomes]).await
+    connect(broker, queue, &[queue.run_ledger(run), outcomes]).await.map(drop)
 }
 
 async fn declare_outcomes(broker: &Broker, outcomes: &QueueName) -> Result<(), Error> {
@@ -232,7 +232,7 @@ pub async fn ensure_outputs(
     arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_DELIVERY_LIMIT));
     declare(broker, &outputs, arguments).await?;
-    connect(broker, queue, &[outputs]).await
+    connect(broker, queue, &[outputs]).await.map(drop)
 }
 
 /// Makes sure that the queue exists by which the workers of a run know that its input goes on.

@@ -70,7 +70,10 @@ impl Watching {
                 biased;
                 status = child.wait() => break status,
                 () = self.endpoint.init_failed() => self.guard.limit_to(INIT_ERROR_GRACE),
-                () = self.too_long.notified() => self.guard.limit_to(Duration::ZERO),
+                () = self.too_long.notified() => {
+                    self.endpoint.close();
+                    self.guard.limit_to(Duration::ZERO);
+                }
                 () = self.guard.act() => {}
             }
         };

@@ -128,7 +128,8 @@ impl Endpoint {
 
     fn take(&self) -> Option<(String, Invocation)> {
         let mut state = self.state();
-        if state.is_closed {
+        // A program that cannot start is ended soon.
+        if state.is_closed || state.init_error.is_some() {
             return None;
         }
         let Offer { id, invocation, taken_tx, answer_tx } = state.offers.pop_front()?;

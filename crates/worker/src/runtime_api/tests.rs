@@ -192,9 +192,20 @@ async fn an_error_of_the_start_is_taken_before_the_first_item_only() {
     let body = r#"{"errorType": "E", "errorMessage": "m"}"#;
     assert_eq!(status(&served.exchange(post("init/error", "", body)).await), "202");
     assert_eq!(served.endpoint.reported().expect("it was said").to_string(), "E: m");
-    let _offered = served.offer();
-    served.next().await;
-    assert_eq!(status(&served.exchange(post("init/error", "", body)).await), "403");
+
+    let started = Served::new(1).await;
+    let _offered = started.offer();
+    started.next().await;
+    assert_eq!(status(&started.exchange(post("init/error", "", body)).await), "403");
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_start_takes_no_item() {
+    let served = Served::new(1).await;
+    assert_eq!(status(&served.exchange(post("init/error", "", "")).await), "202");
+    let mut offered = served.offer();
+    timeout(Duration::from_millis(200), served.next()).await.expect_err("it is ended soon");
+    offered.taken_rx.try_recv().expect_err("it still waits for the next program");
 }
 
 #[tokio::test]
