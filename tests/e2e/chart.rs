@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use workqueue_test_support::{Bed, Outcome, Sandbox, kubectl, root, run, variable};
+use workqueue_test_support::{
+    Bed, Outcome, Sandbox, kubectl, root, run, seed_worker, variable, worker_image,
+};
 
 /// Runs helm with the test bed's cluster.
 fn helm(bed: &Bed, args: &[&str]) -> Outcome {
@@ -211,6 +213,22 @@ fn a_helm_release_works_and_is_left_to_helm() {
     helm(&bed, &["install", "workqueue", chart, "--set", &image, "--wait", "--timeout", "90s"]).ok();
     assert_ne!(secret(&bed)["password"], before["password"]);
     assert_eq!(bed.messages("job1"), 1);
+
+    // Who has Helm alone declares a queue with other programs. Its workers make what belongs to it.
+    let url = format!("URL={}", bed.credential("url"));
+    let declare = "amqp-declare-queue --url=$URL -q alone -d && amqp-publish --url=$URL -r alone -p -b apple";
+    let client = ["run", "client", "--restart=Never", "--image", &seed_worker(), "--env", &url, "--command"];
+    bed.kubectl(&[&client[..], &["--", "sh", "-c", declare]].concat()).ok();
+    bed.kubectl(&["wait", "pod/client", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"]).ok();
+    let values = format!(
+        "{image},worker.queue=alone,worker.mode=fine,worker.image={},worker.inject.image={},\
+         worker.command={{/run/workqueue/bin/workqueue-worker,--retries=0,--,/bin/false}}",
+        seed_worker(),
+        worker_image(),
+    );
+    helm(&bed, &["upgrade", "workqueue", chart, "--set", &values]).ok();
+    bed.kubectl(&["wait", "job/workqueue-worker", "--for=condition=Complete", "--timeout=120s"]).ok();
+    assert_eq!((bed.messages("alone"), bed.messages("alone.failed")), (0, 1));
 }
 
 #[test]
