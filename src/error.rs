@@ -265,7 +265,8 @@ fn runs_and_queues(runs: &[(String, String)]) -> String {
 
 fn did_you_mean(name: &str, known: &[String]) -> String {
     let meant = chart::nearest(name, known.iter().map(String::as_str));
-    meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
+    // The name of a queue is no run's, where only a run will do.
+    meant.filter(|meant| *meant != name).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 
 fn no_worker(architecture: Option<&str>) -> String {
