@@ -17,7 +17,7 @@ use workqueue_core::output::OutputEntry;
 /// How long nothing has to be read before who has stopped the command waits for the reader no longer.
 const READER_WAIT: Duration = Duration::from_secs(3);
 
-/// What prints the items of [`Printer`].
+/// What prints the items of a printer.
 pub type SharedSink = Arc<dyn ItemSink + Send + Sync>;
 
 type Job = Box<dyn FnOnce(&mut Printing<SharedSink>) + Send>;
