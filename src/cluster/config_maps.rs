@@ -56,7 +56,7 @@ impl Cluster {
     }
 
     /// Deletes a ConfigMap that was listed. It is not an error if it no longer exists, or if it was changed
-    /// or made anew since.
+    /// or created again since.
     pub async fn delete_config_map(&self, map: &ObjectMeta) -> Result<(), Error> {
         let name = map.name.as_deref().unwrap_or_default();
         let expected = Preconditions { uid: map.uid.clone(), resource_version: map.resource_version.clone() };

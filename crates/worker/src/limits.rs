@@ -37,10 +37,3 @@ pub fn fit(wanted: usize, PerItem(each): PerItem) -> (usize, Option<String>) {
     let reason = format!("the limit of {limit} open files (ulimit -n) allows {fits} at a time, not {wanted}");
     (fits, Some(reason))
 }
-
-/// Whether so many descriptors can be open, and the limit.
-#[cfg(test)]
-pub(super) fn fit_descriptors(needed: u64) -> (bool, u64) {
-    let limit = raise_open_files(needed);
-    (limit >= needed, limit)
-}
